@@ -1,0 +1,70 @@
+// The hybrid model: embedding, a list of Mamba-2, attention and MLP layers, and the head.
+//
+// One forward path serves prefill, decode, scoring and training, so the bits are the same (model.md section 3;
+// architecture.md, the determinism contract). Used on one loop thread; holds scratch between calls.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "kernels/ops.h"
+#include "policy/model/config.h"
+#include "policy/model/parameters.h"
+#include "policy/model/sequence_state.h"
+#include "policy/model/weights.h"
+
+namespace temper::model {
+
+// The next tokens of one sequence.
+struct Slice {
+  SequenceState* state = nullptr;
+  std::span<const int32_t> tokens;
+};
+
+// Whole sequences laid end to end, for scoring and training; no padding.
+struct PackedBatch {
+  std::vector<int32_t> tokens;
+  std::vector<kernels::Segment> segments;  // all at position 0
+  // Row prediction_rows[i] predicts the token prediction_targets[i].
+  std::vector<int32_t> prediction_rows;  // ascending
+  std::vector<int32_t> prediction_targets;
+  float temperature = 1.0f;
+};
+
+// The loss as the head sees it, called once for each block of consecutive predictions, in order: reads
+// log-probabilities and entropies (nats), writes d(loss)/d(logprob) and d(loss)/d(entropy).
+// `first` is the index of the block's first prediction.
+using TokenLoss = absl::FunctionRef<void(int64_t first, std::span<const float> logprob,
+                                         std::span<const float> entropy, std::span<float> dlogprob,
+                                         std::span<float> dentropy)>;
+
+class HybridModel {
+ public:
+  HybridModel(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device);
+  ~HybridModel();
+
+  // Advances each sequence by its tokens and writes the logits after the last token of slice i to row i.
+  // logits: [slices, vocab]; empty: only advance. Slices may have any lengths.
+  void Extend(const Weights& weights, std::span<const Slice> slices, kernels::View<float> logits);
+
+  // Log-probabilities and entropies of the batch's predictions. entropy may be empty.
+  void Score(const Weights& weights, const PackedBatch& batch, std::span<float> logprob,
+             std::span<float> entropy);
+
+  // Forward, loss, backward: gradients accumulate into `gradients` (layout.size() floats).
+  // The [tokens, vocab] matrix never exists; the head works on blocks of rows.
+  void Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
+             std::span<float> gradients);
+
+ private:
+  struct Scratch;
+  const ModelConfig& config_;
+  const ParameterLayout& layout_;
+  kernels::Device& device_;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+}  // namespace temper::model

@@ -1,0 +1,59 @@
+// Where every tensor of a model stands in one flat float32 array.
+//
+// Weights, gradients and optimiser moments share this layout, so that updates, digests and publication
+// are loops over one array.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/view.h"
+#include "policy/model/config.h"
+
+namespace temper::model {
+
+struct ParameterSpec {
+  std::string name;            // as on disk, e.g. "backbone.layers.0.mixer.in_proj.weight"
+  std::vector<int64_t> shape;  // as on disk
+  int64_t offset = 0;          // floats from the start of the array
+  int64_t size = 0;            // floats
+  bool decayed = false;        // weight decay applies: matrices only
+};
+
+// Places of one layer's tensors in the array, in floats; -1 where the layer has no such tensor.
+struct LayerOffsets {
+  int64_t norm = -1;
+  int64_t in_proj = -1, conv_weight = -1, conv_bias = -1, a_log = -1, d = -1, dt_bias = -1,
+          gated_norm = -1, out_proj = -1;                          // Mamba
+  int64_t q_proj = -1, k_proj = -1, v_proj = -1, o_proj = -1;      // attention
+  int64_t up_proj = -1, down_proj = -1;                            // MLP
+};
+
+class ParameterLayout {
+ public:
+  explicit ParameterLayout(const ModelConfig& config);
+
+  std::span<const ParameterSpec> specs() const { return specs_; }
+  const std::vector<LayerOffsets>& layers() const { return layers_; }
+  int64_t embeddings() const { return embeddings_; }
+  int64_t final_norm() const { return final_norm_; }
+  int64_t lm_head() const { return lm_head_; }  // equals embeddings() when tied
+  // Floats of the whole array. Each tensor starts on a multiple of 16 floats.
+  int64_t size() const { return size_; }
+  // Sum of the tensors' sizes, without the gaps.
+  int64_t parameters() const { return parameters_; }
+
+ private:
+  std::vector<ParameterSpec> specs_;
+  std::vector<LayerOffsets> layers_;
+  int64_t embeddings_ = 0, final_norm_ = 0, lm_head_ = 0, size_ = 0, parameters_ = 0;
+};
+
+// Fresh values (model.md section 5), a function of the seed and each tensor's name alone.
+void Initialize(const ModelConfig& config, const ParameterLayout& layout, uint64_t seed,
+                std::span<float> values);
+
+}  // namespace temper::model

@@ -1,0 +1,55 @@
+// What a model remembers of one sequence: convolution windows, SSM states, key/value pages.
+//
+// Fork() shares full key/value pages by reference and copies the rest, so a group's samples start from one
+// prefill. Used on the engine's loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "policy/model/config.h"
+
+namespace temper::model {
+
+// kAttentionTile rows of keys or values; immutable once full, then shared between forks.
+using Page = std::vector<float>;
+
+struct MambaState {
+  std::vector<float> conv;  // [taps-1, conv_channels]
+  std::vector<float> ssm;   // heads*head_dim*state floats, the back end's layout
+};
+
+struct AttentionState {
+  std::vector<std::shared_ptr<Page>> keys, values;
+  // Pointers into the pages, in the form that kernels::KeyValueTiles wants.
+  std::vector<const float*> key_tiles, value_tiles;
+};
+
+class SequenceState {
+ public:
+  explicit SequenceState(const ModelConfig& config);
+  SequenceState(SequenceState&&) = default;
+  SequenceState& operator=(SequenceState&&) = default;
+
+  // An independent continuation of the same past.
+  SequenceState Fork() const;
+
+  int64_t position() const { return position_; }  // tokens seen
+  void Advance(int64_t tokens) { position_ += tokens; }
+  MambaState& mamba(int layer) { return mamba_[layer]; }          // by layer index of the model
+  AttentionState& attention(int layer) { return attention_[layer]; }
+  // Makes room for positions up to position() + tokens - 1 and owns the last page alone.
+  void Reserve(int64_t tokens);
+  // Bytes held, shared pages counted in full.
+  int64_t bytes() const;
+
+ private:
+  SequenceState() = default;
+  const ModelConfig* config_ = nullptr;
+  int64_t position_ = 0;
+  std::vector<MambaState> mamba_;          // one per layer; empty for other kinds
+  std::vector<AttentionState> attention_;  // one per layer; empty for other kinds
+};
+
+}  // namespace temper::model
