@@ -1,7 +1,8 @@
 // The verbs of the model: each back end fills this table once, at start.
 //
 // Everything is float32. Rules that hold for every op (docs/determinism.md):
-// - Row independence: what is computed for a token depends only on its own sequence's tokens, never on
+// - Row independence: what is computed for a token depends only on its own sequence's tokens, never
+// on
 //   other rows, on the number of rows, on how the sequence was cut into calls, or on threads.
 // - Forward reductions have one fixed order, the same for every vector width.
 // - Backward gives the same bits for the same call, whatever the number of threads.
@@ -18,7 +19,8 @@
 
 namespace temper::kernels {
 
-// A weight [out, in] laid out once for fast matmul; made by Ops::pack_weight, immutable but for repack.
+// A weight [out, in] laid out once for fast matmul; made by Ops::pack_weight, immutable but for
+// repack.
 class PackedWeight {
  public:
   virtual ~PackedWeight() = default;
@@ -28,7 +30,8 @@ class PackedWeight {
 
 enum class Write { kReplace, kAdd };
 
-// Mamba-2 mixer sizes: heads H, head_dim P, state N, groups G (head h reads B, C of group h / (H/G)).
+// Mamba-2 mixer sizes: heads H, head_dim P, state N, groups G (head h reads B, C of group h /
+// (H/G)).
 struct SsmShape {
   int64_t heads = 0;
   int64_t head_dim = 0;
@@ -67,8 +70,8 @@ struct AttentionShape {
   int64_t head_dim = 0;
 };
 
-// Keys and values of one sequence from position 0, in tiles of kAttentionTile rows. Row r of tile i is
-// position i * kAttentionTile + r: kv_heads*head_dim floats at tile + r * stride.
+// Keys and values of one sequence from position 0, in tiles of kAttentionTile rows. Row r of tile i
+// is position i * kAttentionTile + r: kv_heads*head_dim floats at tile + r * stride.
 inline constexpr int64_t kAttentionTile = 64;
 struct KeyValueTiles {
   const float* const* keys = nullptr;    // one pointer a tile
@@ -102,8 +105,8 @@ struct Ops {
   // dx += gradient (the residual stream adds up here); gain_gradient: [width], accumulated.
   void (*rms_norm_backward)(Stream&, View<const float> x, const float* gain, const float* rstd,
                             View<const float> dy, View<float> dx, float* gain_gradient);
-  // out = groupwise rms_norm(y * silu(z)) * gain, gate first; `groups` groups of width/groups columns.
-  // y, z, out: [tokens, width]  rstd: [tokens, groups] or null
+  // out = groupwise rms_norm(y * silu(z)) * gain, gate first; `groups` groups of width/groups
+  // columns. y, z, out: [tokens, width]  rstd: [tokens, groups] or null
   void (*gated_norm)(Stream&, View<const float> y, View<const float> z, const float* gain,
                      int64_t groups, float epsilon, View<float> out, float* rstd);
   // dy_in, dz: [tokens, width], written; gain_gradient accumulated.
@@ -134,10 +137,11 @@ struct Ops {
   // ---- causal depthwise convolution + SiLU (Mamba)
   // y_t[c] = silu(bias[c] + sum_k weight[c, k] x_{t-(taps-1)+k}[c]).
   // x, y: [tokens, channels]  weight: [channels, taps]  bias: [channels] or null
-  // states[s]: [taps-1, channels], oldest first: the inputs before segment s, read and then advanced; null:
-  // zeros before the segment, nothing kept.
-  void (*conv_silu)(Stream&, std::span<const Segment>, View<const float> x, View<const float> weight,
-                    const float* bias, std::span<float* const> states, View<float> y);
+  // states[s]: [taps-1, channels], oldest first: the inputs before segment s, read and then
+  // advanced; null: zeros before the segment, nothing kept.
+  void (*conv_silu)(Stream&, std::span<const Segment>, View<const float> x,
+                    View<const float> weight, const float* bias, std::span<float* const> states,
+                    View<float> y);
   // For segments that start their sequence (no state). dx written; the others accumulated.
   void (*conv_silu_backward)(Stream&, std::span<const Segment>, View<const float> x,
                              View<const float> weight, const float* bias, View<const float> dy,
@@ -146,19 +150,20 @@ struct Ops {
   // ---- the recurrence (Mamba-2, arXiv 2405.21060; sequential form)
   // dt = clamp(softplus(dt + dt_bias)); S_t = exp(-exp(a_log) dt) S_{t-1} + dt x_t (outer) B_t;
   // y_t = S_t C_t + D x_t.  y: [tokens, H*P]
-  // states[s]: state_floats() floats in the back end's own layout (zero bytes = zero state), read and then
-  // advanced; null: zero before the segment, nothing kept.
+  // states[s]: state_floats() floats in the back end's own layout (zero bytes = zero state), read
+  // and then advanced; null: zero before the segment, nothing kept.
   void (*ssm_scan)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,
                    const SsmParameters&, std::span<float* const> states, View<float> y);
-  // For segments that start their sequence. Recomputes states from boundaries; scratch is the op's own.
+  // For segments that start their sequence. Recomputes states from boundaries; scratch is the op's
+  // own.
   void (*ssm_scan_backward)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,
                             const SsmParameters&, View<const float> dy, const SsmInputGradients&,
                             const SsmParameterGradients&);
 
   // ---- attention
-  // y = softmax(q k^T / sqrt(head_dim) + causal) v, key tiles in order from position 0, online softmax.
-  // q, y: [tokens, q_heads*head_dim]; tiles[s] hold positions 0 .. position+length-1 of segment s.
-  // lse: [tokens, q_heads] or null: log-sum-exp of the scaled scores, kept for backward.
+  // y = softmax(q k^T / sqrt(head_dim) + causal) v, key tiles in order from position 0, online
+  // softmax. q, y: [tokens, q_heads*head_dim]; tiles[s] hold positions 0 .. position+length-1 of
+  // segment s. lse: [tokens, q_heads] or null: log-sum-exp of the scaled scores, kept for backward.
   void (*attention)(Stream&, const AttentionShape&, std::span<const Segment>, View<const float> q,
                     std::span<const KeyValueTiles> tiles, View<float> y, float* lse);
   // For segments that start their sequence. k, v, dk, dv: [tokens, kv_heads*head_dim]. All written.
@@ -167,11 +172,12 @@ struct Ops {
                              View<const float> y, const float* lse, View<const float> dy,
                              View<float> dq, View<float> dk, View<float> dv);
 
-  // ---- log-probabilities of softmax(logits / temperature); the one log-softmax of rollout and learner
-  // logits: [rows, vocab], turned in place into log-probabilities. entropy: [rows] or null, in nats.
+  // ---- log-probabilities of softmax(logits / temperature); the one log-softmax of rollout and
+  // learner logits: [rows, vocab], turned in place into log-probabilities. entropy: [rows] or null,
+  // in nats.
   void (*log_softmax)(Stream&, View<float> logits, float temperature, float* entropy);
-  // logprob[i] = log_softmax(logits[i])[targets[i]], the same bits as log_softmax; logits unchanged.
-  // lse: [rows], kept for backward.
+  // logprob[i] = log_softmax(logits[i])[targets[i]], the same bits as log_softmax; logits
+  // unchanged. lse: [rows], kept for backward.
   void (*target_log_prob)(Stream&, View<const float> logits, std::span<const int32_t> targets,
                           float temperature, float* logprob, float* entropy, float* lse);
   // In place: logits -> gradient of sum_i dlogprob[i] logprob[i] + dentropy[i] entropy[i].

@@ -19,10 +19,10 @@ struct LayerConfig {
   LayerKind kind = LayerKind::kMlp;
 
   // kMamba
-  int64_t heads = 0;     // H
-  int64_t head_dim = 0;  // P
-  int64_t state = 0;     // N
-  int64_t groups = 0;    // G
+  int64_t heads = 0;      // H
+  int64_t head_dim = 0;   // P
+  int64_t state = 0;      // N
+  int64_t groups = 0;     // G
   int64_t conv_taps = 0;  // K
   bool conv_bias = true;
   float dt_min = 0.0f;  // time_step_limit
@@ -48,8 +48,8 @@ struct ModelConfig {
   bool tie_word_embeddings = false;
   float initializer_range = 0.02f;
   float time_step_min = 0.001f, time_step_max = 0.1f, time_step_floor = 1e-4f;  // init only
-  int32_t bos_token_id = -1;                // -1: none
-  std::vector<int32_t> eos_token_ids;       // of config.json; generation_config.json may add
+  int32_t bos_token_id = -1;                                                    // -1: none
+  std::vector<int32_t> eos_token_ids;  // of config.json; generation_config.json may add
   std::vector<LayerConfig> layers;
   std::string json;  // the file as read, carried along when the model is saved
 

@@ -1,7 +1,8 @@
 // The hybrid model: embedding, a list of Mamba-2, attention and MLP layers, and the head.
 //
-// One forward path serves prefill, decode, scoring and training, so the bits are the same (model.md section 3;
-// architecture.md, the determinism contract). Used on one loop thread; holds scratch between calls.
+// One forward path serves prefill, decode, scoring and training, so the bits are the same (model.md
+// section 3; architecture.md, the determinism contract). Used on one loop thread; holds scratch
+// between calls.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ struct PackedBatch {
   float temperature = 1.0f;
 };
 
-// The loss as the head sees it, called once for each block of consecutive predictions, in order: reads
-// log-probabilities and entropies (nats), writes d(loss)/d(logprob) and d(loss)/d(entropy).
+// The loss as the head sees it, called once for each block of consecutive predictions, in order:
+// reads log-probabilities and entropies (nats), writes d(loss)/d(logprob) and d(loss)/d(entropy).
 // `first` is the index of the block's first prediction.
 using TokenLoss = absl::FunctionRef<void(int64_t first, std::span<const float> logprob,
                                          std::span<const float> entropy, std::span<float> dlogprob,
@@ -46,8 +47,8 @@ class HybridModel {
   HybridModel(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device);
   ~HybridModel();
 
-  // Advances each sequence by its tokens and writes the logits after the last token of slice i to row i.
-  // logits: [slices, vocab]; empty: only advance. Slices may have any lengths.
+  // Advances each sequence by its tokens and writes the logits after the last token of slice i to
+  // row i. logits: [slices, vocab]; empty: only advance. Slices may have any lengths.
   void Extend(const Weights& weights, std::span<const Slice> slices, kernels::View<float> logits);
 
   // Log-probabilities and entropies of the batch's predictions. entropy may be empty.

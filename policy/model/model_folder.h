@@ -26,9 +26,9 @@ struct ModelFolder {
 // Reads config.json, generation_config.json and tokenizer.json. Checks that the vocabulary fits.
 absl::StatusOr<ModelFolder> OpenModelFolder(const std::string& path);
 
-// Reads model.safetensors, or the shards of model.safetensors.index.json, into the layout's array as float32
-// (F32, F16 and BF16 files). All missing, unexpected and mis-shaped tensors are listed in one message; a value that is
-// not finite is an error that names the tensor and place.
+// Reads model.safetensors, or the shards of model.safetensors.index.json, into the layout's array
+// as float32 (F32, F16 and BF16 files). All missing, unexpected and mis-shaped tensors are listed
+// in one message; a value that is not finite is an error that names the tensor and place.
 absl::Status ReadWeights(const std::string& path, const ParameterLayout& layout,
                          std::span<float> values);
 

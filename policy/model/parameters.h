@@ -1,7 +1,7 @@
 // Where every tensor of a model stands in one flat float32 array.
 //
-// Weights, gradients and optimiser moments share this layout, so that updates, digests and publication
-// are loops over one array.
+// Weights, gradients and optimiser moments share this layout, so that updates, digests and
+// publication are loops over one array.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,9 @@ struct ParameterSpec {
 struct LayerOffsets {
   int64_t norm = -1;
   int64_t in_proj = -1, conv_weight = -1, conv_bias = -1, a_log = -1, d = -1, dt_bias = -1,
-          gated_norm = -1, out_proj = -1;                          // Mamba
-  int64_t q_proj = -1, k_proj = -1, v_proj = -1, o_proj = -1;      // attention
-  int64_t up_proj = -1, down_proj = -1;                            // MLP
+          gated_norm = -1, out_proj = -1;                      // Mamba
+  int64_t q_proj = -1, k_proj = -1, v_proj = -1, o_proj = -1;  // attention
+  int64_t up_proj = -1, down_proj = -1;                        // MLP
 };
 
 class ParameterLayout {

@@ -1,7 +1,7 @@
 // What a model remembers of one sequence: convolution windows, SSM states, key/value pages.
 //
-// Fork() shares full key/value pages by reference and copies the rest, so a group's samples start from one
-// prefill. Used on the engine's loop thread only.
+// Fork() shares full key/value pages by reference and copies the rest, so a group's samples start
+// from one prefill. Used on the engine's loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,7 @@ class SequenceState {
 
   int64_t position() const { return position_; }  // tokens seen
   void Advance(int64_t tokens) { position_ += tokens; }
-  MambaState& mamba(int layer) { return mamba_[layer]; }          // by layer index of the model
+  MambaState& mamba(int layer) { return mamba_[layer]; }  // by layer index of the model
   AttentionState& attention(int layer) { return attention_[layer]; }
   // Makes room for positions up to position() + tokens - 1 and owns the last page alone.
   void Reserve(int64_t tokens);

@@ -14,15 +14,15 @@ namespace temper::model {
 
 // Packed matrices of one layer; null where the layer has no such matrix.
 struct PackedLayer {
-  std::unique_ptr<kernels::PackedWeight> in_proj, out_proj;                 // Mamba
-  std::unique_ptr<kernels::PackedWeight> q_proj, k_proj, v_proj, o_proj;    // attention
-  std::unique_ptr<kernels::PackedWeight> up_proj, down_proj;                // MLP
+  std::unique_ptr<kernels::PackedWeight> in_proj, out_proj;               // Mamba
+  std::unique_ptr<kernels::PackedWeight> q_proj, k_proj, v_proj, o_proj;  // attention
+  std::unique_ptr<kernels::PackedWeight> up_proj, down_proj;              // MLP
 };
 
 class Weights {
  public:
-  // `values`: layout.size() floats that outlive this object (a mapped file, or the learner's own array).
-  // `backward`: also packs what gradients of activations need.
+  // `values`: layout.size() floats that outlive this object (a mapped file, or the learner's own
+  // array). `backward`: also packs what gradients of activations need.
   Weights(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device,
           std::span<const float> values, bool backward);
 

@@ -1,0 +1,63 @@
+// The one way by which work passes between two threads.
+//
+// Refusing is a normal answer: TryPush says false when the queue is full or closed. Any thread.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace temper {
+
+template <class T>
+class BoundedQueue {
+ public:
+  explicit BoundedQueue(size_t items_max) : items_max_(items_max) {}
+
+  [[nodiscard]] bool TryPush(T item) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (closed_ || items_.size() >= items_max_) return false;
+    items_.push_back(std::move(item));
+    return true;
+  }
+
+  // Empty when nothing came in time, or once closed and drained; closed() tells which.
+  std::optional<T> Pop(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(this, &BoundedQueue::Ready), timeout);
+    if (items_.empty()) return std::nullopt;
+    std::optional<T> item(std::move(items_.front()));
+    items_.pop_front();
+    return item;
+  }
+  std::optional<T> TryPop() { return Pop(absl::ZeroDuration()); }
+
+  // Refuses what comes; what is inside can still be popped.
+  void Close() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+  }
+  bool closed() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return closed_;
+  }
+  size_t size() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return items_.size();
+  }
+
+ private:
+  bool Ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closed_ || !items_.empty(); }
+
+  const size_t items_max_;
+  mutable absl::Mutex mutex_;
+  std::deque<T> items_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace temper

@@ -1,0 +1,89 @@
+// JSON through nlohmann's parser, its exceptions fenced.
+#include "base/json_text.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+namespace temper {
+namespace {
+
+constexpr int kDepthMax = 64;
+
+// Remembers only where parsing stopped, and the first repeated key.
+class Inspector : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    keys_.emplace_back();
+    return Deeper();
+  }
+  bool key(string_t& name) override {
+    if (keys_.back().insert(name).second) return true;
+    problem = absl::StrCat("key \"", name, "\" stands twice in one object");
+    return false;
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t) override { return Deeper(); }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t at, const std::string& token,
+                   const nlohmann::detail::exception&) override {
+    position = at;
+    problem = token.empty() || token == "<U+0000>"
+                  ? "the text ends where more JSON was expected"
+                  : absl::StrCat("found \"", token, "\" where JSON does not allow it");
+    return false;
+  }
+
+  std::size_t position = 0;
+  std::string problem;
+
+ private:
+  bool Deeper() {
+    if (++depth_ <= kDepthMax) return true;
+    problem = absl::StrCat("nested deeper than ", kDepthMax, " levels");
+    return false;
+  }
+
+  int depth_ = 0;
+  std::vector<std::set<std::string>> keys_;
+};
+
+std::string LineAndColumn(std::string_view text, std::size_t position) {
+  const std::string_view before = text.substr(0, position > 0 ? position - 1 : 0);
+  const std::size_t line = std::count(before.begin(), before.end(), '\n') + 1;
+  const std::size_t column = before.size() - (before.rfind('\n') + 1) + 1;
+  return absl::StrCat(line, ":", column);
+}
+
+}  // namespace
+
+absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view place) {
+  Inspector inspector;
+  if (!nlohmann::json::sax_parse(text, &inspector)) {
+    const std::string where =
+        inspector.position > 0 ? absl::StrCat(":", LineAndColumn(text, inspector.position)) : "";
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(place), where, ": not valid JSON: ", inspector.problem));
+  }
+  return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+}  // namespace temper

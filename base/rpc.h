@@ -1,0 +1,54 @@
+// How our processes speak gRPC: listening, dialling, deadlines, waiting between tries.
+//
+// Loopback addresses and unix sockets only: another address needs credentials, which this version
+// cannot check yet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/channel.h"
+#include "grpcpp/client_context.h"
+#include "grpcpp/impl/service_type.h"
+#include "grpcpp/server.h"
+
+namespace temper {
+
+// Batches of episodes are the largest messages.
+inline constexpr int kMessageBytesMax = 256 << 20;
+
+struct ListeningServer {
+  std::unique_ptr<grpc::Server> server;
+  std::string address;  // with the port that was chosen
+};
+
+// address: "127.0.0.1:0" picks a free port. An address in use, or one that is not loopback, is
+// refused with words.
+absl::StatusOr<ListeningServer> Listen(const std::string& address,
+                                       const std::vector<grpc::Service*>& services);
+
+std::shared_ptr<grpc::Channel> Dial(const std::string& address);
+
+// A context that gives up after `timeout`.
+std::unique_ptr<grpc::ClientContext> Deadline(absl::Duration timeout);
+
+// Exponential waiting between tries, 50 ms to `longest`, without randomness: the caller is alone
+// with its peer.
+class Backoff {
+ public:
+  explicit Backoff(absl::Duration longest) : longest_(longest) {}
+  absl::Duration Next();
+  void Reset() { next_ = absl::Milliseconds(50); }
+
+ private:
+  const absl::Duration longest_;
+  absl::Duration next_ = absl::Milliseconds(50);
+};
+
+// Names this host for "same host: share memory": boot id and host name.
+std::string HostId();
+
+}  // namespace temper
