@@ -1,0 +1,35 @@
+// The controller's public door for people's programs: look at a run, follow it, stop it.
+//
+// Blocking calls with deadlines; any thread. UNAVAILABLE: no controller answers there.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/stop.h"
+#include "temper/v1/controller.grpc.pb.h"
+
+namespace temper::orchestrator {
+
+class ControllerClient {
+ public:
+  explicit ControllerClient(const std::string& address);
+
+  absl::StatusOr<temper::v1::GetRunResponse> GetRun(const std::string& name);
+  absl::StatusOr<temper::v1::ListRunsResponse> ListRuns();
+  absl::Status StopRun(const std::string& name, const std::string& reason);
+
+  // Calls `on_event` for each event from `from_sequence` on, until the run has ended (OK), `stop` is raised
+  // (CANCELLED) or the controller goes away (UNAVAILABLE; come back with the next number).
+  absl::Status WatchRun(const std::string& name, int64_t from_sequence, const StopToken& stop,
+                        absl::FunctionRef<void(const temper::v1::WatchRunResponse&)> on_event);
+
+ private:
+  std::unique_ptr<temper::v1::ControllerService::Stub> stub_;
+};
+
+}  // namespace temper::orchestrator
