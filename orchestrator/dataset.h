@@ -1,0 +1,63 @@
+// Problems from a JSON-lines file: an index of byte offsets, the rows stay on disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "temper/v1/run_spec.pb.h"
+
+namespace temper::orchestrator {
+
+struct Row {
+  std::string id;             // the line's "id", or its number (from 1) as text
+  std::string prompt;         // after the template
+  std::string answer;         // numbers and other JSON as their text
+  std::string response;       // of a worked example
+  std::string metadata_json;  // the other keys, "{}" when none
+};
+
+class RowSource {
+ public:
+  virtual ~RowSource() = default;
+  virtual int64_t size() const = 0;
+  // 0 <= index < size(). Fails only when the file went away or changed.
+  virtual absl::StatusOr<Row> Read(int64_t index) const = 0;
+};
+
+// What every line must hold beside a prompt.
+enum class RowKind { kProblem, kExample };
+
+// Any thread may read.
+class Dataset : public RowSource {
+ public:
+  // Reads the whole file once and checks every line: "<path>:<line>: <what is wrong>". Refuses an
+  // empty file, repeated ids, lines without the keys of `kind`. limit > 0: the first lines only.
+  static absl::StatusOr<std::unique_ptr<Dataset>> Open(const v1::Dataset& source, RowKind kind,
+                                                       int64_t limit = 0);
+  ~Dataset() override;
+
+  int64_t size() const override { return static_cast<int64_t>(offsets_.size()); }
+  absl::StatusOr<Row> Read(int64_t index) const override;
+  // XXH3-128 of the file, hexadecimal.
+  const std::string& digest() const { return digest_; }
+
+ private:
+  struct Line {
+    int64_t offset;
+    int32_t bytes;
+    int32_t number;
+  };
+  Dataset(v1::Dataset source, RowKind kind, int file);
+
+  const v1::Dataset source_;
+  const RowKind kind_;
+  const int file_;
+  std::vector<Line> offsets_;
+  std::string digest_;
+};
+
+}  // namespace temper::orchestrator

@@ -1,0 +1,174 @@
+// The durable memory of a run: every sample, step, event and checkpoint, in one SQLite file.
+//
+// One writer: the controller's loop thread. Commit() is one durable transaction; after it failed
+// the process must stop (a failed fsync is never tried again). Reading back is for recovery,
+// watchers and the audit. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "temper/v1/controller.pb.h"
+#include "temper/v1/episode.pb.h"
+#include "temper/v1/learner.pb.h"
+
+struct sqlite3;
+
+namespace temper::orchestrator {
+
+// Where a sample stands. Evaluation samples end as kScored, the others as kTrained or kDropped.
+enum class SampleState { kIssued, kGenerated, kScored, kTrained, kDropped };
+std::string_view SampleStateName(SampleState state);
+
+// What one transaction may do. Group ids are unique in a run, evaluation groups included.
+struct OpenGroup {
+  v1::Group group;
+  int samples = 0;
+  bool evaluation = false;
+};
+struct LeaseSamples {
+  int64_t group_id = 0;
+  std::vector<int> samples;
+  int64_t epoch = 0;
+  std::string worker;
+};
+struct RecordEpisode {
+  int64_t epoch = 0;
+  std::shared_ptr<const v1::Episode> episode;
+};
+struct RecordScore {
+  int64_t group_id = 0;
+  int sample = 0;
+  v1::Score score;
+};
+struct DropGroup {
+  int64_t group_id = 0;
+  std::string reason;
+};
+struct BatchEntry {
+  int64_t group_id = 0;
+  int sample = 0;
+  double advantage = 0;
+};
+// Fixes the batch of a policy step, in the order of the arithmetic.
+struct FixBatch {
+  int64_t step = 0;
+  v1::TrainOptions options;
+  std::vector<BatchEntry> entries;
+};
+// Train step `step` made version `step + 1`: the samples of its batch become kTrained.
+struct RecordStep {
+  int64_t step = 0;
+  v1::StepMetrics metrics;
+  std::string weights_digest;  // ManifestDigest of the version made
+  bool skipped = false;
+};
+struct RecordEvaluation {
+  v1::EvaluationResult result;
+};
+struct RecordCheckpoint {
+  int64_t version = 0;
+  std::string path;
+  std::string sha256;
+};
+struct RecordState {
+  v1::RunState state = v1::RUN_STATE_UNSPECIFIED;
+  std::string reason;
+  std::string model_dir;
+};
+// Episodes that came after their lease was taken back.
+struct RecordLate {
+  int64_t episodes = 0;
+};
+using LedgerWrite =
+    std::variant<OpenGroup, LeaseSamples, RecordEpisode, RecordScore, DropGroup, FixBatch,
+                 RecordStep, RecordEvaluation, RecordCheckpoint, RecordState, RecordLate>;
+
+// What a controller needs to go on where the ledger ends.
+struct RecoveredSample {
+  SampleState state = SampleState::kIssued;
+  int number = 0;
+  double score = 0;
+  int64_t tokens = 0;      // response tokens; from kGenerated on
+  double entropy_sum = 0;  // from kGenerated on
+  std::string text;        // from kGenerated on
+  v1::FinishReason finish = v1::FINISH_REASON_UNSPECIFIED;
+};
+struct RecoveredGroup {
+  v1::Group group;
+  bool evaluation = false;
+  std::vector<RecoveredSample> samples;
+};
+struct RecoveredRun {
+  int64_t version = 0;      // steps recorded
+  int64_t lease_epoch = 0;  // the largest ever given
+  int64_t sequence = 0;     // of the last event; 0: none
+  v1::RunState state = v1::RUN_STATE_UNSPECIFIED;
+  std::string reason;
+  std::string model_dir;
+  std::vector<RecoveredGroup> groups;  // of step `version` and of an unfinished evaluation
+  bool batch_fixed = false;            // of step `version`
+  std::set<int64_t> evaluated;         // versions
+  std::map<int64_t, std::string> weights_digests;  // version -> digest
+  int64_t checkpoint_version = -1;                 // newest recorded; -1: none
+  std::string checkpoint_path;
+  std::string checkpoint_sha256;
+  int skipped_in_a_row = 0;
+  v1::StepMetrics last;
+};
+
+// What a ledger belongs to; a resumed run must bring the same.
+struct LedgerIdentity {
+  std::string spec_json;  // the resolved spec
+  // Digests of the files, "" where there is none.
+  std::string dataset_digest;
+  std::string evaluation_digest;
+  std::string warm_start_digest;
+};
+
+class Ledger {
+ public:
+  // Opens or creates. FAILED_PRECONDITION: another process holds it, or it has a newer schema;
+  // RESOURCE_EXHAUSTED: disk full; DATA_LOSS: not a ledger. ":memory:" lives as long as the object.
+  static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path);
+  // NOT_FOUND when absent; nothing can be committed.
+  static absl::StatusOr<std::unique_ptr<Ledger>> OpenReadOnly(const std::string& path);
+  ~Ledger();
+
+  // Empty strings in a new ledger.
+  absl::StatusOr<LedgerIdentity> Identity();
+  absl::Status SetIdentity(const LedgerIdentity& identity);
+
+  // All or nothing, durable when it returns OK. Events carry their sequence number and time.
+  absl::Status Commit(const std::vector<LedgerWrite>& writes,
+                      const std::vector<v1::WatchRunResponse>& events);
+
+  absl::StatusOr<RecoveredRun> Recover();
+  // The request of a policy step whose batch is fixed; the same bits each time. DATA_LOSS when a
+  // checksum differs.
+  absl::StatusOr<v1::TrainRequest> ReadTrainRequest(int64_t step);
+  absl::StatusOr<std::vector<v1::WatchRunResponse>> ReadEvents(int64_t from_sequence, int limit);
+  // In order; eval_accuracy is filled in.
+  absl::StatusOr<std::vector<v1::StepMetrics>> ReadSteps();
+  absl::StatusOr<std::vector<v1::EvaluationResult>> ReadEvaluations();
+
+  // For the audit.
+  sqlite3* database() { return database_; }
+
+ private:
+  class Statements;
+  explicit Ledger(sqlite3* database);
+
+  sqlite3* const database_;
+  std::unique_ptr<Statements> statements_;
+};
+
+}  // namespace temper::orchestrator
