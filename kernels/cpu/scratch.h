@@ -1,4 +1,5 @@
-// Working memory of one thread inside one op: grows to the largest size asked for and is then reused.
+// Working memory of one thread inside one op: grows to the largest size asked for and is then
+// reused.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ class Scratch {
     if (floats > size_) {
       memory_.reset();
       size_ = (floats + 15) / 16 * 16;
-      memory_.reset(static_cast<float*>(
-          std::aligned_alloc(64, static_cast<size_t>(size_) * sizeof(float))));
+      memory_.reset(
+          static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(size_) * sizeof(float))));
       TEMPER_KERNEL_CHECK(memory_ != nullptr);
     }
     return memory_.get();

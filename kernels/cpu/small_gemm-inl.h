@@ -104,8 +104,8 @@ HWY_INLINE void MultiplyPanel(int64_t rows, int64_t depth, LeftMatrix left, Righ
 }
 
 // columns is a multiple of 16.
-HWY_NOINLINE void Multiply(int64_t rows, int64_t columns, int64_t depth, LeftMatrix left,
-                           RightMatrix right, Product product) {
+inline HWY_NOINLINE void Multiply(int64_t rows, int64_t columns, int64_t depth, LeftMatrix left,
+                                  RightMatrix right, Product product) {
   constexpr int kColumns = kParts == 1 ? 2 : 1;
   int64_t j = 0;
   const auto panel = [&](int64_t at) {
@@ -123,8 +123,13 @@ HWY_NOINLINE void Multiply(int64_t rows, int64_t columns, int64_t depth, LeftMat
 }
 
 // to [columns, rows] = transpose(from [rows, columns]); rows and columns are multiples of 4.
-HWY_NOINLINE void Transpose(const float* from, int64_t from_row, int64_t rows, int64_t columns,
-                            float* to, int64_t to_row) {
+inline HWY_NOINLINE void Transpose(const float* from, int64_t from_row, int64_t rows,
+                                   int64_t columns, float* to, int64_t to_row) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t j = 0; j < columns; ++j) {
+    for (int64_t i = 0; i < rows; ++i) to[j * to_row + i] = from[i * from_row + j];
+  }
+#else
   const hn::FixedTag<float, 4> tag;
   for (int64_t j = 0; j < columns; j += 4) {
     for (int64_t i = 0; i < rows; i += 4) {
@@ -144,6 +149,7 @@ HWY_NOINLINE void Transpose(const float* from, int64_t from_row, int64_t rows, i
       hn::StoreU(hn::InterleaveUpper(tag, high02, high13), tag, b + 3 * to_row);
     }
   }
+#endif
 }
 
 }  // namespace HWY_NAMESPACE

@@ -7,9 +7,9 @@
 #include <cstring>
 
 #include "kernels/check.h"
+#include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/ops_internal.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/thread_pool.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/ssm_scan.cc"
@@ -18,6 +18,21 @@
 #include "kernels/cpu/small_gemm-inl.h"
 #include "kernels/cpu/targets.h"
 #include "kernels/cpu/vector_math.h"
+
+#ifndef TEMPER_KERNELS_CPU_SSM_SCAN_TOKEN_
+#define TEMPER_KERNELS_CPU_SSM_SCAN_TOKEN_
+namespace temper::kernels::cpu {
+// What one token brings to one head.
+struct ScanToken {
+  const float* x;  // [P]
+  const float* b;  // [N]
+  const float* c;  // [N]
+  float* y;        // [P]
+  float dt;
+  float decay;
+};
+}  // namespace temper::kernels::cpu
+#endif  // TEMPER_KERNELS_CPU_SSM_SCAN_TOKEN_
 
 HWY_BEFORE_NAMESPACE();
 namespace temper::kernels::cpu {
@@ -52,16 +67,7 @@ void StepSizes(const SsmShape& shape, const float* raw, const float* bias, const
   }
 }
 
-// What one token brings to one head.
-struct ScanToken {
-  const float* x;  // [P]
-  const float* b;  // [N]
-  const float* c;  // [N]
-  float* y;        // [P]
-  float dt;
-  float decay;
-};
-// sixteen * kSlices columns of one head's state.
+// Sixteen * kSlices columns of one head's state.
 struct ScanSlice {
   float* state;    // rows of n
   int64_t row;     // floats between rows
@@ -186,7 +192,8 @@ struct Scan {
   int64_t padded;      // heads, rounded up
   View<float> y;
 
-  // One head of one segment. kept: that head's state [N, P], or null for a zero state that is not kept.
+  // One head of one segment. kept: that head's state [N, P], or null for a zero state that is not
+  // kept.
   void Run(const Segment& segment, int64_t head, float* kept) const {
     static thread_local Scratch scratch;
     const int64_t p = shape.head_dim, columns = RoundUpTo16(p);
@@ -229,7 +236,7 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
   CheckShapes(shape, inputs, y);
   TEMPER_KERNEL_CHECK(states.empty() || states.size() == segments.size());
   static thread_local Scratch scratch;
-  ThreadPool& pool = PoolOf(stream);
+  ThreadPool& pool = Cpu(stream).pool();
   const int64_t rows = y.rows, padded = RoundUpTo16(shape.heads);
   float* bias = scratch.Take((2 + 2 * rows) * padded);
   float* a = bias + padded;
@@ -247,7 +254,8 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
   const int64_t items = static_cast<int64_t>(segments.size()) * shape.heads;
   const int64_t head_floats = shape.head_dim * shape.state;
   // Short work is taken several items at a time.
-  const int64_t grain = std::clamp<int64_t>(8 * items / std::max<int64_t>(1, rows * shape.heads), 1, 8);
+  const int64_t grain =
+      std::clamp<int64_t>(8 * items / std::max<int64_t>(1, rows * shape.heads), 1, 8);
   pool.ParallelRanges(items, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t s = i / shape.heads, head = i % shape.heads;
