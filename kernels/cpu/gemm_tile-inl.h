@@ -1,0 +1,105 @@
+// The inner tile of every matrix product: rows of A times panels of B, each result one chain over
+// depth.
+//
+// A panel is [depth][kPanelColumns]. An output element is fma(a[k], b[k], acc) for k = 0, 1, ... in
+// order, whatever the tile's size and the vector width; that is what makes a row's bits independent
+// of all else.
+#if defined(TEMPER_KERNELS_CPU_GEMM_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TEMPER_KERNELS_CPU_GEMM_TILE_INL_H_
+#undef TEMPER_KERNELS_CPU_GEMM_TILE_INL_H_
+#else
+#define TEMPER_KERNELS_CPU_GEMM_TILE_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "hwy/cache_control.h"
+#include "hwy/highway.h"
+#include "kernels/cpu/gemm.h"
+
+// Loops over a tile's registers must vanish, or the tile would live in memory.
+#ifndef TEMPER_UNROLL
+#ifdef __clang__
+#define TEMPER_UNROLL _Pragma("unroll")
+#else
+#define TEMPER_UNROLL _Pragma("GCC unroll 16")
+#endif
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace temper::kernels::cpu {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using GemmTag = hn::CappedTag<float, 16>;
+inline constexpr int kGemmLanes = static_cast<int>(hn::MaxLanes(GemmTag()));
+inline constexpr int kPanelVectors = static_cast<int>(kPanelColumns) / kGemmLanes;
+// Rows of a full tile of two vectors: the accumulators fill the registers (32 with AVX-512, else
+// 16).
+inline constexpr int kTileRows = kGemmLanes >= 16 ? 12 : 6;
+
+// What one tile reads and writes.
+struct TileWork {
+  const float* a;  // row r, step k: a[r * a_row + k], or a[k * kTileRows + r] when packed
+  int64_t a_row;
+  const float* b;   // step k: b[k * kPanelColumns + column]
+  int64_t b_panel;  // floats from one panel to the next
+  int64_t depth;
+  float* c;  // row r: c[r * c_row + column]; the next panel is kPanelColumns on
+  int64_t c_row;
+  const float* ahead;  // memory wanted soon; only prefetched
+  int64_t ahead_step;  // floats of it to fetch at each step of depth
+};
+
+// c = A * B, or c += A * B as a continued chain. kVectors vectors of each of kPanels panels.
+template <int kRows, int kPanels, int kVectors, bool kPackedA, bool kChain>
+HWY_INLINE void RunTile(const TileWork& work) {
+  using V = hn::Vec<GemmTag>;
+  const GemmTag d;
+  constexpr int kColumns = kPanels * kVectors;
+  V acc[kRows][kColumns];
+  TEMPER_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    TEMPER_UNROLL
+    for (int j = 0; j < kColumns; ++j) {
+      const float* from =
+          work.c + r * work.c_row + (j / kVectors) * kPanelColumns + (j % kVectors) * kGemmLanes;
+      acc[r][j] = kChain ? hn::LoadU(d, from) : hn::Zero(d);
+    }
+  }
+  const float* HWY_RESTRICT b = work.b;
+  const float* HWY_RESTRICT a = work.a;
+  const float* ahead = work.ahead;
+  for (int64_t k = 0; k < work.depth; ++k) {
+    V right[kColumns];
+    TEMPER_UNROLL
+    for (int j = 0; j < kColumns; ++j) {
+      right[j] = hn::Load(d, b + (j / kVectors) * work.b_panel + (j % kVectors) * kGemmLanes);
+    }
+    TEMPER_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const V left = hn::Set(d, kPackedA ? a[r] : a[r * work.a_row]);
+      TEMPER_UNROLL
+      for (int j = 0; j < kColumns; ++j) acc[r][j] = hn::MulAdd(left, right[j], acc[r][j]);
+    }
+    hwy::Prefetch(ahead);
+    ahead += work.ahead_step;
+    a += kPackedA ? kTileRows : 1;
+    b += kPanelColumns;
+  }
+  TEMPER_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    TEMPER_UNROLL
+    for (int j = 0; j < kColumns; ++j) {
+      float* to =
+          work.c + r * work.c_row + (j / kVectors) * kPanelColumns + (j % kVectors) * kGemmLanes;
+      hn::StoreU(acc[r][j], d, to);
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace temper::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
