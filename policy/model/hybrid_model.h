@@ -42,6 +42,8 @@ using TokenLoss = absl::FunctionRef<void(int64_t first, std::span<const float> l
                                          std::span<const float> entropy, std::span<float> dlogprob,
                                          std::span<float> dentropy)>;
 
+struct Pass;
+
 class HybridModel {
  public:
   HybridModel(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device);
@@ -62,6 +64,14 @@ class HybridModel {
 
  private:
   struct Scratch;
+  enum class Keep { kNothing, kAll };
+  // The hidden states after the last layer: [tokens, hidden], valid until the next call. kAll: what
+  // Backward needs stays in the scratch.
+  kernels::View<float> Forward(const Pass& pass, std::span<const int32_t> tokens, Keep keep);
+  // dh: gradient of what Forward gave; used up.
+  void Backward(const Pass& pass, std::span<const int32_t> tokens, kernels::View<float> dh,
+                float* gradients);
+
   const ModelConfig& config_;
   const ParameterLayout& layout_;
   kernels::Device& device_;

@@ -1,7 +1,7 @@
 // What a model remembers of one sequence: convolution windows, SSM states, key/value pages.
 //
-// Fork() shares full key/value pages by reference and copies the rest, so a group's samples start
-// from one prefill. Used on the engine's loop thread only.
+// Fork() shares key/value pages by reference and copies the rest, so a group's samples start from
+// one prefill; the last page is copied by whoever goes on writing. Used on one loop thread only.
 #pragma once
 
 #include <cstdint>

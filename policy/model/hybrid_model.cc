@@ -1,0 +1,243 @@
+// The model as sentences: embed, pass through the layers, end in the head; and the way back.
+#include "policy/model/hybrid_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <variant>
+
+#include "base/check.h"
+#include "policy/model/layers/attention_layer.h"
+#include "policy/model/layers/head.h"
+#include "policy/model/layers/mamba_layer.h"
+#include "policy/model/layers/mlp_layer.h"
+#include "policy/model/layers/pass.h"
+
+namespace temper::model {
+
+using kernels::Segment;
+using kernels::View;
+
+namespace {
+
+// Rows computed together without a backward: bounds memory, changes no bit.
+constexpr int64_t kRowsMax = 512;
+
+using Layer = std::variant<MambaLayer, AttentionLayer, MlpLayer>;
+
+Layer MakeLayer(const ModelConfig& config, const ParameterLayout& layout, int index) {
+  const LayerOffsets& offsets = layout.layers()[index];
+  switch (config.layers[index].kind) {
+    case LayerKind::kMamba:
+      return MambaLayer(config, offsets, index);
+    case LayerKind::kAttention:
+      return AttentionLayer(config, offsets, index);
+    case LayerKind::kMlp:
+      break;
+  }
+  return MlpLayer(config, offsets, index);
+}
+
+// Pieces of the slices that are computed together.
+struct Block {
+  std::vector<int32_t> tokens;
+  std::vector<Segment> segments;
+  std::vector<SequenceState*> states;
+  std::vector<int32_t> last_rows;  // of the slices that end here
+};
+
+// Walks over slices, kRowsMax rows at a time.
+class BlockCutter {
+ public:
+  explicit BlockCutter(std::span<const Slice> slices) : slices_(slices) {}
+
+  // False when nothing is left.
+  bool Next(Block& block) {
+    block = Block();
+    while (slice_ < slices_.size() && static_cast<int64_t>(block.tokens.size()) < kRowsMax) {
+      Cut(block);
+    }
+    return !block.segments.empty();
+  }
+
+ private:
+  void Cut(Block& block) {
+    const Slice& slice = slices_[slice_];
+    TEMPER_CHECK(!slice.tokens.empty());
+    const int64_t begin = static_cast<int64_t>(block.tokens.size());
+    const int64_t left = static_cast<int64_t>(slice.tokens.size()) - taken_;
+    const int64_t length = std::min(left, kRowsMax - begin);
+    const auto first = slice.tokens.begin() + taken_;
+    block.tokens.insert(block.tokens.end(), first, first + length);
+    block.segments.push_back(
+        {.begin = begin, .length = length, .position = slice.state->position()});
+    block.states.push_back(slice.state);
+    taken_ += length;
+    if (length < left) return;
+    block.last_rows.push_back(static_cast<int32_t>(begin + length - 1));
+    ++slice_;
+    taken_ = 0;
+  }
+
+  std::span<const Slice> slices_;
+  size_t slice_ = 0;
+  int64_t taken_ = 0;  // tokens of the current slice
+};
+
+void CheckBatch(const PackedBatch& batch) {
+  int64_t rows = 0;
+  for (const Segment& segment : batch.segments) {
+    TEMPER_CHECK(segment.begin == rows && segment.length > 0 && segment.position == 0);
+    rows += segment.length;
+  }
+  TEMPER_CHECK(rows == static_cast<int64_t>(batch.tokens.size()));
+  TEMPER_CHECK(batch.prediction_rows.size() == batch.prediction_targets.size());
+  TEMPER_CHECK(std::is_sorted(batch.prediction_rows.begin(), batch.prediction_rows.end()));
+  TEMPER_CHECK(batch.prediction_rows.empty() ||
+               (batch.prediction_rows.front() >= 0 && batch.prediction_rows.back() < rows));
+}
+
+}  // namespace
+
+struct HybridModel::Scratch {
+  Scratch(const ModelConfig& config, const ParameterLayout& layout)
+      : head(config, layout), kept(config.layers.size()) {
+    for (size_t i = 0; i < config.layers.size(); ++i) {
+      layers.push_back(MakeLayer(config, layout, static_cast<int>(i)));
+    }
+  }
+
+  std::vector<Layer> layers;
+  Head head;
+  Workspace work;
+  Activations passing;            // of every layer in turn, when there is no backward
+  std::vector<Activations> kept;  // one a layer
+  Buffer hidden, normed, d_hidden, d_normed;
+};
+
+HybridModel::HybridModel(const ModelConfig& config, const ParameterLayout& layout,
+                         kernels::Device& device)
+    : config_(config),
+      layout_(layout),
+      device_(device),
+      scratch_(std::make_unique<Scratch>(config, layout)) {}
+
+HybridModel::~HybridModel() = default;
+
+View<float> HybridModel::Forward(const Pass& pass, std::span<const int32_t> tokens, Keep keep) {
+  const int64_t rows = static_cast<int64_t>(tokens.size());
+  const View<float> h = scratch_->hidden.Matrix(rows, config_.hidden_size);
+  const View<float> u = scratch_->normed.Matrix(rows, config_.hidden_size);
+  const View<const float> table(pass.weights.at(layout_.embeddings()), config_.vocab_size,
+                                config_.hidden_size);
+  pass.ops.embed(pass.stream, tokens, table, h);
+  for (size_t i = 0; i < scratch_->layers.size(); ++i) {
+    Activations& kept = keep == Keep::kAll ? scratch_->kept[i] : scratch_->passing;
+    if (keep == Keep::kAll) {
+      std::memcpy(kept.input.Floats(rows * h.cols), h.data, rows * h.cols * sizeof(float));
+    }
+    pass.ops.rms_norm(pass.stream, h, pass.weights.at(layout_.layers()[i].norm),
+                      config_.norm_epsilon, u, kept.rstd.Floats(rows));
+    std::visit([&](const auto& layer) { layer.Forward(pass, u, h, kept, scratch_->work); },
+               scratch_->layers[i]);
+  }
+  return h;
+}
+
+void HybridModel::Backward(const Pass& pass, std::span<const int32_t> tokens, View<float> dh,
+                           float* gradients) {
+  const View<float> u = scratch_->normed.Matrix(dh.rows, dh.cols);
+  const View<float> du = scratch_->d_normed.Matrix(dh.rows, dh.cols);
+  for (size_t i = scratch_->layers.size(); i-- > 0;) {
+    Activations& kept = scratch_->kept[i];
+    const int64_t norm = layout_.layers()[i].norm;
+    const View<float> input = kept.input.Matrix(dh.rows, dh.cols);
+    float* rstd = kept.rstd.Floats(dh.rows);
+    pass.ops.rms_norm(pass.stream, input, pass.weights.at(norm), config_.norm_epsilon, u, rstd);
+    std::visit(
+        [&](const auto& layer) {
+          layer.Backward(pass, u, dh, du, kept, scratch_->work, gradients);
+        },
+        scratch_->layers[i]);
+    pass.ops.rms_norm_backward(pass.stream, input, pass.weights.at(norm), rstd, du, dh,
+                               gradients + norm);
+  }
+  pass.ops.embed_backward(
+      pass.stream, tokens, dh,
+      View<float>(gradients + layout_.embeddings(), config_.vocab_size, config_.hidden_size));
+}
+
+void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
+                         View<float> logits) {
+  TEMPER_CHECK(logits.empty() || (logits.rows == static_cast<int64_t>(slices.size()) &&
+                                  logits.cols == config_.vocab_size));
+  BlockCutter cutter(slices);
+  Block block;
+  int64_t written = 0;
+  while (cutter.Next(block)) {
+    const Pass pass{device_.ops(), device_.stream(), weights, block.segments, block.states};
+    for (size_t s = 0; s < block.states.size(); ++s) {
+      block.states[s]->Reserve(block.segments[s].length);
+    }
+    const View<float> h = Forward(pass, block.tokens, Keep::kNothing);
+    for (size_t s = 0; s < block.states.size(); ++s) {
+      block.states[s]->Advance(block.segments[s].length);
+    }
+    if (logits.empty() || block.last_rows.empty()) continue;
+    const int64_t ending = static_cast<int64_t>(block.last_rows.size());
+    scratch_->head.Logits(pass, h, block.last_rows, logits.Rows(written, ending));
+    written += ending;
+  }
+}
+
+void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::span<float> logprob,
+                        std::span<float> entropy) {
+  CheckBatch(batch);
+  const size_t predictions = batch.prediction_rows.size();
+  TEMPER_CHECK(logprob.size() == predictions && (entropy.empty() || entropy.size() == predictions));
+  size_t done = 0;
+  for (size_t first = 0, last; first < batch.segments.size(); first = last) {
+    // As many whole sequences as kRowsMax rows hold, at least one.
+    const int64_t begin = batch.segments[first].begin;
+    int64_t end = begin;
+    std::vector<Segment> segments;
+    for (last = first; last < batch.segments.size(); ++last) {
+      const Segment& segment = batch.segments[last];
+      if (last > first && segment.begin + segment.length - begin > kRowsMax) break;
+      segments.push_back({.begin = segment.begin - begin, .length = segment.length});
+      end = segment.begin + segment.length;
+    }
+    const Pass pass{device_.ops(), device_.stream(), weights, segments, {}};
+    const View<float> h =
+        Forward(pass, std::span(batch.tokens).subspan(begin, end - begin), Keep::kNothing);
+    const auto past =
+        std::lower_bound(batch.prediction_rows.begin() + done, batch.prediction_rows.end(), end);
+    const size_t count = past - batch.prediction_rows.begin() - done;
+    scratch_->head.Score(pass, h,
+                         {.rows = std::span(batch.prediction_rows).subspan(done, count),
+                          .targets = std::span(batch.prediction_targets).subspan(done, count),
+                          .first_row = begin,
+                          .temperature = batch.temperature},
+                         logprob.subspan(done, count),
+                         entropy.empty() ? entropy : entropy.subspan(done, count));
+    done += count;
+  }
+}
+
+void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
+                        std::span<float> gradients) {
+  CheckBatch(batch);
+  TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
+  if (batch.prediction_rows.empty()) return;
+  const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};
+  const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
+  const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
+  std::fill_n(dh.data, h.rows * h.cols, 0.0f);
+  scratch_->head.Train(pass, h,
+                       {.rows = batch.prediction_rows,
+                        .targets = batch.prediction_targets,
+                        .temperature = batch.temperature},
+                       loss, dh, gradients.data());
+  Backward(pass, batch.tokens, dh, gradients.data());
+}
+
+}  // namespace temper::model

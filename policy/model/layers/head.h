@@ -1,0 +1,53 @@
+// The end of the model: final norm, vocabulary projection and log-probabilities, in blocks of rows.
+//
+// [rows, vocab] exists for one block at a time only.
+#pragma once
+
+#include "policy/model/hybrid_model.h"
+#include "policy/model/layers/pass.h"
+
+namespace temper::model {
+
+// The tokens to be predicted: row rows[i] - first_row of the hidden states predicts targets[i].
+struct Predictions {
+  std::span<const int32_t> rows;
+  std::span<const int32_t> targets;
+  int64_t first_row = 0;
+  float temperature = 1.0f;
+};
+
+class Head {
+ public:
+  Head(const ModelConfig& config, const ParameterLayout& layout);
+
+  // logits[i] = those after row rows[i] of h.  h: [any, hidden]  logits: [rows, vocab]
+  void Logits(const Pass& pass, kernels::View<const float> h, std::span<const int32_t> rows,
+              kernels::View<float> logits);
+  // entropy may be empty.
+  void Score(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
+             std::span<float> logprob, std::span<float> entropy);
+  // Scores, asks the loss, goes back: dh [rows of h, hidden] accumulates, and so do the gradients.
+  void Train(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
+             TokenLoss loss, kernels::View<float> dh, float* gradients);
+
+ private:
+  struct Block {
+    int64_t first = 0, count = 0;
+    kernels::View<float> input, normed, logits;
+    float* lse = nullptr;
+  };
+  int64_t BlockRows(int64_t predictions) const;
+  void Normalize(const Pass& pass, kernels::View<const float> h, std::span<const int32_t> rows,
+                 int64_t first_row, kernels::View<float> input, kernels::View<float> normed);
+  Block Compute(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
+                int64_t first, float* logprob, float* entropy);
+  void Backward(const Pass& pass, const Block& block, const Predictions& predictions,
+                kernels::View<float> dh, float* gradients);
+
+  const ModelConfig& config_;
+  const ParameterLayout& layout_;
+  Buffer input_, normed_, rstd_, logits_, lse_, d_normed_, d_input_;
+  std::vector<float> logprob_, entropy_, d_logprob_, d_entropy_;  // of one block
+};
+
+}  // namespace temper::model
