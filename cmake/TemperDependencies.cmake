@@ -13,6 +13,7 @@ pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(GMP REQUIRED IMPORTED_TARGET gmpxx gmp)
 # Debian's oneDNN config insists on OpenCL headers that a CPU user does not need.
 find_library(DNNL_LIBRARY dnnl REQUIRED)
 add_library(temper_dnnl INTERFACE)

@@ -1,0 +1,28 @@
+// Words that every verifier uses in its reasons.
+#include "reward/verifier.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+namespace temper::reward {
+
+std::string_view VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kEqual:
+      return "equal";
+    case Verdict::kNotEqual:
+      return "not_equal";
+    case Verdict::kUndecided:
+      break;
+  }
+  return "undecided";
+}
+
+std::string Quoted(std::string_view text) {
+  constexpr size_t kBytesShown = 60;
+  const bool cut = text.size() > kBytesShown;
+  const std::string shown(text.substr(0, kBytesShown));
+  return absl::StrCat("\"", absl::CEscape(shown), cut ? "...\"" : "\"");
+}
+
+}  // namespace temper::reward
