@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,8 +29,8 @@ class RowSource {
   virtual absl::StatusOr<Row> Read(int64_t index) const = 0;
 };
 
-// What every line must hold beside a prompt.
-enum class RowKind { kProblem, kExample };
+// What every line must hold beside a prompt: nothing, an answer, or a response.
+enum class RowKind { kPrompt, kProblem, kExample };
 
 // Any thread may read.
 class Dataset : public RowSource {
@@ -40,7 +41,7 @@ class Dataset : public RowSource {
                                                        int64_t limit = 0);
   ~Dataset() override;
 
-  int64_t size() const override { return static_cast<int64_t>(offsets_.size()); }
+  int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
   absl::StatusOr<Row> Read(int64_t index) const override;
   // XXH3-128 of the file, hexadecimal.
   const std::string& digest() const { return digest_; }
@@ -50,13 +51,15 @@ class Dataset : public RowSource {
     int64_t offset;
     int32_t bytes;
     int32_t number;
+    uint64_t hash;
   };
   Dataset(v1::Dataset source, RowKind kind, int file);
+  absl::Status Index(std::string_view text, int64_t limit);
 
   const v1::Dataset source_;
   const RowKind kind_;
   const int file_;
-  std::vector<Line> offsets_;
+  std::vector<Line> lines_;
   std::string digest_;
 };
 

@@ -16,11 +16,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "orchestrator/database.h"
 #include "temper/v1/controller.pb.h"
 #include "temper/v1/episode.pb.h"
 #include "temper/v1/learner.pb.h"
-
-struct sqlite3;
 
 namespace temper::orchestrator {
 
@@ -161,14 +160,18 @@ class Ledger {
   absl::StatusOr<std::vector<v1::EvaluationResult>> ReadEvaluations();
 
   // For the audit.
-  sqlite3* database() { return database_; }
+  Database& database() { return *database_; }
 
  private:
-  class Statements;
-  explicit Ledger(sqlite3* database);
+  explicit Ledger(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+  absl::Status Write(const LedgerWrite& write);
 
-  sqlite3* const database_;
-  std::unique_ptr<Statements> statements_;
+  const std::unique_ptr<Database> database_;
+  bool failed_ = false;
 };
+
+// Checks of stored bytes, shared with the audit. `blobs` in the order of the columns.
+std::string EpisodeChecksum(const std::vector<std::string_view>& blobs);
+std::string BatchDigest(const std::string& options, const std::vector<BatchEntry>& entries);
 
 }  // namespace temper::orchestrator

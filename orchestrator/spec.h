@@ -10,8 +10,7 @@
 
 namespace temper::orchestrator {
 
-// Every field is set and agrees with the others; file names are absolute or relative to the
-// working folder (no longer to the spec's).
+// Every field is set and agrees with the others; file names are absolute.
 struct ResolvedSpec {
   v1::RunSpec spec;
   // As it was given, --set included, before defaults: for Explain.
@@ -35,8 +34,9 @@ absl::StatusOr<ResolvedSpec> ResolveSpec(v1::RunSpec given, const std::string& f
 // force. Text for people.
 std::string Explain(const ResolvedSpec& spec);
 
-// OK when `now` may resume a run that was started as `before`: only fleet and checkpoint may
-// differ. Otherwise FAILED_PRECONDITION naming each field and both values.
+// OK when `now` may resume a run that was started as `before`: only fleet, checkpoint
+// and the places of the data files may differ. Otherwise FAILED_PRECONDITION naming each field and
+// both values.
 absl::Status CheckResumable(const v1::RunSpec& before, const v1::RunSpec& now);
 
 }  // namespace temper::orchestrator

@@ -1,0 +1,181 @@
+// Reads JSON lines written by others, once to check and index them, then row by row.
+#include "orchestrator/dataset.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/check.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/json_text.h"
+#include "base/philox.h"
+#include "base/status_macros.h"
+#include "nlohmann/json.hpp"
+
+namespace temper::orchestrator {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kLineBytesMax = 64 << 20;
+
+std::string Name(const v1::Dataset& source, const std::string& key) {
+  const auto it = source.fields().find(key);
+  return it == source.fields().end() ? key : it->second;
+}
+
+const json* Find(const json& line, const v1::Dataset& source, const std::string& key) {
+  const auto it = line.find(Name(source, key));
+  return it == line.end() || it->is_null() ? nullptr : &*it;
+}
+
+std::string AsText(const json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+absl::Status Lacks(const json& line, const v1::Dataset& source, const std::string& key) {
+  std::vector<std::string> found;
+  for (const auto& [name, value] : line.items()) found.push_back(absl::StrCat("\"", name, "\""));
+  std::string list;
+  for (const std::string& name : found) absl::StrAppend(&list, list.empty() ? "" : ", ", name);
+  return absl::InvalidArgumentError(absl::StrCat("lacks \"", Name(source, key), "\"; found ",
+                                                 list.empty() ? "no keys" : list,
+                                                 "; map other names with \"fields\""));
+}
+
+// One message from the user is a prompt; more need a chat template.
+absl::StatusOr<std::string> PromptOf(const json& line, const v1::Dataset& source) {
+  if (const json* prompt = Find(line, source, "prompt")) {
+    if (!prompt->is_string()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"", Name(source, "prompt"), "\" is not a string"));
+    }
+    return prompt->get<std::string>();
+  }
+  const json* messages = Find(line, source, "messages");
+  if (messages == nullptr) return Lacks(line, source, "prompt");
+  if (!messages->is_array() || messages->size() != 1 || !(*messages)[0].is_object() ||
+      (*messages)[0].value("role", json()) != "user" || !(*messages)[0].contains("content") ||
+      !(*messages)[0]["content"].is_string()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Name(source, "messages"),
+                     "\" may hold one message of role \"user\" with a string as content; longer "
+                     "conversations need a chat template, which runs cannot use yet"));
+  }
+  return (*messages)[0]["content"].get<std::string>();
+}
+
+absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind kind, int number) {
+  if (!line.is_object()) return absl::InvalidArgumentError("expected a JSON object");
+  Row row;
+  TEMPER_ASSIGN_OR_RETURN(const std::string prompt, PromptOf(line, source));
+  row.prompt = source.template_().empty()
+                   ? prompt
+                   : absl::StrReplaceAll(source.template_(), {{"{prompt}", prompt}});
+  if (const json* answer = Find(line, source, "answer")) row.answer = AsText(*answer);
+  if (const json* response = Find(line, source, "response")) row.response = AsText(*response);
+  if (kind == RowKind::kProblem && Find(line, source, "answer") == nullptr) {
+    return Lacks(line, source, "answer");
+  }
+  if (kind == RowKind::kExample && Find(line, source, "response") == nullptr) {
+    return Lacks(line, source, "response");
+  }
+  const json* id = Find(line, source, "id");
+  row.id = id == nullptr ? absl::StrCat(number) : AsText(*id);
+  json metadata = line;
+  for (const char* key : {"prompt", "messages", "answer", "response", "id"}) {
+    metadata.erase(Name(source, key));
+  }
+  row.metadata_json = metadata.dump(-1, ' ', false, json::error_handler_t::replace);
+  return row;
+}
+
+absl::StatusOr<Row> ParseRow(std::string_view text, const v1::Dataset& source, RowKind kind,
+                             int number) {
+  const std::string place = absl::StrCat(source.path(), ":", number);
+  // A line is a document of its own: the parser's own line number would always be 1.
+  absl::StatusOr<json> line = ParseJson(text, place);
+  if (!line.ok()) return line.status();
+  absl::StatusOr<Row> row = RowOf(*line, source, kind, number);
+  if (row.ok()) return row;
+  return absl::Status(row.status().code(),
+                      absl::StrCat(place, ": ", std::string(row.status().message())));
+}
+
+}  // namespace
+
+Dataset::Dataset(v1::Dataset source, RowKind kind, int file)
+    : source_(std::move(source)), kind_(kind), file_(file) {}
+
+Dataset::~Dataset() { close(file_); }
+
+absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(const v1::Dataset& source, RowKind kind,
+                                                       int64_t limit) {
+  TEMPER_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(source.path()));
+  const int file = open(source.path().c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return ErrnoStatus(source.path(), "opening");
+  std::unique_ptr<Dataset> dataset(new Dataset(source, kind, file));
+  dataset->digest_ = Hex(Xxh3Digest(mapped.bytes()));
+  const std::string_view text(reinterpret_cast<const char*>(mapped.bytes().data()),
+                              mapped.bytes().size());
+  TEMPER_RETURN_IF_ERROR(dataset->Index(text, limit));
+  return dataset;
+}
+
+absl::Status Dataset::Index(std::string_view text, int64_t limit) {
+  absl::flat_hash_set<std::string> ids;
+  int number = 0;
+  for (size_t begin = 0; begin < text.size() && (limit <= 0 || size() < limit);) {
+    const size_t newline = text.find('\n', begin);
+    const size_t end = newline == std::string_view::npos ? text.size() : newline;
+    const std::string_view line = text.substr(begin, end - begin);
+    ++number;
+    const int64_t offset = static_cast<int64_t>(begin);
+    begin = end + 1;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    if (static_cast<int64_t>(line.size()) > kLineBytesMax) {
+      return absl::InvalidArgumentError(absl::StrCat(source_.path(), ":", number, ": the line has ",
+                                                     line.size(), " bytes, expected at most ",
+                                                     kLineBytesMax));
+    }
+    TEMPER_ASSIGN_OR_RETURN(const Row row, ParseRow(line, source_, kind_, number));
+    if (!ids.insert(row.id).second) {
+      return absl::InvalidArgumentError(absl::StrCat(source_.path(), ":", number, ": id \"", row.id,
+                                                     "\" stands in the file twice"));
+    }
+    lines_.push_back({offset, static_cast<int32_t>(line.size()), number, HashName(line)});
+  }
+  if (lines_.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(source_.path(), ": holds no lines"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Row> Dataset::Read(int64_t index) const {
+  TEMPER_CHECK(index >= 0 && index < size());
+  const Line& line = lines_[static_cast<size_t>(index)];
+  std::string text(static_cast<size_t>(line.bytes), '\0');
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t got = pread(file_, text.data() + done, text.size() - done,
+                              line.offset + static_cast<int64_t>(done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(source_.path(), "reading");
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  if (HashName(text) != line.hash) {
+    return absl::DataLossError(
+        absl::StrCat(source_.path(), ":", line.number, ": the line changed while the run used it"));
+  }
+  return ParseRow(text, source_, kind_, line.number);
+}
+
+}  // namespace temper::orchestrator

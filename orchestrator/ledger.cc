@@ -1,0 +1,310 @@
+// Opens ledgers and writes to them; ledger_read.cc reads them back.
+#include "orchestrator/ledger.h"
+
+#include <sys/stat.h>
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/json_config.h"
+#include "base/status_macros.h"
+#include "orchestrator/ledger_schema.h"
+
+namespace temper::orchestrator {
+namespace {
+
+template <class Field>
+std::string_view BytesOf(const Field& field) {
+  return {reinterpret_cast<const char*>(field.data()),
+          static_cast<size_t>(field.size()) * sizeof(*field.data())};
+}
+
+int64_t Stored(SampleState state) { return static_cast<int64_t>(state); }
+
+// A write that the core must never ask for.
+absl::Status Expect(const absl::StatusOr<int64_t>& changed, int64_t rows, const char* what) {
+  if (!changed.ok()) return changed.status();
+  if (*changed == rows) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("ledger: ", what, " changed ", *changed, " rows, expected ", rows));
+}
+
+class Writer {
+ public:
+  explicit Writer(Database& database) : database_(database) {}
+
+  absl::Status operator()(const OpenGroup& write) {
+    const v1::Group& group = write.group;
+    TEMPER_RETURN_IF_ERROR(Expect(
+        database_.Run(
+            "INSERT INTO groups (id, step, evaluation, prompt_id, prompt, answer, "
+            "metadata, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            {group.id(), group.step(), int64_t{write.evaluation}, group.prompt().id(),
+             group.prompt().text(), group.answer(), group.metadata_json(), int64_t{write.samples}}),
+        1, "opening a group"));
+    for (int64_t number = 0; number < write.samples; ++number) {
+      TEMPER_RETURN_IF_ERROR(
+          Expect(database_.Run("INSERT INTO samples (group_id, number, state) VALUES (?, ?, ?)",
+                               {group.id(), number, Stored(SampleState::kIssued)}),
+                 1, "issuing a sample"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const LeaseSamples& write) {
+    TEMPER_RETURN_IF_ERROR(Expect(
+        database_.Run("INSERT INTO leases (epoch, group_id, worker, samples) VALUES (?, ?, ?, ?)",
+                      {write.epoch, write.group_id, write.worker,
+                       static_cast<int64_t>(write.samples.size())}),
+        1, "a lease"));
+    for (const int number : write.samples) {
+      TEMPER_RETURN_IF_ERROR(
+          Expect(database_.Run("UPDATE samples SET epoch = ?, worker = ? WHERE group_id = ? AND "
+                               "number = ? AND state = ? AND epoch < ?",
+                               {write.epoch, write.worker, write.group_id, int64_t{number},
+                                Stored(SampleState::kIssued), write.epoch}),
+                 1, "leasing a sample"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const RecordEpisode& write) {
+    const v1::Episode& episode = *write.episode;
+    const std::string_view prompt_tokens = BytesOf(episode.prompt_tokens());
+    const std::string_view tokens = BytesOf(episode.tokens());
+    const std::string_view logprobs = BytesOf(episode.logprobs());
+    const std::string_view versions = BytesOf(episode.versions());
+    const std::string checksum =
+        EpisodeChecksum({prompt_tokens, tokens, logprobs, versions, episode.text()});
+    return Expect(
+        database_.Run("UPDATE samples SET state = ?, prompt_tokens = ?, tokens = ?, logprobs = ?, "
+                      "versions = ?, text = ?, checksum = ?, finish = ?, entropy_sum = ? "
+                      "WHERE group_id = ? AND number = ? AND state = ? AND epoch = ?",
+                      {Stored(SampleState::kGenerated), Blob{prompt_tokens}, Blob{tokens},
+                       Blob{logprobs}, Blob{versions}, episode.text(), Blob{checksum},
+                       int64_t{episode.finish_reason()}, episode.entropy_sum(), episode.group_id(),
+                       int64_t{episode.sample()}, Stored(SampleState::kIssued), write.epoch}),
+        1, "recording an episode");
+  }
+
+  absl::Status operator()(const RecordScore& write) {
+    v1::Score parts = write.score;
+    parts.clear_value();
+    parts.clear_reason();
+    const std::string bytes = parts.SerializeAsString();
+    return Expect(
+        database_.Run(
+            "UPDATE samples SET state = ?, score = ?, score_reason = ?, score_parts = ? "
+            "WHERE group_id = ? AND number = ? AND state = ?",
+            {Stored(SampleState::kScored), write.score.value(), write.score.reason(), Blob{bytes},
+             write.group_id, int64_t{write.sample}, Stored(SampleState::kGenerated)}),
+        1, "recording a score");
+  }
+
+  absl::Status operator()(const DropGroup& write) {
+    TEMPER_RETURN_IF_ERROR(
+        Expect(database_.Run("UPDATE groups SET dropped_reason = ? WHERE id = ? AND "
+                             "dropped_reason IS NULL",
+                             {write.reason, write.group_id}),
+               1, "dropping a group"));
+    return database_
+        .Run("UPDATE samples SET state = ? WHERE group_id = ? AND state < ?",
+             {Stored(SampleState::kDropped), write.group_id, Stored(SampleState::kTrained)})
+        .status();
+  }
+
+  absl::Status operator()(const FixBatch& write) {
+    const std::string options = write.options.SerializeAsString();
+    const std::string digest = BatchDigest(options, write.entries);
+    TEMPER_RETURN_IF_ERROR(
+        Expect(database_.Run("INSERT INTO batches (step, options, digest) VALUES (?, ?, ?)",
+                             {write.step, Blob{options}, Blob{digest}}),
+               1, "fixing a batch"));
+    int64_t position = 0;
+    for (const BatchEntry& entry : write.entries) {
+      TEMPER_RETURN_IF_ERROR(
+          Expect(database_.Run("INSERT INTO batch_entries (step, position, group_id, number, "
+                               "advantage) SELECT ?, ?, group_id, number, ? FROM samples WHERE "
+                               "group_id = ? AND number = ? AND state = ?",
+                               {write.step, position++, entry.advantage, entry.group_id,
+                                int64_t{entry.sample}, Stored(SampleState::kScored)}),
+                 1, "entering a sample into a batch"));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status operator()(const RecordStep& write) {
+    TEMPER_RETURN_IF_ERROR(
+        Expect(database_.Run("INSERT INTO steps (step, metrics, weights_digest, skipped) SELECT "
+                             "?1, ?2, ?3, ?4 WHERE ?1 = (SELECT count(*) FROM steps)",
+                             {write.step, ToJson(write.metrics, JsonStyle::kLine),
+                              Blob{write.weights_digest}, int64_t{write.skipped}}),
+               1, "recording a step"));
+    TEMPER_ASSIGN_OR_RETURN(
+        const int64_t entries,
+        database_.Count("SELECT count(*) FROM batch_entries WHERE step = ?", {write.step}));
+    return Expect(
+        database_.Run("UPDATE samples SET state = ? WHERE state = ? AND (group_id, number) IN "
+                      "(SELECT group_id, number FROM batch_entries WHERE step = ?)",
+                      {Stored(SampleState::kTrained), Stored(SampleState::kScored), write.step}),
+        entries, "marking samples trained");
+  }
+
+  absl::Status operator()(const RecordEvaluation& write) {
+    return Expect(database_.Run("INSERT INTO evaluations (version, result) VALUES (?, ?)",
+                                {write.result.version(), ToJson(write.result, JsonStyle::kLine)}),
+                  1, "recording an evaluation");
+  }
+
+  absl::Status operator()(const RecordCheckpoint& write) {
+    return database_
+        .Run("INSERT OR REPLACE INTO checkpoints (version, path, sha256) VALUES (?, ?, ?)",
+             {write.version, write.path, write.sha256})
+        .status();
+  }
+
+  absl::Status operator()(const RecordState& write) {
+    TEMPER_RETURN_IF_ERROR(SetMeta("state", absl::StrCat(static_cast<int>(write.state))));
+    TEMPER_RETURN_IF_ERROR(SetMeta("reason", write.reason));
+    return SetMeta("model_dir", write.model_dir);
+  }
+
+  absl::Status operator()(const RecordLate& write) {
+    return database_
+        .Run(
+            "INSERT INTO meta (key, value) VALUES ('late', ?1) ON CONFLICT (key) DO UPDATE SET "
+            "value = value + ?1",
+            {write.episodes})
+        .status();
+  }
+
+  absl::Status SetMeta(std::string_view key, std::string_view value) {
+    return database_.Run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", {key, value})
+        .status();
+  }
+
+  absl::Status Append(const v1::WatchRunResponse& event) {
+    return Expect(
+        database_.Run("INSERT INTO events (sequence, time_ms, event) SELECT ?1, ?2, ?3 WHERE ?1 = "
+                      "1 + (SELECT coalesce(max(sequence), 0) FROM events)",
+                      {event.sequence(), event.time_ms(), EventJson(event)}),
+        1, "appending an event");
+  }
+
+ private:
+  static std::string EventJson(const v1::WatchRunResponse& event) {
+    return ToJson(event, JsonStyle::kLine);
+  }
+
+  Database& database_;
+};
+
+absl::Status CheckSchema(Database& database) {
+  TEMPER_ASSIGN_OR_RETURN(const int64_t application, database.Count("PRAGMA application_id"));
+  if (application != kLedgerApplicationId) {
+    return absl::DataLossError(absl::StrCat(database.path(), ": is not a ledger of temper"));
+  }
+  TEMPER_ASSIGN_OR_RETURN(const int64_t version, database.Count("PRAGMA user_version"));
+  if (version == kLedgerSchemaVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(database.path(), ": has schema ", version,
+                                                    ", this program reads ", kLedgerSchemaVersion,
+                                                    "; use the version of temper that made it"));
+}
+
+}  // namespace
+
+std::string_view SampleStateName(SampleState state) {
+  static constexpr std::string_view kNames[] = {"issued", "generated", "scored", "trained",
+                                                "dropped"};
+  return kNames[static_cast<int>(state)];
+}
+
+std::string EpisodeChecksum(const std::vector<std::string_view>& blobs) {
+  std::string joined;
+  for (const std::string_view blob : blobs) {
+    const uint64_t size = blob.size();
+    joined.append(reinterpret_cast<const char*>(&size), sizeof(size));
+    joined.append(blob);
+  }
+  return Xxh3Digest(joined);
+}
+
+std::string BatchDigest(const std::string& options, const std::vector<BatchEntry>& entries) {
+  std::string joined = options;
+  for (const BatchEntry& entry : entries) {
+    const int64_t sample = entry.sample;
+    joined.append(reinterpret_cast<const char*>(&entry.group_id), sizeof(entry.group_id));
+    joined.append(reinterpret_cast<const char*>(&sample), sizeof(sample));
+    joined.append(reinterpret_cast<const char*>(&entry.advantage), sizeof(entry.advantage));
+  }
+  return Xxh3Digest(joined);
+}
+
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& path) {
+  TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                          Database::Open(path, Database::Mode::kOwn));
+  TEMPER_ASSIGN_OR_RETURN(const int64_t tables,
+                          database->Count("SELECT count(*) FROM sqlite_master"));
+  if (tables == 0) {
+    TEMPER_RETURN_IF_ERROR(database->Script(
+        absl::StrCat("BEGIN; ", kLedgerSchema, "PRAGMA application_id = ", kLedgerApplicationId,
+                     "; PRAGMA user_version = ", kLedgerSchemaVersion, "; COMMIT;")
+            .c_str()));
+    if (path != ":memory:") {
+      chmod(path.c_str(), S_IRUSR | S_IWUSR);
+      TEMPER_RETURN_IF_ERROR(SyncDirectory(Dirname(path)));
+    }
+  }
+  TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
+  return std::unique_ptr<Ledger>(new Ledger(std::move(database)));
+}
+
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& path) {
+  if (!Exists(path)) return absl::NotFoundError(absl::StrCat(path, ": there is no ledger"));
+  TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                          Database::Open(path, Database::Mode::kRead));
+  TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
+  return std::unique_ptr<Ledger>(new Ledger(std::move(database)));
+}
+
+absl::Status Ledger::SetIdentity(const LedgerIdentity& identity) {
+  TEMPER_RETURN_IF_ERROR(database_->Script("BEGIN IMMEDIATE;"));
+  Writer writer(*database_);
+  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, const std::string&>>{
+           {"spec", identity.spec_json},
+           {"dataset_digest", identity.dataset_digest},
+           {"evaluation_digest", identity.evaluation_digest},
+           {"warm_start_digest", identity.warm_start_digest}}) {
+    if (absl::Status status = writer.SetMeta(key, value); !status.ok()) {
+      database_->Script("ROLLBACK;").IgnoreError();
+      return status;
+    }
+  }
+  return database_->Script("COMMIT;");
+}
+
+absl::Status Ledger::Write(const LedgerWrite& write) {
+  return std::visit(Writer(*database_), write);
+}
+
+absl::Status Ledger::Commit(const std::vector<LedgerWrite>& writes,
+                            const std::vector<v1::WatchRunResponse>& events) {
+  if (failed_) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        database_->path(), ": an earlier commit failed; nothing is written until a new start"));
+  }
+  if (writes.empty() && events.empty()) return absl::OkStatus();
+  absl::Status status = database_->Script("BEGIN IMMEDIATE;");
+  for (size_t i = 0; status.ok() && i < writes.size(); ++i) status = Write(writes[i]);
+  Writer writer(*database_);
+  for (size_t i = 0; status.ok() && i < events.size(); ++i) status = writer.Append(events[i]);
+  if (status.ok()) status = database_->Script("COMMIT;");
+  if (status.ok()) return status;
+  failed_ = true;
+  database_->Script("ROLLBACK;").IgnoreError();
+  return status;
+}
+
+}  // namespace temper::orchestrator

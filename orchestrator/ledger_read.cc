@@ -1,0 +1,260 @@
+// Reads a ledger back: for recovery, for watchers, for `temper metrics`.
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/status_macros.h"
+#include "google/protobuf/util/json_util.h"
+#include "orchestrator/ledger.h"
+
+namespace temper::orchestrator {
+namespace {
+
+// Our own writing, so that a failure means damage.
+absl::Status Parse(const std::string& json, std::string_view what,
+                   google::protobuf::Message& message) {
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &message);
+  if (status.ok()) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("ledger: ", std::string(what), " does not parse: ", status.ToString()));
+}
+
+template <class T, class Field>
+absl::Status Unpack(const std::string& bytes, std::string_view what, Field* field) {
+  if (bytes.size() % sizeof(T) != 0) {
+    return absl::DataLossError(absl::StrCat("ledger: ", std::string(what), " has ", bytes.size(),
+                                            " bytes, expected a multiple of ", sizeof(T)));
+  }
+  field->Resize(static_cast<int>(bytes.size() / sizeof(T)), T());
+  if (!bytes.empty()) std::memcpy(field->mutable_data(), bytes.data(), bytes.size());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Meta(Database& database, std::string_view key) {
+  TEMPER_ASSIGN_OR_RETURN(auto rows, database.Query("SELECT value FROM meta WHERE key = ?", {key}));
+  TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
+  return any ? rows.Bytes(0) : std::string();
+}
+
+absl::Status RecoverSteps(Database& database, RecoveredRun& run) {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows, database.Query("SELECT step, weights_digest, skipped FROM steps ORDER BY step"));
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) break;
+    run.version = rows.Int(0) + 1;
+    run.weights_digests[run.version] = rows.Bytes(1);
+    run.skipped_in_a_row = rows.Int(2) != 0 ? run.skipped_in_a_row + 1 : 0;
+  }
+  TEMPER_ASSIGN_OR_RETURN(auto last,
+                          database.Query("SELECT metrics FROM steps ORDER BY step DESC LIMIT 1"));
+  TEMPER_ASSIGN_OR_RETURN(const bool any, last.Next());
+  if (!any) return absl::OkStatus();
+  return Parse(last.Bytes(0), "the last step's metrics", run.last);
+}
+
+absl::Status RecoverMarks(Database& database, RecoveredRun& run) {
+  TEMPER_ASSIGN_OR_RETURN(auto evaluations, database.Query("SELECT version FROM evaluations"));
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, evaluations.Next());
+    if (!more) break;
+    run.evaluated.insert(evaluations.Int(0));
+  }
+  TEMPER_ASSIGN_OR_RETURN(
+      auto checkpoint,
+      database.Query(
+          "SELECT version, path, sha256 FROM checkpoints ORDER BY version DESC LIMIT 1"));
+  TEMPER_ASSIGN_OR_RETURN(const bool saved, checkpoint.Next());
+  if (saved) {
+    run.checkpoint_version = checkpoint.Int(0);
+    run.checkpoint_path = checkpoint.Bytes(1);
+    run.checkpoint_sha256 = checkpoint.Bytes(2);
+  }
+  TEMPER_ASSIGN_OR_RETURN(run.lease_epoch,
+                          database.Count("SELECT coalesce(max(epoch), 0) FROM leases"));
+  TEMPER_ASSIGN_OR_RETURN(run.sequence,
+                          database.Count("SELECT coalesce(max(sequence), 0) FROM events"));
+  TEMPER_ASSIGN_OR_RETURN(
+      const int64_t fixed,
+      database.Count("SELECT count(*) FROM batches WHERE step = ?", {run.version}));
+  run.batch_fixed = fixed > 0;
+  return absl::OkStatus();
+}
+
+absl::Status RecoverSamples(Database& database, RecoveredGroup& group) {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows, database.Query("SELECT number, state, score, length(tokens), entropy_sum, text, "
+                                "finish FROM samples WHERE group_id = ? ORDER BY number",
+                                {group.group.id()}));
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return absl::OkStatus();
+    group.samples.push_back({.state = static_cast<SampleState>(rows.Int(1)),
+                             .number = static_cast<int>(rows.Int(0)),
+                             .score = rows.Real(2),
+                             .tokens = rows.Int(3) / static_cast<int64_t>(sizeof(int32_t)),
+                             .entropy_sum = rows.Real(4),
+                             .text = rows.Bytes(5),
+                             .finish = static_cast<v1::FinishReason>(rows.Int(6))});
+  }
+}
+
+absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
+  {
+    TEMPER_ASSIGN_OR_RETURN(
+        auto rows,
+        database.Query(
+            "SELECT id, step, evaluation, prompt_id, prompt, answer, metadata FROM "
+            "groups WHERE (evaluation = 0 AND step = ?1) OR (evaluation = 1 AND step NOT "
+            "IN (SELECT version FROM evaluations)) ORDER BY id",
+            {run.version}));
+    for (;;) {
+      TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+      if (!more) break;
+      RecoveredGroup& group = run.groups.emplace_back();
+      group.group.set_id(rows.Int(0));
+      group.group.set_step(rows.Int(1));
+      group.evaluation = rows.Int(2) != 0;
+      group.group.mutable_prompt()->set_id(rows.Bytes(3));
+      group.group.mutable_prompt()->set_text(rows.Bytes(4));
+      group.group.set_answer(rows.Bytes(5));
+      group.group.set_metadata_json(rows.Bytes(6));
+    }
+  }
+  for (RecoveredGroup& group : run.groups) {
+    TEMPER_RETURN_IF_ERROR(RecoverSamples(database, group));
+  }
+  return absl::OkStatus();
+}
+
+// Columns: prompt_tokens, tokens, logprobs, versions, text, checksum.
+absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
+  const std::string prompt = rows.Bytes(0), tokens = rows.Bytes(1), logprobs = rows.Bytes(2),
+                    versions = rows.Bytes(3), text = rows.Bytes(4);
+  if (EpisodeChecksum({prompt, tokens, logprobs, versions, text}) != rows.Bytes(5)) {
+    return absl::DataLossError(absl::StrCat("ledger: the bytes of group ", episode.group_id(),
+                                            " sample ", episode.sample(),
+                                            " differ from their checksum"));
+  }
+  TEMPER_RETURN_IF_ERROR(Unpack<int32_t>(prompt, "prompt tokens", episode.mutable_prompt_tokens()));
+  TEMPER_RETURN_IF_ERROR(Unpack<int32_t>(tokens, "tokens", episode.mutable_tokens()));
+  TEMPER_RETURN_IF_ERROR(Unpack<float>(logprobs, "log-probs", episode.mutable_logprobs()));
+  TEMPER_RETURN_IF_ERROR(Unpack<int64_t>(versions, "versions", episode.mutable_versions()));
+  episode.set_text(text);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<LedgerIdentity> Ledger::Identity() {
+  LedgerIdentity identity;
+  TEMPER_ASSIGN_OR_RETURN(identity.spec_json, Meta(*database_, "spec"));
+  TEMPER_ASSIGN_OR_RETURN(identity.dataset_digest, Meta(*database_, "dataset_digest"));
+  TEMPER_ASSIGN_OR_RETURN(identity.evaluation_digest, Meta(*database_, "evaluation_digest"));
+  TEMPER_ASSIGN_OR_RETURN(identity.warm_start_digest, Meta(*database_, "warm_start_digest"));
+  return identity;
+}
+
+absl::StatusOr<RecoveredRun> Ledger::Recover() {
+  RecoveredRun run;
+  TEMPER_ASSIGN_OR_RETURN(const std::string state, Meta(*database_, "state"));
+  run.state = state.empty() ? v1::RUN_STATE_UNSPECIFIED
+                            : static_cast<v1::RunState>(std::atoi(state.c_str()));
+  TEMPER_ASSIGN_OR_RETURN(run.reason, Meta(*database_, "reason"));
+  TEMPER_ASSIGN_OR_RETURN(run.model_dir, Meta(*database_, "model_dir"));
+  TEMPER_RETURN_IF_ERROR(RecoverSteps(*database_, run));
+  TEMPER_RETURN_IF_ERROR(RecoverMarks(*database_, run));
+  TEMPER_RETURN_IF_ERROR(RecoverGroups(*database_, run));
+  return run;
+}
+
+absl::StatusOr<v1::TrainRequest> Ledger::ReadTrainRequest(int64_t step) {
+  v1::TrainRequest request;
+  request.set_step(step);
+  std::string digest, options;
+  {
+    TEMPER_ASSIGN_OR_RETURN(
+        auto batch, database_->Query("SELECT options, digest FROM batches WHERE step = ?", {step}));
+    TEMPER_ASSIGN_OR_RETURN(const bool any, batch.Next());
+    if (!any) return absl::NotFoundError(absl::StrCat("ledger: step ", step, " has no batch"));
+    options = batch.Bytes(0);
+    digest = batch.Bytes(1);
+  }
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows,
+      database_->Query(
+          "SELECT prompt_tokens, tokens, logprobs, versions, text, checksum, s.group_id, s.number, "
+          "finish, entropy_sum, advantage FROM batch_entries b JOIN samples s ON s.group_id = "
+          "b.group_id AND s.number = b.number WHERE b.step = ? ORDER BY b.position",
+          {step}));
+  std::vector<BatchEntry> entries;
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) break;
+    v1::TrainEpisode& entry = *request.mutable_policy()->add_episodes();
+    v1::Episode& episode = *entry.mutable_episode();
+    episode.set_group_id(rows.Int(6));
+    episode.set_sample(static_cast<int32_t>(rows.Int(7)));
+    episode.set_finish_reason(static_cast<v1::FinishReason>(rows.Int(8)));
+    episode.set_entropy_sum(rows.Real(9));
+    entry.set_advantage(rows.Real(10));
+    TEMPER_RETURN_IF_ERROR(UnpackEpisode(rows, episode));
+    entries.push_back({episode.group_id(), episode.sample(), entry.advantage()});
+  }
+  if (BatchDigest(options, entries) != digest ||
+      !request.mutable_options()->ParseFromString(options)) {
+    return absl::DataLossError(
+        absl::StrCat("ledger: the batch of step ", step, " differs from its digest"));
+  }
+  return request;
+}
+
+absl::StatusOr<std::vector<v1::WatchRunResponse>> Ledger::ReadEvents(int64_t from_sequence,
+                                                                     int limit) {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows, database_->Query("SELECT sequence, event FROM events WHERE sequence >= ? ORDER BY "
+                                  "sequence LIMIT ?",
+                                  {from_sequence, int64_t{limit}}));
+  std::vector<v1::WatchRunResponse> events;
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return events;
+    TEMPER_RETURN_IF_ERROR(
+        Parse(rows.Bytes(1), absl::StrCat("event ", rows.Int(0)), events.emplace_back()));
+  }
+}
+
+absl::StatusOr<std::vector<v1::EvaluationResult>> Ledger::ReadEvaluations() {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows, database_->Query("SELECT version, result FROM evaluations ORDER BY version"));
+  std::vector<v1::EvaluationResult> results;
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return results;
+    TEMPER_RETURN_IF_ERROR(
+        Parse(rows.Bytes(1), absl::StrCat("evaluation ", rows.Int(0)), results.emplace_back()));
+  }
+}
+
+absl::StatusOr<std::vector<v1::StepMetrics>> Ledger::ReadSteps() {
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<v1::EvaluationResult> evaluations, ReadEvaluations());
+  std::map<int64_t, double> accuracy;
+  for (const v1::EvaluationResult& result : evaluations) {
+    accuracy[result.version()] = result.accuracy();
+  }
+  TEMPER_ASSIGN_OR_RETURN(auto rows,
+                          database_->Query("SELECT step, metrics FROM steps ORDER BY step"));
+  std::vector<v1::StepMetrics> steps;
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return steps;
+    v1::StepMetrics& step = steps.emplace_back();
+    TEMPER_RETURN_IF_ERROR(
+        Parse(rows.Bytes(1), absl::StrCat("the metrics of step ", rows.Int(0)), step));
+    if (const auto it = accuracy.find(step.version()); it != accuracy.end()) {
+      step.set_eval_accuracy(it->second);
+    }
+  }
+}
+
+}  // namespace temper::orchestrator

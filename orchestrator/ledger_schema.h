@@ -1,0 +1,43 @@
+// The tables of a ledger. A change that an older program cannot read raises kLedgerSchemaVersion.
+#pragma once
+
+namespace temper::orchestrator {
+
+inline constexpr int kLedgerSchemaVersion = 1;
+inline constexpr int kLedgerApplicationId = 0x746d7072;  // "tmpr"
+
+// samples.state holds SampleState. Token columns are little-endian int32, float32 and int64 arrays;
+// samples.checksum covers them and the text. leases only grows.
+inline constexpr char kLedgerSchema[] = R"sql(
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE groups (
+  id INTEGER PRIMARY KEY, step INTEGER NOT NULL, evaluation INTEGER NOT NULL,
+  prompt_id TEXT NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL, metadata TEXT NOT NULL,
+  size INTEGER NOT NULL, dropped_reason TEXT);
+CREATE INDEX groups_by_step ON groups (evaluation, step);
+CREATE TABLE samples (
+  group_id INTEGER NOT NULL REFERENCES groups (id), number INTEGER NOT NULL,
+  state INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '',
+  prompt_tokens BLOB, tokens BLOB, logprobs BLOB, versions BLOB, text TEXT, checksum BLOB,
+  finish INTEGER, entropy_sum REAL,
+  score REAL, score_reason TEXT, score_parts BLOB,
+  PRIMARY KEY (group_id, number));
+CREATE TABLE leases (
+  epoch INTEGER PRIMARY KEY, group_id INTEGER NOT NULL REFERENCES groups (id),
+  worker TEXT NOT NULL, samples INTEGER NOT NULL);
+CREATE TABLE batches (step INTEGER PRIMARY KEY, options BLOB NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE batch_entries (
+  step INTEGER NOT NULL REFERENCES batches (step), position INTEGER NOT NULL,
+  group_id INTEGER NOT NULL, number INTEGER NOT NULL, advantage REAL NOT NULL,
+  PRIMARY KEY (step, position), UNIQUE (group_id, number),
+  FOREIGN KEY (group_id, number) REFERENCES samples (group_id, number)) WITHOUT ROWID;
+CREATE TABLE steps (
+  step INTEGER PRIMARY KEY, metrics TEXT NOT NULL, weights_digest BLOB NOT NULL,
+  skipped INTEGER NOT NULL);
+CREATE TABLE evaluations (version INTEGER PRIMARY KEY, result TEXT NOT NULL);
+CREATE TABLE checkpoints (
+  version INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE events (sequence INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, event TEXT NOT NULL);
+)sql";
+
+}  // namespace temper::orchestrator

@@ -1,0 +1,71 @@
+// Opening data files by a spec, and comparing them with those a ledger was started with.
+#include "orchestrator/run_files.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/json_config.h"
+#include "base/status_macros.h"
+
+namespace temper::orchestrator {
+namespace {
+
+// Only the verifier "answer" compares with something.
+RowKind ProblemKind(const v1::Rubric& rubric) {
+  for (const v1::RubricPart& part : rubric.parts()) {
+    if (part.verifier() == "answer") return RowKind::kProblem;
+  }
+  return RowKind::kPrompt;
+}
+
+v1::Dataset SourceOf(const v1::Evaluation& evaluate) {
+  v1::Dataset source;
+  source.set_path(evaluate.path());
+  source.set_template_(evaluate.template_());
+  *source.mutable_fields() = evaluate.fields();
+  return source;
+}
+
+std::string DigestOf(const std::unique_ptr<Dataset>& file) { return file ? file->digest() : ""; }
+
+absl::Status CheckSame(const char* field, const std::string& before, const std::string& now) {
+  if (before == now) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(field, ": the file has changed since the run was started (digest was ", before,
+                   ", is ", now, "); restore it, or start a new run in another --dir"));
+}
+
+}  // namespace
+
+absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec) {
+  RunFiles files;
+  const RowKind kind = ProblemKind(spec.rubric());
+  if (spec.has_dataset()) {
+    TEMPER_ASSIGN_OR_RETURN(files.dataset, Dataset::Open(spec.dataset(), kind));
+  }
+  if (spec.has_evaluate()) {
+    TEMPER_ASSIGN_OR_RETURN(
+        files.evaluation, Dataset::Open(SourceOf(spec.evaluate()), kind, spec.evaluate().limit()));
+  }
+  if (spec.has_warm_start()) {
+    TEMPER_ASSIGN_OR_RETURN(files.warm_start,
+                            Dataset::Open(spec.warm_start().dataset(), RowKind::kExample));
+  }
+  return files;
+}
+
+absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles& files) {
+  TEMPER_ASSIGN_OR_RETURN(const LedgerIdentity before, ledger.Identity());
+  const LedgerIdentity now = {.spec_json = ToJson(spec),
+                              .dataset_digest = DigestOf(files.dataset),
+                              .evaluation_digest = DigestOf(files.evaluation),
+                              .warm_start_digest = DigestOf(files.warm_start)};
+  if (before.spec_json.empty()) return ledger.SetIdentity(now);
+  v1::RunSpec recorded;
+  TEMPER_RETURN_IF_ERROR(ParseJsonConfig(before.spec_json, "the ledger's spec", recorded));
+  TEMPER_RETURN_IF_ERROR(CheckResumable(recorded, spec));
+  TEMPER_RETURN_IF_ERROR(CheckSame("dataset.path", before.dataset_digest, now.dataset_digest));
+  TEMPER_RETURN_IF_ERROR(
+      CheckSame("evaluate.path", before.evaluation_digest, now.evaluation_digest));
+  return CheckSame("warm_start.dataset.path", before.warm_start_digest, now.warm_start_digest);
+}
+
+}  // namespace temper::orchestrator
