@@ -1,0 +1,56 @@
+// From episodes and examples to packed micro-batches: sample order, no padding.
+//
+// Sequences stay whole and share nothing; a sequence longer than the budget is a micro-batch of its
+// own. The order of sequences is part of the arithmetic, so it depends on the batch alone.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "policy/model/hybrid_model.h"
+#include "policy/model/tokenizer.h"
+#include "temper/v1/learner.pb.h"
+
+namespace temper::learner {
+
+// One prompt with one response. Tokens [prompt_tokens, tokens.size()) carry loss.
+struct Sequence {
+  std::vector<int32_t> tokens;
+  int64_t prompt_tokens = 0;
+  std::vector<float> sampled_logprobs;  // one per loss token; empty when supervised
+  double advantage = 0;
+  std::string name;  // for messages: "group 17 sample 3", "example 5"
+
+  int64_t loss_tokens() const { return static_cast<int64_t>(tokens.size()) - prompt_tokens; }
+  // What goes through the model: the last token predicts nothing.
+  int64_t model_tokens() const { return static_cast<int64_t>(tokens.size()) - 1; }
+};
+
+// INVALID_ARGUMENT names the episode: no prompt or response token, a token outside the vocabulary,
+// another number of log-probabilities than tokens.
+absl::StatusOr<std::vector<Sequence>> PolicySequences(const temper::v1::PolicyBatch& batch,
+                                                      int64_t vocab_size);
+
+// Prompt and response are tokenised apart, as a rollout worker would see them, and `end_token` is
+// appended.
+absl::StatusOr<std::vector<Sequence>> SupervisedSequences(const temper::v1::SupervisedBatch& batch,
+                                                          const model::Tokenizer& tokenizer,
+                                                          int32_t end_token);
+
+// What one forward (and backward) pass takes.
+struct MicroBatch {
+  model::PackedBatch packed;
+  // Prediction i is loss token token_of[i] of sequences[sequence_of[i]].
+  std::vector<int32_t> sequence_of;
+  std::vector<int32_t> token_of;
+};
+
+// Packs sequences[chosen[0]], sequences[chosen[1]], ... in that order; at most `tokens_max` model
+// tokens a micro-batch.
+std::vector<MicroBatch> Pack(std::span<const Sequence> sequences, std::span<const int32_t> chosen,
+                             int64_t tokens_max, float temperature);
+
+}  // namespace temper::learner

@@ -1,0 +1,37 @@
+// Walks the tensors in layout order, so that decay follows each tensor's mask.
+#include "policy/learner/optimizer.h"
+
+#include <cmath>
+
+#include "kernels/ops.h"
+
+namespace temper::learner {
+
+Optimizer::Optimizer(const model::ParameterLayout& layout, kernels::Device& device)
+    : layout_(layout), device_(device), m_(layout.size()), v_(layout.size()) {}
+
+double Optimizer::GradientNorm(std::span<const float> gradients) const {
+  return std::sqrt(device_.ops().sum_squares(device_.stream(), gradients));
+}
+
+void Optimizer::Update(const AdamW& adamw, double norm, std::span<const float> gradients,
+                       std::span<float> values) {
+  ++updates_;
+  kernels::AdamWStep step;
+  step.learning_rate = static_cast<float>(adamw.learning_rate);
+  step.beta1 = static_cast<float>(adamw.beta1);
+  step.beta2 = static_cast<float>(adamw.beta2);
+  step.epsilon = static_cast<float>(adamw.epsilon);
+  const bool clipped = adamw.clip_norm > 0 && norm > adamw.clip_norm;
+  step.gradient_scale = clipped ? static_cast<float>(adamw.clip_norm / norm) : 1.0f;
+  step.step = updates_;
+  for (const model::ParameterSpec& spec : layout_.specs()) {
+    step.weight_decay = spec.decayed ? static_cast<float>(adamw.weight_decay) : 0.0f;
+    device_.ops().adamw(device_.stream(), step, gradients.subspan(spec.offset, spec.size),
+                        values.subspan(spec.offset, spec.size),
+                        std::span(m_).subspan(spec.offset, spec.size),
+                        std::span(v_).subspan(spec.offset, spec.size));
+  }
+}
+
+}  // namespace temper::learner

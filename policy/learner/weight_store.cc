@@ -1,0 +1,159 @@
+// Writes versions beside, then renames: a reader sees a whole file or none.
+#include "policy/learner/weight_store.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/rpc.h"
+#include "base/status_macros.h"
+
+namespace temper::learner {
+namespace {
+
+constexpr size_t kVersionsKept = 2;
+
+std::string Canonical(const std::string& path) {
+  std::error_code error;
+  const auto canonical = std::filesystem::weakly_canonical(path, error);
+  return error ? path : canonical.string();
+}
+
+// As much again stays free: others live in shared memory too.
+bool HasRoom(const std::string& folder, int64_t bytes) {
+  struct statvfs status {};
+  if (statvfs(folder.c_str(), &status) != 0) return false;
+  const auto free = static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
+  return free / 2 >= bytes;
+}
+
+absl::Status WriteBeside(const std::string& path, std::span<const std::byte> bytes) {
+  const std::string aside = absl::StrCat(path, ".tmp-", getpid());
+  const int fd = open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return ErrnoStatus(aside, "cannot create");
+  auto remove_aside = absl::MakeCleanup([&aside] { unlink(aside.c_str()); });
+  auto close_fd = absl::MakeCleanup([fd] { close(fd); });
+  while (!bytes.empty()) {
+    const ssize_t put = write(fd, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return ErrnoStatus(aside, "cannot write");
+    bytes = bytes.subspan(put);
+  }
+  if (rename(aside.c_str(), path.c_str()) != 0) return ErrnoStatus(path, "cannot rename to");
+  std::move(remove_aside).Cancel();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+google::protobuf::RepeatedPtrField<temper::v1::TensorDigest> DigestTensors(
+    const model::ParameterLayout& layout, std::span<const float> values) {
+  google::protobuf::RepeatedPtrField<temper::v1::TensorDigest> tensors;
+  for (const model::ParameterSpec& spec : layout.specs()) {
+    temper::v1::TensorDigest& tensor = *tensors.Add();
+    tensor.set_name(spec.name);
+    tensor.mutable_shape()->Assign(spec.shape.begin(), spec.shape.end());
+    tensor.set_offset(spec.offset * static_cast<int64_t>(sizeof(float)));
+    tensor.set_bytes(spec.size * static_cast<int64_t>(sizeof(float)));
+    tensor.set_digest(Xxh3Digest(std::as_bytes(values.subspan(spec.offset, spec.size))));
+  }
+  return tensors;
+}
+
+WeightStore::WeightStore(Options options)
+    : options_(std::move(options)),
+      fallback_dir_(JoinPath(Canonical(options_.run_dir), "weights")),
+      prefix_(absl::StrCat("temper-", Hex(Xxh3Digest(Canonical(options_.run_dir))).substr(0, 16),
+                           "-")) {}
+
+absl::StatusOr<std::unique_ptr<WeightStore>> WeightStore::Open(Options options) {
+  std::unique_ptr<WeightStore> store(new WeightStore(std::move(options)));
+  TEMPER_RETURN_IF_ERROR(store->RemoveStale(store->options_.shared_dir));
+  TEMPER_RETURN_IF_ERROR(store->RemoveStale(store->fallback_dir_));
+  return store;
+}
+
+WeightStore::~WeightStore() {
+  absl::MutexLock lock(&mutex_);
+  for (const Manifest& manifest : published_) unlink(manifest->shared_path().c_str());
+}
+
+absl::Status WeightStore::RemoveStale(const std::string& folder) const {
+  std::error_code error;
+  std::filesystem::directory_iterator entries(folder, error);
+  if (error) return absl::OkStatus();  // no such folder: nothing stale in it
+  for (const auto& entry : entries) {
+    if (!absl::StartsWith(entry.path().filename().string(), prefix_)) continue;
+    TEMPER_RETURN_IF_ERROR(RemoveAll(entry.path().string()));
+  }
+  return absl::OkStatus();
+}
+
+std::string WeightStore::FileName(int64_t version) const {
+  return absl::StrFormat("%sv%06d.f32", prefix_, version);
+}
+
+absl::StatusOr<std::string> WeightStore::Write(int64_t version,
+                                               std::span<const float> values) const {
+  const auto bytes = std::as_bytes(values);
+  if (HasRoom(options_.shared_dir, static_cast<int64_t>(bytes.size()))) {
+    const std::string path = JoinPath(options_.shared_dir, FileName(version));
+    const absl::Status written = WriteBeside(path, bytes);
+    if (written.ok()) return path;
+    log::Warning("shared memory refused the weights; the run folder takes them",
+                 {{"reason", std::string(written.message())}});
+  }
+  TEMPER_RETURN_IF_ERROR(MakeDirectories(fallback_dir_));
+  const std::string path = JoinPath(fallback_dir_, FileName(version));
+  TEMPER_RETURN_IF_ERROR(WriteBeside(path, bytes));
+  return path;
+}
+
+absl::StatusOr<Manifest> WeightStore::Publish(int64_t version, const model::ParameterLayout& layout,
+                                              std::span<const float> values) {
+  auto manifest = std::make_shared<temper::v1::WeightsManifest>();
+  manifest->set_version(version);
+  TEMPER_ASSIGN_OR_RETURN(*manifest->mutable_shared_path(), Write(version, values));
+  manifest->set_host_id(HostId());
+  manifest->set_learner_address(options_.learner_address);
+  *manifest->mutable_tensors() = DigestTensors(layout, values);
+  manifest->set_bytes(static_cast<int64_t>(values.size_bytes()));
+
+  absl::MutexLock lock(&mutex_);
+  std::erase_if(published_, [version](const Manifest& old) { return old->version() == version; });
+  published_.push_back(manifest);
+  while (published_.size() > kVersionsKept) {
+    unlink(published_.front()->shared_path().c_str());
+    published_.pop_front();
+  }
+  return Manifest(manifest);
+}
+
+Manifest WeightStore::newest() const {
+  absl::MutexLock lock(&mutex_);
+  return published_.empty() ? nullptr : published_.back();
+}
+
+absl::StatusOr<MappedFile> WeightStore::Map(int64_t version) const {
+  absl::MutexLock lock(&mutex_);
+  for (const Manifest& manifest : published_) {
+    if (manifest->version() == version) return MappedFile::Open(manifest->shared_path());
+  }
+  return absl::NotFoundError(absl::StrCat("weights of version ", version,
+                                          ": gone by, or not made yet; the newest is ",
+                                          published_.empty() ? -1 : published_.back()->version()));
+}
+
+}  // namespace temper::learner
