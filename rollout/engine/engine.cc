@@ -1,0 +1,317 @@
+// The engine's step: free places, fork, compute a batch, draw, deliver what ended.
+#include "rollout/engine/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/philox.h"
+#include "base/status_macros.h"
+#include "rollout/engine/utf8.h"
+
+namespace temper::rollout {
+namespace {
+
+constexpr double kTemperatureMin = 1e-3;  // below, scaled logits leave float32; 0 is greedy
+constexpr double kTemperatureMax = 1e3;
+constexpr size_t kSamplesMax = 4096;
+
+absl::Status CheckSampling(const Sampling& sampling, bool has_tokenizer) {
+  const double t = sampling.temperature;
+  if (t != 0.0 && !(t >= kTemperatureMin && t <= kTemperatureMax)) {
+    return absl::InvalidArgumentError(absl::StrCat("temperature ", t, ": expected 0 (greedy) or ",
+                                                   kTemperatureMin, " to ", kTemperatureMax));
+  }
+  if (!(sampling.top_p >= 0.0 && sampling.top_p <= 1.0)) {
+    return absl::InvalidArgumentError(absl::StrCat("top_p ", sampling.top_p, ": expected 0 to 1"));
+  }
+  if (sampling.max_tokens < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_tokens ", sampling.max_tokens, ": expected at least 1"));
+  }
+  for (const std::string& stop : sampling.stop) {
+    if (stop.empty()) return absl::InvalidArgumentError("stop: a stop string is empty");
+  }
+  if (!sampling.stop.empty() && !has_tokenizer) {
+    return absl::InvalidArgumentError(
+        "stop: the model folder has no tokenizer, so responses have no text to search");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSamples(const std::vector<int32_t>& samples) {
+  if (samples.empty() || samples.size() > kSamplesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("samples: ", samples.size(), " sample numbers, expected 1 to ", kSamplesMax));
+  }
+  std::set<int32_t> seen;
+  for (const int32_t sample : samples) {
+    if (sample < 0 || !seen.insert(sample).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("samples: ", sample, sample < 0 ? " is negative" : " is there twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Whether `text` contains a stop string that ends in its last `added` bytes.
+bool ContainsStop(std::string_view text, size_t added, const std::vector<std::string>& stops) {
+  for (const std::string& stop : stops) {
+    const size_t tail = std::min(text.size(), added + stop.size() - 1);
+    if (text.substr(text.size() - tail).find(stop) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Engine::Engine(const Parts& parts, const Options& options)
+    : config_(parts.config),
+      layout_(parts.layout),
+      tokenizer_(parts.tokenizer),
+      device_(parts.device),
+      model_(parts.config, parts.layout, parts.device),
+      accounts_(SizesOf(parts.config),
+                {.sequences_max = options.sequences_max, .bytes_max = options.state_bytes_max}),
+      scheduler_({.prefill_chunk = options.prefill_chunk, .waiting_max = options.waiting_max},
+                 accounts_),
+      logits_(options.sequences_max * parts.config.vocab_size),
+      entropies_(options.sequences_max),
+      greedy_(options.sequences_max) {
+  TEMPER_CHECK(options.sequences_max > 0 && options.prefill_chunk > 0 && options.waiting_max > 0);
+}
+
+void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> values) {
+  TEMPER_CHECK(idle());
+  if (weights_ == nullptr) {
+    weights_ = std::make_unique<model::Weights>(config_, layout_, device_, values->floats(),
+                                                /*backward=*/false);
+  } else {
+    weights_->Repack(values->floats());
+  }
+  values->ReleasePacked(layout_);
+  values_ = std::move(values);
+  version_ = version;
+}
+
+absl::Status Engine::Complete(GroupRequest& request) const {
+  TEMPER_RETURN_IF_ERROR(CheckSampling(request.sampling, tokenizer_ != nullptr));
+  TEMPER_RETURN_IF_ERROR(CheckSamples(request.samples));
+  if (request.prompt_tokens.empty()) {
+    if (tokenizer_ == nullptr) {
+      return absl::InvalidArgumentError(
+          "prompt: the model folder has no tokenizer.json; give token ids instead of text");
+    }
+    request.prompt_tokens = tokenizer_->Encode(
+        request.prompt_text, model::Tokenizer::Special::kAsText, /*add_special_tokens=*/true);
+    if (request.prompt_tokens.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("prompt \"", request.prompt_id, "\": no tokens, expected at least one"));
+    }
+  }
+  for (const int32_t token : request.prompt_tokens) {
+    if (token < 0 || token >= config_.vocab_size) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("prompt: token ", token, ", expected 0 to ", config_.vocab_size - 1));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Submit(GroupRequest request) {
+  TEMPER_CHECK(request.sink != nullptr);
+  if (request.version != version_ || version_ < 0) {
+    return absl::FailedPreconditionError(
+        version_ < 0 ? absl::StrCat("version ", request.version, " is wanted, no weights are here")
+                     : absl::StrCat("version ", request.version, " is wanted, version ", version_,
+                                    " is current"));
+  }
+  TEMPER_RETURN_IF_ERROR(Complete(request));
+  auto group = std::make_unique<Group>(std::move(request));
+  group->prompt_hash = HashName(group->request.prompt_id);
+  return scheduler_.Admit(group);
+}
+
+void Engine::End(Group& group, const absl::Status& status) {
+  const std::unique_ptr<Group> ended = scheduler_.Remove(group);
+  ended->request.sink->Done(status);
+}
+
+void Engine::DropCancelled() {
+  std::vector<Group*> cancelled;
+  for (const std::unique_ptr<Group>& group : scheduler_.groups()) {
+    if (group->request.sink->cancelled()) cancelled.push_back(group.get());
+  }
+  for (Group* group : cancelled) End(*group, absl::CancelledError("the caller went away"));
+}
+
+void Engine::Abandon(const absl::Status& status) {
+  while (!scheduler_.empty()) End(*scheduler_.groups().front(), status);
+}
+
+bool Engine::Step() {
+  DropCancelled();
+  StartSamples();
+  const StepPlan plan = scheduler_.NextStep();
+  if (plan.empty()) return !idle();
+  const kernels::View<float> rows = Compute(plan);
+  for (size_t i = 0; i < plan.prefill.size(); ++i) {
+    Group& group = *plan.prefill[i].group;
+    group.prompt_done += plan.prefill[i].tokens;
+    if (group.prefilled()) KeepFirstRow(group, plan.decode.size() + i);
+  }
+  std::vector<std::pair<Group*, absl::Status>> broken;
+  for (size_t i = 0; i < plan.decode.size(); ++i) {
+    Sequence& sequence = *plan.decode[i];
+    const std::span<const float> logprobs(rows.row(i), rows.cols);
+    absl::Status drawn = AppendDrawn(sequence, logprobs, entropies_[i], greedy_[i]);
+    if (!drawn.ok()) {
+      broken.emplace_back(&sequence.group, std::move(drawn));
+      continue;
+    }
+    DeliverIfEnded(sequence, /*running=*/true);
+  }
+  std::set<const Group*> ended;
+  for (auto& [group, status] : broken) {
+    if (ended.insert(group).second) End(*group, status);
+  }
+  return !idle();
+}
+
+// Forks until no free place has a prefilled prompt; a sample that ends with its first token frees
+// its place for the next.
+void Engine::StartSamples() {
+  while (Group* group = scheduler_.NextStart()) StartSample(*group);
+}
+
+void Engine::StartSample(Group& group) {
+  const int32_t sample = group.request.samples[group.started++];
+  const bool last = group.started == group.samples();
+  auto sequence = std::make_unique<Sequence>(group, sample,
+                                             last ? std::move(*group.state) : group.state->Fork());
+  const absl::Status drawn =
+      AppendDrawn(*sequence, group.first_row, group.first_entropy, group.first_greedy);
+  if (!drawn.ok()) {
+    End(group, drawn);
+    return;
+  }
+  if (last) {
+    group.state.reset();
+    group.first_row = {};
+  }
+  if (!DeliverIfEnded(*sequence, /*running=*/false)) scheduler_.Run(std::move(sequence));
+}
+
+kernels::View<float> Engine::Compute(const StepPlan& plan) {
+  slices_.clear();
+  for (Sequence* sequence : plan.decode) {
+    slices_.push_back({&sequence->state, std::span(&sequence->tokens.back(), 1)});
+    ++tokens_;
+  }
+  for (const StepPlan::Prefill& part : plan.prefill) {
+    Group& group = *part.group;
+    if (!group.state.has_value()) group.state.emplace(config_);
+    slices_.push_back(
+        {&*group.state,
+         std::span(group.request.prompt_tokens).subspan(group.prompt_done, part.tokens)});
+    tokens_ += part.tokens;
+  }
+  TEMPER_CHECK(slices_.size() <= entropies_.size());  // each holds a place
+  const kernels::View<float> logits(logits_.data(), slices_.size(), config_.vocab_size);
+  model_.Extend(*weights_, slices_, logits);
+  LogSoftmax(plan, logits);
+  return logits;
+}
+
+// Runs of rows with the same temperature go through the one log-softmax together.
+void Engine::LogSoftmax(const StepPlan& plan, kernels::View<float> logits) {
+  const auto sampling = [&](int64_t row) -> const Sampling& {
+    const int64_t decoding = plan.decode.size();
+    return row < decoding ? plan.decode[row]->group.request.sampling
+                          : plan.prefill[row - decoding].group->request.sampling;
+  };
+  for (int64_t begin = 0, end = 0; begin < logits.rows; begin = end) {
+    const double temperature = sampling(begin).temperature;
+    for (end = begin; end < logits.rows && sampling(end).temperature == temperature; ++end) {
+      if (temperature == 0.0) {
+        greedy_[end] = Greediest(std::span<const float>(logits.row(end), logits.cols));
+      }
+    }
+    device_.ops().log_softmax(device_.stream(), logits.Rows(begin, end - begin),
+                              ReportedTemperature(temperature), entropies_.data() + begin);
+  }
+}
+
+void Engine::KeepFirstRow(Group& group, int64_t row) {
+  const float* logprobs = logits_.data() + row * config_.vocab_size;
+  group.first_row.assign(logprobs, logprobs + config_.vocab_size);
+  group.first_entropy = entropies_[row];
+  group.first_greedy = greedy_[row];
+}
+
+absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logprobs, float entropy,
+                                 int32_t greedy) {
+  const GroupRequest& request = sequence.group.request;
+  const DrawPlace place{.seed = request.sampling.seed,
+                        .prompt_hash = sequence.group.prompt_hash,
+                        .sample = sequence.sample,
+                        .position = static_cast<int64_t>(sequence.tokens.size())};
+  std::optional<int32_t> token = greedy;
+  if (request.sampling.temperature != 0.0) {
+    token = sampler_.Draw(logprobs, request.sampling.top_p, UniformOf(place));
+  }
+  if (!token.has_value() || !std::isfinite(logprobs[*token])) {
+    return absl::InternalError(absl::StrCat("version ", version_, ": the logits of prompt \"",
+                                            request.prompt_id, "\", sample ", sequence.sample,
+                                            ", token ", place.position, " are not finite"));
+  }
+  sequence.tokens.push_back(*token);
+  sequence.logprobs.push_back(logprobs[*token]);
+  sequence.entropy_sum += entropy;
+  if (tokenizer_ != nullptr && *token < tokenizer_->vocab_size()) {
+    const std::string piece =
+        tokenizer_->Decode(std::span<const int32_t>(&*token, 1), /*skip_special_tokens=*/true);
+    sequence.text += piece;
+    sequence.added = piece.size();
+    request.sink->Progress(sequence.sample, piece);
+  } else {
+    sequence.added = 0;
+  }
+  return absl::OkStatus();
+}
+
+bool Engine::Ended(const Sequence& sequence, FinishReason& reason) const {
+  const Sampling& sampling = sequence.group.request.sampling;
+  const std::vector<int32_t>& eos = config_.eos_token_ids;
+  if (std::find(eos.begin(), eos.end(), sequence.tokens.back()) != eos.end() ||
+      ContainsStop(sequence.text, sequence.added, sampling.stop)) {
+    reason = FinishReason::kStop;
+    return true;
+  }
+  reason = FinishReason::kLength;
+  return static_cast<int64_t>(sequence.tokens.size()) >= sampling.max_tokens;
+}
+
+bool Engine::DeliverIfEnded(Sequence& sequence, bool running) {
+  FinishReason reason;
+  if (!Ended(sequence, reason)) return false;
+  Group& group = sequence.group;
+  Episode episode{.group_id = group.request.group_id,
+                  .sample = sequence.sample,
+                  .prompt_tokens = group.request.prompt_tokens,
+                  .tokens = std::move(sequence.tokens),
+                  .logprobs = std::move(sequence.logprobs),
+                  .version = version_,
+                  .finish_reason = reason,
+                  .text = ValidUtf8(sequence.text),
+                  .entropy_sum = sequence.entropy_sum};
+  if (running) scheduler_.Forget(sequence);
+  group.request.sink->Deliver(std::move(episode));
+  if (scheduler_.Finish(group)) End(group, absl::OkStatus());
+  return true;
+}
+
+}  // namespace temper::rollout

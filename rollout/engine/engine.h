@@ -1,0 +1,103 @@
+// Samples groups under one version: decide (scheduler), account (accounts), compute (model).
+//
+// A prompt goes through the model once; its end state is forked for every sample and all first
+// tokens come from the same row of logits. What a sample becomes is a function of the weights, the
+// prompt, its number and the sampling rule alone: never of the batch it ran in. Used on one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "kernels/device.h"
+#include "policy/model/config.h"
+#include "policy/model/hybrid_model.h"
+#include "policy/model/parameters.h"
+#include "policy/model/tokenizer.h"
+#include "policy/model/weights.h"
+#include "rollout/engine/accounts.h"
+#include "rollout/engine/sampler.h"
+#include "rollout/engine/scheduler.h"
+#include "rollout/engine/weight_values.h"
+
+namespace temper::rollout {
+
+class Engine {
+ public:
+  struct Options {
+    int sequences_max = 64;       // decoded together
+    int64_t prefill_chunk = 512;  // prompt tokens of one step
+    int64_t waiting_max = 1024;   // groups
+    int64_t state_bytes_max = int64_t{4} << 30;
+  };
+  // Everything borrowed outlives the engine. tokenizer: null for a folder without one; then only
+  // prompts of tokens are taken, no stop strings, and responses have no text.
+  struct Parts {
+    const model::ModelConfig& config;
+    const model::ParameterLayout& layout;
+    const model::Tokenizer* tokenizer = nullptr;
+    kernels::Device& device;
+  };
+
+  Engine(const Parts& parts, const Options& options);
+
+  // Makes `version` current; the engine must be idle. The values stay alive until the next call.
+  void SetWeights(int64_t version, std::shared_ptr<const WeightValues> values);
+  int64_t version() const { return version_; }  // -1: no weights yet
+
+  // Takes the group in. Otherwise nothing was taken and the sink is not told:
+  // FAILED_PRECONDITION: another version is current. INVALID_ARGUMENT: the request cannot be meant.
+  // RESOURCE_EXHAUSTED: the waiting line is full, or the group is too large for this worker.
+  absl::Status Submit(GroupRequest request);
+
+  // Drops cancelled groups and makes one model step. False when nothing is left to do.
+  bool Step();
+
+  // Ends all groups with `status`.
+  void Abandon(const absl::Status& status);
+
+  bool idle() const { return scheduler_.empty(); }
+  int64_t running() const { return scheduler_.running(); }
+  int64_t waiting() const { return scheduler_.waiting(); }
+  // Tokens that went through the model so far, prompts included.
+  int64_t tokens() const { return tokens_; }
+
+ private:
+  absl::Status Complete(GroupRequest& request) const;
+  void DropCancelled();
+  void StartSamples();
+  void StartSample(Group& group);
+  kernels::View<float> Compute(const StepPlan& plan);
+  void LogSoftmax(const StepPlan& plan, kernels::View<float> logits);
+  void KeepFirstRow(Group& group, int64_t row);
+  absl::Status AppendDrawn(Sequence& sequence, std::span<const float> logprobs, float entropy,
+                           int32_t greedy);
+  bool Ended(const Sequence& sequence, FinishReason& reason) const;
+  // Delivers when it ended; `running`: the sequence was in the scheduler's hands and is gone then.
+  bool DeliverIfEnded(Sequence& sequence, bool running);
+  void End(Group& group, const absl::Status& status);
+
+  const model::ModelConfig& config_;
+  const model::ParameterLayout& layout_;
+  const model::Tokenizer* const tokenizer_;
+  kernels::Device& device_;
+
+  int64_t version_ = -1;
+  int64_t tokens_ = 0;
+  std::shared_ptr<const WeightValues> values_;
+  std::unique_ptr<model::Weights> weights_;
+  model::HybridModel model_;
+  Accounts accounts_;
+  Scheduler scheduler_;
+  Sampler sampler_;
+
+  // Of the step under way, by row of the batch: decoding sequences first, then prefills.
+  std::vector<model::Slice> slices_;
+  std::vector<float> logits_;  // [sequences_max, vocab], log-probabilities after LogSoftmax()
+  std::vector<float> entropies_;
+  std::vector<int32_t> greedy_;
+};
+
+}  // namespace temper::rollout

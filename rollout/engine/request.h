@@ -1,0 +1,68 @@
+// The nouns at the engine's door: what is asked for, and what comes back.
+//
+// Plain values; the wire's messages are translated in service.cc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace temper::rollout {
+
+// How tokens are drawn; the rule itself stands in sampler.h.
+struct Sampling {
+  double temperature = 1.0;  // 0: greedy
+  double top_p = 0.0;        // 0 or 1: the whole distribution
+  int64_t max_tokens = 0;
+  std::vector<std::string> stop;  // a response ends when its text contains one; none is empty
+  uint64_t seed = 0;
+};
+
+enum class FinishReason { kStop, kLength };
+
+// One response.
+struct Episode {
+  int64_t group_id = 0;
+  int32_t sample = 0;
+  std::vector<int32_t> prompt_tokens;
+  std::vector<int32_t> tokens;  // the end token included
+  std::vector<float> logprobs;  // at the sampling temperature (greedy: at 1), never truncated
+  int64_t version = 0;          // of the weights, for every token
+  FinishReason finish_reason = FinishReason::kLength;
+  // All of `tokens` as text, a stop string included and special tokens left out; valid UTF-8:
+  // U+FFFD stands for bytes that are none.
+  std::string text;
+  double entropy_sum = 0.0;  // nats
+};
+
+// Where a group's episodes go. The engine's thread calls Deliver() once for each sample that ended,
+// then Done() exactly once, and nothing after it.
+class EpisodeSink {
+ public:
+  virtual ~EpisodeSink() = default;
+  // What one more token added to a sample's text; may be no text or half a character.
+  virtual void Progress(int32_t sample, std::string_view text) {}
+  virtual void Deliver(Episode episode) = 0;
+  // OK: all samples were delivered.
+  virtual void Done(const absl::Status& status) = 0;
+  // Asked before every step; true frees what the group holds and ends it with CANCELLED.
+  virtual bool cancelled() const { return false; }
+};
+
+// Samples of one prompt, wanted under one version.
+struct GroupRequest {
+  int64_t group_id = 0;
+  std::string prompt_id;               // part of the key of the randomness
+  std::string prompt_text;             // tokenised by the engine when prompt_tokens is empty
+  std::vector<int32_t> prompt_tokens;  // taken as they are when not empty
+  std::vector<int32_t> samples;        // sample numbers, each >= 0, no two the same
+  Sampling sampling;
+  int64_t version = 0;
+  std::shared_ptr<EpisodeSink> sink;
+};
+
+}  // namespace temper::rollout

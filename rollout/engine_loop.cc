@@ -1,0 +1,134 @@
+// Orders in, steps, versions: one thread, no locks but the queue's.
+#include "rollout/engine_loop.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "rollout/engine/engine.h"
+#include "rollout/weight_follower.h"
+
+namespace temper::rollout {
+namespace {
+
+// How long an idle thread sleeps when nobody wakes it: bounds how late a stop is seen.
+constexpr absl::Duration kIdleWait = absl::Milliseconds(200);
+
+absl::Status Stopped() { return absl::UnavailableError("this rollout worker is stopping"); }
+
+}  // namespace
+
+absl::Status EngineLoop::Push(Order order) {
+  if (orders_.TryPush(std::move(order))) return absl::OkStatus();
+  if (orders_.closed()) return Stopped();
+  return absl::ResourceExhaustedError("the waiting line is full; try later");
+}
+
+void EngineLoop::Start(Engine& engine, const WeightFollower& follower) {
+  TEMPER_CHECK(!thread_.joinable());
+  engine_ = &engine;
+  follower_ = &follower;
+  thread_ = std::thread([this] { Run(); });
+}
+
+void EngineLoop::Stop() {
+  stopping_.store(true);
+  orders_.Close();
+  if (thread_.joinable()) thread_.join();
+  Refuse(Stopped());  // what came before Start(), or nothing
+}
+
+void EngineLoop::Run() {
+  while (!stopping_.load()) {
+    TakeOrders(engine_->idle() && updates_.empty() ? kIdleWait : absl::ZeroDuration());
+    ApplyUpdates();
+    if (engine_->idle()) continue;
+    engine_->Step();
+    progress_.store(engine_->tokens(), std::memory_order_relaxed);
+  }
+  engine_->Abandon(Stopped());
+  Refuse(Stopped());
+}
+
+void EngineLoop::TakeOrders(absl::Duration wait) {
+  // As many as stand there now: a flood must not keep the engine from stepping.
+  size_t left = orders_.size() + 1;
+  for (; left > 0; --left, wait = absl::ZeroDuration()) {
+    std::optional<Order> order = orders_.Pop(wait);
+    if (!order.has_value()) return;
+    if (auto* update = std::get_if<UpdateOrder>(&*order)) {
+      updates_.push_back(std::move(*update));
+      ApplyUpdates();
+    } else {
+      Take(std::get<GroupRequest>(std::move(*order)));
+    }
+  }
+}
+
+void EngineLoop::Take(GroupRequest request) {
+  const std::shared_ptr<EpisodeSink> sink = request.sink;
+  absl::Status taken;
+  if (!updates_.empty()) {
+    taken = absl::FailedPreconditionError(
+        absl::StrCat("version ", request.version, " is wanted; version ", engine_->version(),
+                     " is making room for version ", updates_.back().manifest.version()));
+  } else {
+    taken = engine_->Submit(std::move(request));
+  }
+  if (!taken.ok()) sink->Done(taken);
+}
+
+void EngineLoop::ApplyUpdates() {
+  while (!updates_.empty()) {
+    UpdateOrder& order = updates_.front();
+    absl::StatusOr<WeightsUpdate> update;
+    if (order.sink->cancelled()) {
+      update = absl::CancelledError("the caller went away");
+    } else if (absl::Now() > order.deadline) {
+      update = absl::DeadlineExceededError(
+          absl::StrCat("version ", order.manifest.version(), " waited for ", engine_->running(),
+                       " running and ", engine_->waiting(), " waiting"));
+    } else if (order.manifest.version() == engine_->version() &&
+               CombinedDigest(order.manifest) == digest_) {
+      update = WeightsUpdate{engine_->version(), digest_, absl::ZeroDuration()};
+    } else if (engine_->idle()) {
+      update = Apply(order);
+    } else {
+      return;
+    }
+    if (!update.ok()) {
+      log::Warning("weights not updated", {{"version", order.manifest.version()},
+                                           {"why", std::string(update.status().message())}});
+    }
+    order.sink->Done(update);
+    updates_.pop_front();
+  }
+}
+
+absl::StatusOr<WeightsUpdate> EngineLoop::Apply(const UpdateOrder& order) {
+  const absl::Time start = absl::Now();
+  TEMPER_ASSIGN_OR_RETURN(LoadedWeights loaded,
+                          follower_->Load(order.manifest, order.deadline, [&] {
+                            return stopping_.load() || order.sink->cancelled();
+                          }));
+  engine_->SetWeights(order.manifest.version(), std::move(loaded.values));
+  digest_ = std::move(loaded.digest);
+  return WeightsUpdate{order.manifest.version(), digest_, absl::Now() - start};
+}
+
+void EngineLoop::Refuse(const absl::Status& status) {
+  for (const UpdateOrder& order : updates_) order.sink->Done(status);
+  updates_.clear();
+  while (std::optional<Order> order = orders_.TryPop()) {
+    if (const auto* update = std::get_if<UpdateOrder>(&*order)) {
+      update->sink->Done(status);
+    } else {
+      std::get<GroupRequest>(*order).sink->Done(status);
+    }
+  }
+}
+
+}  // namespace temper::rollout
