@@ -45,6 +45,18 @@ absl::Status ControllerClient::StopRun(const std::string& name, const std::strin
   return FromGrpc(stub_->StopRun(context.get(), request, &response));
 }
 
+absl::Status ControllerClient::ReportExit(const std::string& worker, int pid,
+                                          const std::string& reason, bool crashed) {
+  temper::v1::ReportExitRequest request;
+  request.set_name(worker);
+  request.set_pid(pid);
+  request.set_reason(reason);
+  request.set_crashed(crashed);
+  temper::v1::ReportExitResponse response;
+  const auto context = Deadline(absl::Seconds(1));
+  return FromGrpc(stub_->ReportExit(context.get(), request, &response));
+}
+
 absl::Status ControllerClient::WatchRun(
     const std::string& name, int64_t from_sequence, const StopToken& stop,
     absl::FunctionRef<void(const temper::v1::WatchRunResponse&)> on_event) {

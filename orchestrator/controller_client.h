@@ -23,8 +23,13 @@ class ControllerClient {
   absl::StatusOr<temper::v1::ListRunsResponse> ListRuns();
   absl::Status StopRun(const std::string& name, const std::string& reason);
 
-  // Calls `on_event` for each event from `from_sequence` on, until the run has ended (OK), `stop` is raised
-  // (CANCELLED) or the controller goes away (UNAVAILABLE; come back with the next number).
+  // Tells that the process of a worker has ended (ControllerService.ReportExit).
+  absl::Status ReportExit(const std::string& worker, int pid, const std::string& reason,
+                          bool crashed);
+
+  // Calls `on_event` for each event from `from_sequence` on, until the run has ended (OK), `stop`
+  // is raised (CANCELLED) or the controller goes away (UNAVAILABLE; come back with the next
+  // number).
   absl::Status WatchRun(const std::string& name, int64_t from_sequence, const StopToken& stop,
                         absl::FunctionRef<void(const temper::v1::WatchRunResponse&)> on_event);
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -20,9 +21,16 @@
 namespace temper::orchestrator {
 namespace {
 
-std::string Describe(int status) {
-  if (WIFSIGNALED(status)) return absl::StrCat("killed by signal ", WTERMSIG(status));
-  return absl::StrCat("exit code ", WEXITSTATUS(status));
+void Describe(int status, Supervisor::Death& death) {
+  if (WIFSIGNALED(status)) {
+    const int signal = WTERMSIG(status);
+    death.how = absl::StrCat("killed by signal ", signal);
+    death.crashed = signal != SIGKILL && signal != SIGTERM;
+  } else {
+    death.exit_code = WEXITSTATUS(status);
+    death.how = absl::StrCat("exit code ", death.exit_code);
+    death.crashed = death.exit_code != 0;
+  }
 }
 
 }  // namespace
@@ -69,14 +77,15 @@ absl::Status Supervisor::Spawn(Child& child) {
   return absl::OkStatus();
 }
 
-bool Supervisor::Reap(Child& child, bool block, std::string& how) {
+bool Supervisor::Reap(Child& child, bool block, Death& death) {
   int status = 0;
   struct rusage usage {};
   const pid_t got = wait4(child.pid, &status, block ? 0 : WNOHANG, &usage);
   if (got != child.pid) return false;
   child.peak_memory = std::max<int64_t>(child.peak_memory, usage.ru_maxrss * 1024);
-  child.pid = -1;
-  how = Describe(status);
+  death.name = child.process.name;
+  death.pid = std::exchange(child.pid, -1);
+  Describe(status, death);
   return true;
 }
 
@@ -99,10 +108,10 @@ absl::Status Supervisor::ScheduleRestart(Child& child, const std::string& how) {
 
 absl::Status Supervisor::Poll(std::vector<Death>& deaths) {
   for (auto& [name, child] : children_) {
-    std::string how;
-    if (child.pid > 0 && Reap(child, /*block=*/false, how)) {
-      deaths.push_back({name, how});
-      TEMPER_RETURN_IF_ERROR(ScheduleRestart(child, how));
+    Death death;
+    if (child.pid > 0 && Reap(child, /*block=*/false, death)) {
+      deaths.push_back(death);
+      TEMPER_RETURN_IF_ERROR(ScheduleRestart(child, death.how));
     }
     if (child.pid < 0 && clock_.Uptime() >= child.restart_at) TEMPER_RETURN_IF_ERROR(Spawn(child));
   }
@@ -110,7 +119,7 @@ absl::Status Supervisor::Poll(std::vector<Death>& deaths) {
 }
 
 void Supervisor::StopAll(absl::Duration grace) {
-  std::string how;
+  Death death;
   for (auto& [name, child] : children_) {
     if (child.pid > 0) kill(child.pid, SIGTERM);
   }
@@ -118,7 +127,7 @@ void Supervisor::StopAll(absl::Duration grace) {
   while (clock_.Uptime() < deadline) {
     bool running = false;
     for (auto& [name, child] : children_) {
-      if (child.pid > 0 && !Reap(child, /*block=*/false, how)) running = true;
+      if (child.pid > 0 && !Reap(child, /*block=*/false, death)) running = true;
     }
     if (!running) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -126,7 +135,7 @@ void Supervisor::StopAll(absl::Duration grace) {
   for (auto& [name, child] : children_) {
     if (child.pid <= 0) continue;
     kill(child.pid, SIGKILL);
-    Reap(child, /*block=*/true, how);
+    Reap(child, /*block=*/true, death);
   }
   for (auto& [name, child] : children_) child.restart_at = absl::InfiniteDuration();
 }

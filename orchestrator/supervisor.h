@@ -33,7 +33,10 @@ class Supervisor {
   // One child's end, as Poll() saw it.
   struct Death {
     std::string name;
-    std::string how;  // "killed by signal 9", "exit code 1"
+    pid_t pid = -1;
+    std::string how;       // "killed by signal 9", "exit code 1"
+    int exit_code = -1;    // -1: ended by a signal
+    bool crashed = false;  // by its own fault: not exit 0, SIGKILL or SIGTERM
   };
 
   Supervisor(std::string program, const Clock& clock, Limits limits);
@@ -64,7 +67,7 @@ class Supervisor {
   };
 
   absl::Status Spawn(Child& child);
-  bool Reap(Child& child, bool block, std::string& how);
+  bool Reap(Child& child, bool block, Death& death);
   absl::Status ScheduleRestart(Child& child, const std::string& how);
 
   const std::string program_;

@@ -1,7 +1,7 @@
 // The verbs of `temper`, one room each; main.cc lists them.
 //
-// A verb adds its sub-command with complete help and, when chosen, stores what is to be done in `chosen`.
-// Exit codes: 0 done; 1 the job failed; 2 the command or a file is wrong.
+// A verb adds its sub-command with complete help and, when chosen, stores what is to be done in
+// `chosen`. Exit codes: 0 done; 1 the job failed; 2 the command or a file is wrong.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@ inline constexpr int kDone = 0;
 inline constexpr int kFailed = 1;
 inline constexpr int kWrong = 2;
 
-// Prints "temper: <message>" to stderr; 2 for INVALID_ARGUMENT, NOT_FOUND, OUT_OF_RANGE, ALREADY_EXISTS,
-// FAILED_PRECONDITION and PERMISSION_DENIED, else 1.
+// Prints "temper: <message>" to stderr; 2 for INVALID_ARGUMENT, NOT_FOUND, OUT_OF_RANGE,
+// ALREADY_EXISTS, FAILED_PRECONDITION and PERMISSION_DENIED, else 1.
 int Report(const absl::Status& status);
 
 void AddRun(CLI::App& program, Chosen& chosen);

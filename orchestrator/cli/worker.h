@@ -1,7 +1,9 @@
-// What every worker process does besides its work: register, beat, come back when the controller was away.
+// What every worker process does besides its work: register, beat, come back when the controller
+// was away.
 //
-// Register() dials and repeats until the controller answers or `stop`; StartHeartbeat() runs a thread of its own that
-// registers again when the controller has forgotten us, and raises `stop` when the controller was gone for 60 s.
+// Register() dials and repeats until the controller answers or `stop`; StartHeartbeat() runs a
+// thread of its own that registers again when the controller has forgotten us, and raises `stop`
+// when the controller was gone for 60 s.
 #pragma once
 
 #include <atomic>

@@ -1,0 +1,110 @@
+// Run folders: found, checked, prepared.
+#include "orchestrator/cli/run_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "base/json_config.h"
+#include "base/status_macros.h"
+#include "policy/model/model_folder.h"
+
+namespace temper::cli {
+namespace {
+
+constexpr char kSpecFile[] = "spec.json";
+
+std::string ModelDir(const std::string& dir, const v1::RunSpec& spec) {
+  return spec.model().empty() ? JoinPath(dir, "model") : spec.model();
+}
+
+// Fresh weights in DIR/model; there already: kept.
+absl::Status MakeModel(const std::string& path, const v1::RunSpec& spec) {
+  if (Exists(path)) return absl::OkStatus();
+  TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, model::ReadModelConfig(spec.init()));
+  const model::ParameterLayout layout(config);
+  std::vector<float> values(layout.size());
+  model::Initialize(config, layout, spec.seed(), values);
+  return model::WriteModelFolder(path, Dirname(spec.init()), config, layout, values);
+}
+
+absl::Status CheckModel(const std::string& path) {
+  TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(path));
+  if (folder.tokenizer != nullptr) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat(path, ": no tokenizer.json; a run needs one to turn prompts into tokens"));
+}
+
+}  // namespace
+
+absl::StatusOr<RunFolder> OpenRunFolder(const std::string& dir) {
+  RunFolder folder;
+  folder.dir = std::filesystem::absolute(dir).string();
+  TEMPER_ASSIGN_OR_RETURN(folder.spec, orchestrator::LoadSpec(JoinPath(folder.dir, kSpecFile), {}));
+  folder.model_dir = ModelDir(folder.dir, folder.spec.spec);
+  folder.resumed = true;
+  return folder;
+}
+
+absl::StatusOr<RunFolder> PrepareRunFolder(const std::string& target, const std::string& dir,
+                                           const std::vector<std::string>& settings) {
+  if (std::filesystem::is_directory(target)) {
+    if (!settings.empty() || !dir.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          target, ": is the folder of a run; it resumes as it is, without --set and --dir"));
+    }
+    if (!Exists(JoinPath(target, kSpecFile))) {
+      return absl::NotFoundError(
+          absl::StrCat(target, ": holds no spec.json, so it is not the folder of a run"));
+    }
+    return OpenRunFolder(target);
+  }
+  RunFolder folder;
+  TEMPER_ASSIGN_OR_RETURN(folder.spec, orchestrator::LoadSpec(target, settings));
+  const v1::RunSpec& spec = folder.spec.spec;
+  folder.dir = std::filesystem::absolute(dir.empty() ? JoinPath("runs", spec.name()) : dir)
+                   .lexically_normal()
+                   .string();
+  folder.model_dir = ModelDir(folder.dir, spec);
+  const std::string spec_path = JoinPath(folder.dir, kSpecFile);
+  if (Exists(spec_path)) {
+    TEMPER_ASSIGN_OR_RETURN(const orchestrator::ResolvedSpec before,
+                            orchestrator::LoadSpec(spec_path, {}));
+    TEMPER_RETURN_IF_ERROR(orchestrator::CheckResumable(before.spec, spec));
+    folder.resumed = true;
+  }
+  TEMPER_RETURN_IF_ERROR(MakeDirectories(folder.dir));
+  if (!spec.init().empty()) TEMPER_RETURN_IF_ERROR(MakeModel(folder.model_dir, spec));
+  TEMPER_RETURN_IF_ERROR(CheckModel(folder.model_dir));
+  TEMPER_RETURN_IF_ERROR(MakeDirectories(JoinPath(folder.dir, "logs")));
+  TEMPER_RETURN_IF_ERROR(WriteFileAtomically(spec_path, ToJson(spec) + "\n"));
+  return folder;
+}
+
+absl::Status LockForever(const std::string& path, const std::string& who) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return ErrnoStatus(path, "cannot open");
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno != EWOULDBLOCK) return ErrnoStatus(path, "cannot lock");
+  return absl::FailedPreconditionError(
+      absl::StrCat(Dirname(path), ": ", who, " is already at work on this folder"));
+}
+
+absl::StatusOr<std::string> ControllerAddress(const std::string& dir) {
+  return ReadFile(JoinPath(dir, "controller.address"));
+}
+
+absl::StatusOr<std::string> FindRunFolder(const std::string& name, const std::string& root) {
+  for (const std::string& path : {name, JoinPath(root, name)}) {
+    if (Exists(JoinPath(path, kSpecFile))) return path;
+  }
+  return absl::NotFoundError(absl::StrCat(name, ": no run folder of that name here or under ", root,
+                                          "/ (`temper list` shows them)"));
+}
+
+}  // namespace temper::cli

@@ -1,0 +1,53 @@
+// One caller of WatchRun: a bounded line of events between the controller's loop and gRPC.
+//
+// The loop reads events from the ledger and offers them; gRPC's threads send. A slow reader keeps
+// at most kWaitingMax events in memory.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/support/server_callback.h"
+#include "temper/v1/controller.grpc.pb.h"
+
+namespace temper::orchestrator {
+
+class EventStream : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
+ public:
+  static constexpr size_t kWaitingMax = 256;
+
+  explicit EventStream(int64_t from_sequence) : next_sequence_(from_sequence) {}
+
+  // gRPC deletes nothing: the stream lives while gRPC or the loop holds it.
+  void KeepAlive(std::shared_ptr<EventStream> self) { self_ = std::move(self); }
+
+  // Loop thread.
+  int64_t next_sequence() const { return next_sequence_; }
+  size_t Room() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Offer(v1::WatchRunResponse event) ABSL_LOCKS_EXCLUDED(mutex_);
+  // After the events offered so far: end of stream.
+  void Close() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool done() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // gRPC threads.
+  void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnCancel() override ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnDone() override ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  // Starts the next write, or ends the stream when all is sent and it was closed.
+  void Step() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  int64_t next_sequence_;  // loop thread
+  absl::Mutex mutex_;
+  std::deque<v1::WatchRunResponse> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<EventStream> self_;
+};
+
+}  // namespace temper::orchestrator
