@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
-#include "base/json_config.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "orchestrator/event_stream.h"
@@ -21,22 +20,6 @@ template <class... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
 };
-
-absl::Status SameIdentity(const LedgerIdentity& recorded, const LedgerIdentity& now) {
-  v1::RunSpec before, after;
-  TEMPER_RETURN_IF_ERROR(ParseJsonConfig(recorded.spec_json, "ledger.db: spec", before));
-  TEMPER_RETURN_IF_ERROR(ParseJsonConfig(now.spec_json, "spec", after));
-  TEMPER_RETURN_IF_ERROR(CheckResumable(before, after));
-  const auto same = [](const std::string& was, const std::string& is, const char* field) {
-    if (was == is) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat(field, ": the file has changed since the run began (digest ", was, ", now ",
-                     is, "); restore it, or start anew with another --dir"));
-  };
-  TEMPER_RETURN_IF_ERROR(same(recorded.dataset_digest, now.dataset_digest, "dataset.path"));
-  TEMPER_RETURN_IF_ERROR(same(recorded.evaluation_digest, now.evaluation_digest, "evaluate.path"));
-  return same(recorded.warm_start_digest, now.warm_start_digest, "warm_start.dataset.path");
-}
 
 }  // namespace
 
@@ -54,38 +37,12 @@ absl::StatusOr<std::unique_ptr<Controller>> Controller::Open(Options options, Re
 }
 
 absl::Status Controller::OpenFiles() {
-  const v1::RunSpec& spec = spec_.spec;
-  LedgerIdentity identity;
-  identity.spec_json = ToJson(spec);
-  RunRows rows;
-  if (spec.has_dataset()) {
-    TEMPER_ASSIGN_OR_RETURN(dataset_, Dataset::Open(spec.dataset(), RowKind::kProblem));
-    rows.dataset = dataset_.get();
-    identity.dataset_digest = dataset_->digest();
-  }
-  if (spec.has_evaluate()) {
-    v1::Dataset source;
-    source.set_path(spec.evaluate().path());
-    *source.mutable_fields() = spec.evaluate().fields();
-    source.set_template_(spec.evaluate().template_());
-    TEMPER_ASSIGN_OR_RETURN(evaluation_,
-                            Dataset::Open(source, RowKind::kProblem, spec.evaluate().limit()));
-    rows.evaluation = evaluation_.get();
-    identity.evaluation_digest = evaluation_->digest();
-  }
-  if (spec.has_warm_start()) {
-    TEMPER_ASSIGN_OR_RETURN(warm_start_,
-                            Dataset::Open(spec.warm_start().dataset(), RowKind::kExample));
-    rows.warm_start = warm_start_.get();
-    identity.warm_start_digest = warm_start_->digest();
-  }
+  TEMPER_ASSIGN_OR_RETURN(files_, OpenRunFiles(spec_.spec));
   TEMPER_ASSIGN_OR_RETURN(ledger_, Ledger::Open(JoinPath(options_.dir, "ledger.db")));
-  TEMPER_ASSIGN_OR_RETURN(const LedgerIdentity recorded, ledger_->Identity());
-  if (!recorded.spec_json.empty()) TEMPER_RETURN_IF_ERROR(SameIdentity(recorded, identity));
-  TEMPER_RETURN_IF_ERROR(ledger_->SetIdentity(identity));
+  TEMPER_RETURN_IF_ERROR(ClaimLedger(*ledger_, spec_.spec, files_));
   TEMPER_ASSIGN_OR_RETURN(RecoveredRun recovered, ledger_->Recover());
   last_sequence_ = recovered.sequence;
-  core_.emplace(spec_, rows, std::move(recovered), clock_.Uptime());
+  core_.emplace(spec_, files_.rows(), std::move(recovered), clock_.Uptime());
   TEMPER_ASSIGN_OR_RETURN(tensorboard_,
                           EventFile::Create(JoinPath(options_.dir, "tensorboard"), clock_.Now()));
   fleet_ = std::make_unique<Fleet>([this](Event event) { return Post(std::move(event)); });

@@ -16,9 +16,9 @@
 #include "base/clock.h"
 #include "base/stop.h"
 #include "orchestrator/core.h"
-#include "orchestrator/dataset.h"
 #include "orchestrator/fleet.h"
 #include "orchestrator/ledger.h"
+#include "orchestrator/run_files.h"
 #include "orchestrator/spec.h"
 #include "orchestrator/tensorboard.h"
 
@@ -85,7 +85,7 @@ class Controller {
   const Clock& clock_;
 
   // Loop thread only.
-  std::unique_ptr<Dataset> dataset_, evaluation_, warm_start_;
+  RunFiles files_;
   std::unique_ptr<Ledger> ledger_;
   std::optional<RunCore> core_;
   std::optional<EventFile> tensorboard_;

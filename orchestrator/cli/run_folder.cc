@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json_config.h"
 #include "base/status_macros.h"
+#include "orchestrator/run_files.h"
 #include "policy/model/model_folder.h"
 
 namespace temper::cli {
@@ -78,6 +79,8 @@ absl::StatusOr<RunFolder> PrepareRunFolder(const std::string& target, const std:
     TEMPER_RETURN_IF_ERROR(orchestrator::CheckResumable(before.spec, spec));
     folder.resumed = true;
   }
+  TEMPER_RETURN_IF_ERROR(
+      orchestrator::OpenRunFiles(spec).status());  // every line is checked before anything is made
   TEMPER_RETURN_IF_ERROR(MakeDirectories(folder.dir));
   if (!spec.init().empty()) TEMPER_RETURN_IF_ERROR(MakeModel(folder.model_dir, spec));
   TEMPER_RETURN_IF_ERROR(CheckModel(folder.model_dir));

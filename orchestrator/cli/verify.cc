@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,16 +27,16 @@ struct VerifyArguments {
   bool json = true;
 };
 
-// The string under `key`, or null when the key is absent; anything else than a string is refused.
-absl::StatusOr<const std::string*> Text(const nlohmann::json& line, const char* key,
-                                        const std::string& place) {
+// The text under `key`, a number as it is written in JSON; empty when the key is absent. Anything
+// else is refused.
+absl::StatusOr<std::optional<std::string>> Text(const nlohmann::json& line, const char* key,
+                                                const std::string& place) {
   const auto found = line.find(key);
-  if (found == line.end()) return nullptr;
-  if (!found->is_string()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(place, ": ", key, ": found ", found->type_name(), ", expected a string"));
-  }
-  return found->get_ptr<const std::string*>();
+  if (found == line.end()) return std::nullopt;
+  if (found->is_string()) return found->get<std::string>();
+  if (found->is_number()) return found->dump();
+  return absl::InvalidArgumentError(absl::StrCat(place, ": ", key, ": found ", found->type_name(),
+                                                 ", expected a string or a number"));
 }
 
 absl::StatusOr<reward::Judgement> JudgeLine(std::string_view text, const std::string& place,
@@ -45,18 +46,18 @@ absl::StatusOr<reward::Judgement> JudgeLine(std::string_view text, const std::st
     return absl::InvalidArgumentError(
         absl::StrCat(place, ": found ", line.type_name(), ", expected an object"));
   }
-  TEMPER_ASSIGN_OR_RETURN(const std::string* gold, Text(line, "gold", place));
-  TEMPER_ASSIGN_OR_RETURN(const std::string* answer, Text(line, "answer", place));
-  TEMPER_ASSIGN_OR_RETURN(const std::string* response, Text(line, "response", place));
-  if (compares && (gold == nullptr || (answer == nullptr) == (response == nullptr))) {
+  TEMPER_ASSIGN_OR_RETURN(const std::optional<std::string> gold, Text(line, "gold", place));
+  TEMPER_ASSIGN_OR_RETURN(const std::optional<std::string> answer, Text(line, "answer", place));
+  TEMPER_ASSIGN_OR_RETURN(const std::optional<std::string> response, Text(line, "response", place));
+  if (compares && (!gold.has_value() || answer.has_value() == response.has_value())) {
     return absl::InvalidArgumentError(absl::StrCat(
         place, R"(: expected {"gold": ..., "answer": ...} or {"gold": ..., "response": ...})"));
   }
-  if (!compares && response == nullptr) {
+  if (!compares && !response.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(place, R"(: expected {"response": ...})"));
   }
-  if (answer != nullptr && compares) return reward::CompareAnswers(*gold, *answer);
-  auto judgement = verifier.Judge({.text = *response, .gold = gold != nullptr ? *gold : ""});
+  if (answer.has_value() && compares) return reward::CompareAnswers(*gold, *answer);
+  auto judgement = verifier.Judge({.text = *response, .gold = gold.value_or("")});
   if (judgement.ok()) return judgement;
   return absl::Status(judgement.status().code(),
                       absl::StrCat(place, ": ", std::string(judgement.status().message())));
