@@ -79,28 +79,47 @@ HWY_INLINE void MultiplyBlock(int64_t depth, LeftMatrix left, RightMatrix right,
   }
 }
 
+// Fewer rows than a block has: one to seven.
+template <int kColumns>
+HWY_INLINE void MultiplyRest(int64_t rows, int64_t depth, LeftMatrix left, RightMatrix right,
+                             const Product& product) {
+  switch (rows) {
+    case 1:
+      return MultiplyBlock<1, kColumns>(depth, left, right, product);
+    case 2:
+      return MultiplyBlock<2, kColumns>(depth, left, right, product);
+    case 3:
+      return MultiplyBlock<3, kColumns>(depth, left, right, product);
+    default:
+      break;
+  }
+  if constexpr (kParts == 1) {
+    switch (rows) {
+      case 4:
+        return MultiplyBlock<4, kColumns>(depth, left, right, product);
+      case 5:
+        return MultiplyBlock<5, kColumns>(depth, left, right, product);
+      case 6:
+        return MultiplyBlock<6, kColumns>(depth, left, right, product);
+      case 7:
+        return MultiplyBlock<7, kColumns>(depth, left, right, product);
+      default:
+        break;
+    }
+  }
+}
+
 template <int kColumns>
 HWY_INLINE void MultiplyPanel(int64_t rows, int64_t depth, LeftMatrix left, RightMatrix right,
                               Product product) {
   constexpr int kRows = kParts == 1 ? 8 : 4;
-  const auto advance = [&](int64_t count) {
-    left.data += count * left.row;
-    product.out += count * product.row;
-    if (product.start != nullptr) product.start += count * product.start_row;
-    rows -= count;
-  };
-  while (rows >= kRows) {
+  for (; rows >= kRows; rows -= kRows) {
     MultiplyBlock<kRows, kColumns>(depth, left, right, product);
-    advance(kRows);
+    left.data += kRows * left.row;
+    product.out += kRows * product.row;
+    if (product.start != nullptr) product.start += kRows * product.start_row;
   }
-  while (rows >= 3) {
-    MultiplyBlock<3, kColumns>(depth, left, right, product);
-    advance(3);
-  }
-  while (rows > 0) {
-    MultiplyBlock<1, kColumns>(depth, left, right, product);
-    advance(1);
-  }
+  MultiplyRest<kColumns>(rows, depth, left, right, product);
 }
 
 // columns is a multiple of 16.
@@ -108,12 +127,18 @@ inline HWY_NOINLINE void Multiply(int64_t rows, int64_t columns, int64_t depth, 
                                   RightMatrix right, Product product) {
   constexpr int kColumns = kParts == 1 ? 2 : 1;
   int64_t j = 0;
-  const auto panel = [&](int64_t at) {
+  const auto panel = [&product](int64_t at) {
     Product shifted = product;
     shifted.out += at;
     if (shifted.start != nullptr) shifted.start += at;
     return shifted;
   };
+  // Few rows, as in decoding: a wide panel reads the right matrix once and keeps the adders busy.
+  if (kParts == 1 && rows < 5) {
+    for (; j + 64 <= columns; j += 64) {
+      MultiplyRest<4>(rows, depth, left, {right.data + j, right.row}, panel(j));
+    }
+  }
   for (; j + 16 * kColumns <= columns; j += 16 * kColumns) {
     MultiplyPanel<kColumns>(rows, depth, left, {right.data + j, right.row}, panel(j));
   }
@@ -131,8 +156,8 @@ inline HWY_NOINLINE void Transpose(const float* from, int64_t from_row, int64_t 
   }
 #else
   const hn::FixedTag<float, 4> tag;
-  for (int64_t j = 0; j < columns; j += 4) {
-    for (int64_t i = 0; i < rows; i += 4) {
+  for (int64_t i = 0; i < rows; i += 4) {
+    for (int64_t j = 0; j < columns; j += 4) {
       const float* a = from + i * from_row + j;
       const auto r0 = hn::LoadU(tag, a);
       const auto r1 = hn::LoadU(tag, a + from_row);

@@ -77,53 +77,47 @@ struct ScanSlice {
   float d;
 };
 
-// Row n of the slice through all tokens; y's share goes to one of the two chains.
-template <int kChain, int kTokens, int kSlices>
-HWY_INLINE void AdvanceRow(const ScanSlice& slice, int64_t n, const ScanToken* tokens,
-                           const Lanes16 (&decay)[kTokens], const Lanes16 (&u)[kTokens][kSlices],
-                           Lanes16 (&sum)[kTokens][kSlices][2]) {
-  float* row = slice.state + n * slice.row;
+// Some tokens and what they bring to a slice, in registers.
+template <int kTokens, int kSlices>
+struct ScanBlock {
+  const float* b[kTokens];
+  const float* c[kTokens];
+  Lanes16 decay[kTokens];
+  Lanes16 u[kTokens][kSlices];       // dt x
+  Lanes16 sum[kTokens][kSlices][2];  // of even and of odd n
+};
+
+HWY_INLINE Lanes16 LoadColumns(const float* from, int64_t count) {
+  return count < 16 ? LoadSome16(from, count) : Load16(from);
+}
+
+template <int kTokens, int kSlices>
+HWY_INLINE void LoadBlock(const ScanSlice& slice, const ScanToken* tokens,
+                          ScanBlock<kTokens, kSlices>& block) {
   TEMPER_UNROLL
-  for (int s = 0; s < kSlices; ++s) {
-    Lanes16 state = Load16(row + s * 16);
+  for (int t = 0; t < kTokens; ++t) {
+    block.b[t] = tokens[t].b;
+    block.c[t] = tokens[t].c;
+    block.decay[t] = Set16(tokens[t].decay);
     TEMPER_UNROLL
-    for (int t = 0; t < kTokens; ++t) {
-      state = MulAdd16(decay[t], state, Mul16(u[t][s], Set16(tokens[t].b[n])));
-      sum[t][s][kChain] = MulAdd16(state, Set16(tokens[t].c[n]), sum[t][s][kChain]);
+    for (int s = 0; s < kSlices; ++s) {
+      const Lanes16 x = LoadColumns(tokens[t].x + slice.first + s * 16, slice.count - s * 16);
+      block.u[t][s] = Mul16(Set16(tokens[t].dt), x);
+      block.sum[t][s][0] = block.sum[t][s][1] = Set16(0.0f);
     }
-    Store16(state, row + s * 16);
   }
 }
 
 template <int kTokens, int kSlices>
-HWY_INLINE void ScanStep(const ScanSlice& slice, const ScanToken* tokens) {
-  Lanes16 decay[kTokens], u[kTokens][kSlices], sum[kTokens][kSlices][2];
-  TEMPER_UNROLL
-  for (int t = 0; t < kTokens; ++t) {
-    decay[t] = Set16(tokens[t].decay);
-    const float* x = tokens[t].x + slice.first;
-    TEMPER_UNROLL
-    for (int s = 0; s < kSlices; ++s) {
-      const int64_t count = slice.count - s * 16;
-      const Lanes16 value = count < 16 ? LoadSome16(x + s * 16, count) : Load16(x + s * 16);
-      u[t][s] = Mul16(Set16(tokens[t].dt), value);
-      sum[t][s][0] = sum[t][s][1] = Set16(0.0f);
-    }
-  }
-  int64_t n = 0;
-  for (; n + 2 <= slice.states; n += 2) {
-    AdvanceRow<0>(slice, n, tokens, decay, u, sum);
-    AdvanceRow<1>(slice, n + 1, tokens, decay, u, sum);
-  }
-  if (n < slice.states) AdvanceRow<0>(slice, n, tokens, decay, u, sum);
+HWY_INLINE void StoreBlock(const ScanSlice& slice, const ScanBlock<kTokens, kSlices>& block,
+                           const ScanToken* tokens) {
   TEMPER_UNROLL
   for (int t = 0; t < kTokens; ++t) {
     TEMPER_UNROLL
     for (int s = 0; s < kSlices; ++s) {
       const int64_t at = slice.first + s * 16, count = slice.count - s * 16;
-      const float* x = tokens[t].x + at;
-      const Lanes16 value = count < 16 ? LoadSome16(x, count) : Load16(x);
-      const Lanes16 y = MulAdd16(Set16(slice.d), value, Add16(sum[t][s][0], sum[t][s][1]));
+      const Lanes16 y = MulAdd16(Set16(slice.d), LoadColumns(tokens[t].x + at, count),
+                                 Add16(block.sum[t][s][0], block.sum[t][s][1]));
       if (count < 16) {
         StoreSome16(y, tokens[t].y + at, count);
       } else {
@@ -131,6 +125,39 @@ HWY_INLINE void ScanStep(const ScanSlice& slice, const ScanToken* tokens) {
       }
     }
   }
+}
+
+// Row n of the slice through all tokens; y's share goes to one of the two chains.
+template <int kChain, int kTokens, int kSlices>
+HWY_INLINE void AdvanceRow(float* row, int64_t n, ScanBlock<kTokens, kSlices>& block) {
+  Lanes16 state[kSlices];
+  TEMPER_UNROLL
+  for (int s = 0; s < kSlices; ++s) state[s] = Load16(row + s * 16);
+  TEMPER_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    const Lanes16 b = Set16(block.b[t][n]), c = Set16(block.c[t][n]);
+    TEMPER_UNROLL
+    for (int s = 0; s < kSlices; ++s) {
+      state[s] = MulAdd16(block.decay[t], state[s], Mul16(block.u[t][s], b));
+      block.sum[t][s][kChain] = MulAdd16(state[s], c, block.sum[t][s][kChain]);
+    }
+  }
+  TEMPER_UNROLL
+  for (int s = 0; s < kSlices; ++s) Store16(state[s], row + s * 16);
+}
+
+template <int kTokens, int kSlices>
+HWY_INLINE void ScanStep(const ScanSlice& slice, const ScanToken* tokens) {
+  ScanBlock<kTokens, kSlices> block;
+  LoadBlock(slice, tokens, block);
+  float* row = slice.state;
+  int64_t n = 0;
+  for (; n + 2 <= slice.states; n += 2, row += 2 * slice.row) {
+    AdvanceRow<0>(row, n, block);
+    AdvanceRow<1>(row + slice.row, n + 1, block);
+  }
+  if (n < slice.states) AdvanceRow<0>(row, n, block);
+  StoreBlock(slice, block, tokens);
 }
 
 template <int kSlices>
