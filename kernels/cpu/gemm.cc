@@ -207,13 +207,21 @@ void Multiply(ThreadPool& pool, View<const float> a, const Panels& b, View<float
 
 void Panels::Pack(ThreadPool& pool, View<const float> source) {
   TEMPER_KERNEL_CHECK(source.rows == depth_ && source.cols == columns_);
-  pool.ParallelFor(count(), [&](int64_t i) {
-    const int64_t column = i * kPanelColumns;
-    const int64_t columns = std::min(kPanelColumns, columns_ - column);
-    float* to = panel(i);
-    for (int64_t k = 0; k < depth_; ++k, to += kPanelColumns) {
-      std::copy_n(source.row(k) + column, columns, to);
-      std::fill(to + columns, to + kPanelColumns, 0.0f);
+  // Several panels side by side, so that a row is read in long pieces.
+  pool.ParallelRanges(count(), 4, [&](int64_t begin, int64_t end) {
+    for (int64_t k = 0; k < depth_; ++k) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t column = i * kPanelColumns;
+        const int64_t columns = std::min(kPanelColumns, columns_ - column);
+        float* const to = panel(i) + k * kPanelColumns;
+        const float* const from = source.row(k) + column;
+        if (columns == kPanelColumns) {
+          std::copy_n(from, kPanelColumns, to);
+        } else {
+          std::copy_n(from, columns, to);
+          std::fill(to + columns, to + kPanelColumns, 0.0f);
+        }
+      }
     }
   });
 }

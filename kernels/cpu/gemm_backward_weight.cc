@@ -39,13 +39,26 @@ namespace HWY_NAMESPACE {
 
 int64_t GradientTileRows() { return kTileRows; }
 
-// packed[tile][token][row] = dy[token][tile * kTileRows + row] for one tile.
-void PackTile(View<const float> dy, int64_t tile, float* to) {
-  const int64_t first = tile * kTileRows;
-  const int64_t rows = HWY_MIN(int64_t{kTileRows}, dy.cols - first);
-  for (int64_t t = 0; t < dy.rows; ++t, to += kTileRows) {
-    const float* from = dy.row(t) + first;
-    for (int64_t r = 0; r < kTileRows; ++r) to[r] = r < rows ? from[r] : 0.0f;
+// packed[tile][token][row] = dy[token][tile * kTileRows + row] for tiles [begin, end).
+void PackTiles(View<const float> dy, int64_t begin, int64_t end, float* packed) {
+  for (int64_t t = 0; t < dy.rows; ++t) {
+    for (int64_t tile = begin; tile < end; ++tile) {
+      const int64_t first = tile * kTileRows;
+      const float* const from = dy.row(t) + first;
+      float* const to = packed + (tile * dy.rows + t) * kTileRows;
+      if (first + kTileRows <= dy.cols) {
+        for (int64_t r = 0; r < kTileRows; ++r) to[r] = from[r];
+      } else {
+        for (int64_t r = 0; r < kTileRows; ++r) to[r] = first + r < dy.cols ? from[r] : 0.0f;
+      }
+    }
+  }
+}
+
+// The gradient's lines are wanted when the tile is done; they come from memory meanwhile.
+void FetchTile(View<float> gradient) {
+  for (int64_t r = 0; r < gradient.rows; ++r) {
+    for (int64_t j = 0; j < gradient.cols; j += 16) hwy::Prefetch(gradient.row(r) + j);
   }
 }
 
@@ -65,6 +78,8 @@ void GradientRows(const GradientItem& item) {
     const float* dy = item.dy;
     for (int64_t row = 0; row < item.gradient.rows; row += kTileRows) {
       const int64_t rows = HWY_MIN(int64_t{kTileRows}, item.gradient.rows - row);
+      const View<float> gradient = item.gradient.Rows(row, rows).Columns(column, columns);
+      FetchTile(gradient);
       TileWork work = {dy, 0, item.x->panel(panel), 0, tokens, tile, kPanelColumns, nullptr, 0};
       work.ahead = item.x->panel(panel);
       for (int part = 0; part < kPanelColumns; part += 2 * kGemmLanes) {
@@ -72,7 +87,7 @@ void GradientRows(const GradientItem& item) {
         work.b += 2 * kGemmLanes;
         work.c += 2 * kGemmLanes;
       }
-      AddTile(tile, item.gradient.Rows(row, rows).Columns(column, columns));
+      AddTile(tile, gradient);
       dy += tokens * kTileRows;
     }
   }
@@ -86,7 +101,7 @@ HWY_AFTER_NAMESPACE();
 namespace temper::kernels::cpu {
 
 HWY_EXPORT(GradientTileRows);
-HWY_EXPORT(PackTile);
+HWY_EXPORT(PackTiles);
 HWY_EXPORT(GradientRows);
 
 namespace {
@@ -106,8 +121,8 @@ void AddRows(ThreadPool& pool, const Panels& x, View<const float> dy, float* mem
   const int64_t tile_rows = HWY_DYNAMIC_DISPATCH(GradientTileRows)();
   const int64_t tiles = (dy.cols + tile_rows - 1) / tile_rows;
   const int64_t tile_floats = dy.rows * tile_rows;
-  const auto pack = HWY_DYNAMIC_DISPATCH(PackTile);
-  pool.ParallelFor(tiles, [&](int64_t i) { pack(dy, i, memory + i * tile_floats); });
+  const auto pack = HWY_DYNAMIC_DISPATCH(PackTiles);
+  pool.ParallelRanges(tiles, 8, [&](int64_t begin, int64_t end) { pack(dy, begin, end, memory); });
 
   const int64_t run = std::clamp<int64_t>(tiles / (8 * pool.size()), 1, 16);
   const auto multiply = HWY_DYNAMIC_DISPATCH(GradientRows);

@@ -8,7 +8,8 @@ namespace temper::kernels {
 // s.
 double MeasureGemmPeak(int threads);
 
-// Bytes per second that `threads` threads read from memory beyond every cache; takes about 0.5 s.
+// Bytes per second that `threads` threads read from memory beyond every cache; takes about 0.3 s on
+// an idle machine.
 double MeasureReadBandwidth(int threads);
 
 }  // namespace temper::kernels
