@@ -27,20 +27,29 @@ absl::StatusOr<Rubric> Rubric::Create(const temper::v1::Rubric& spec) {
                      " (verifiers: ", absl::StrJoin(VerifierNames(), ", "), ")"));
   }
   std::vector<Part> parts;
+  bool averaged = false;
+  double weights = 0;
   for (int i = 0; i < spec.parts_size(); ++i) {
     const temper::v1::RubricPart& part = spec.parts(i);
     const std::string place = absl::StrCat("rubric.parts[", i, "].");
     const double weight = part.has_weight() ? part.weight() : 1;
-    if (!std::isfinite(weight) || weight <= 0) {
+    if (!std::isfinite(weight) || weight < 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat(place, "weight: found ", weight, ", expected a number above 0"));
+          absl::StrCat(place, "weight: found ", weight, ", expected 0 or more"));
     }
+    averaged = averaged || !part.gate();
+    weights += part.gate() ? 0 : weight;
     auto verifier = MakeVerifier(part);
     if (!verifier.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat(place, std::string(verifier.status().message())));
     }
     parts.push_back({part.verifier(), weight, part.gate(), *std::move(verifier)});
+  }
+  if (averaged && weights <= 0) {
+    return absl::InvalidArgumentError(
+        "rubric.parts: every weight is 0, expected at least one above 0 among the parts that are "
+        "not gates");
   }
   return Rubric(std::move(parts));
 }

@@ -27,7 +27,7 @@ class Rubric {
 
   // INVALID_ARGUMENT names the field, e.g. "rubric.parts[1].pattern: ...".
   static absl::StatusOr<Rubric> Create(const temper::v1::Rubric& spec);
-  // Parts with positive weights, at least one.
+  // At least one part; the weights of those that are no gates do not sum to 0.
   explicit Rubric(std::vector<Part> parts) : parts_(std::move(parts)) {}
 
   // All parts are judged, so that each one shows in the score. The failure of one verifier is the

@@ -106,7 +106,7 @@ TEST(RubricTest, NamesTheFieldItRefuses) {
               HasSubstr("does not read it"));
   EXPECT_THAT(Refusal(R"(parts { verifier: "format" pattern: "a" marker: "#" })"),
               HasSubstr("does not read it"));
-  EXPECT_THAT(Refusal(R"(parts { verifier: "answer" weight: 0 })"), HasSubstr("weight: found 0"));
+  EXPECT_THAT(Refusal(R"(parts { verifier: "answer" weight: 0 })"), HasSubstr("every weight is 0"));
   EXPECT_THAT(Refusal(R"(parts { verifier: "answer" weight: -1 })"), HasSubstr("weight: found -1"));
   EXPECT_THAT(Refusal(R"(parts { verifier: "answer" weight: nan })"),
               HasSubstr("weight: found nan"));
