@@ -174,6 +174,50 @@ void MultiplyItem(const GemmItem& item) {
   }
 }
 
+// ---- packing
+// panel[k][j] = source[j][k] for 4 rows j and 4 steps k.
+HWY_INLINE void TransposeFour(const float* from, int64_t stride, float* to) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t j = 0; j < 4; ++j) {
+    for (int64_t k = 0; k < 4; ++k) to[k * kPanelColumns + j] = from[j * stride + k];
+  }
+#else
+  const hn::Full128<float> d;
+  const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + stride);
+  const auto c = hn::LoadU(d, from + 2 * stride), e = hn::LoadU(d, from + 3 * stride);
+  const auto low_even = hn::InterleaveLower(d, a, c), low_odd = hn::InterleaveLower(d, b, e);
+  const auto high_even = hn::InterleaveUpper(d, a, c), high_odd = hn::InterleaveUpper(d, b, e);
+  hn::StoreU(hn::InterleaveLower(d, low_even, low_odd), d, to);
+  hn::StoreU(hn::InterleaveUpper(d, low_even, low_odd), d, to + kPanelColumns);
+  hn::StoreU(hn::InterleaveLower(d, high_even, high_odd), d, to + 2 * kPanelColumns);
+  hn::StoreU(hn::InterleaveUpper(d, high_even, high_odd), d, to + 3 * kPanelColumns);
+#endif
+}
+
+// panel[k][j] = source[j][k]; columns of the panel beyond source's rows are zero.
+void TransposeToPanel(View<const float> source, float* panel) {
+  constexpr int64_t kSteps = 64;  // of depth at a time: they stay in the first-level cache
+  for (int64_t k = 0; k < source.cols; k += kSteps) {
+    const int64_t steps = HWY_MIN(kSteps, source.cols - k);
+    float* const to = panel + k * kPanelColumns;
+    int64_t j = 0;
+    for (; j + 4 <= source.rows; j += 4) {
+      int64_t s = 0;
+      for (; s + 4 <= steps; s += 4) {
+        TransposeFour(source.row(j) + k + s, source.stride, to + s * kPanelColumns + j);
+      }
+      for (; s < steps; ++s) {
+        for (int64_t r = j; r < j + 4; ++r) to[s * kPanelColumns + r] = source.row(r)[k + s];
+      }
+    }
+    for (; j < kPanelColumns; ++j) {
+      for (int64_t s = 0; s < steps; ++s) {
+        to[s * kPanelColumns + j] = j < source.rows ? source.row(j)[k + s] : 0.0f;
+      }
+    }
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace temper::kernels::cpu
 HWY_AFTER_NAMESPACE();
@@ -182,6 +226,7 @@ HWY_AFTER_NAMESPACE();
 namespace temper::kernels::cpu {
 
 HWY_EXPORT(MultiplyItem);
+HWY_EXPORT(TransposeToPanel);
 
 void Multiply(ThreadPool& pool, View<const float> a, const Panels& b, View<float> c, Write write) {
   TEMPER_KERNEL_CHECK(a.cols == b.depth());
@@ -228,19 +273,11 @@ void Panels::Pack(ThreadPool& pool, View<const float> source) {
 
 void Panels::PackTransposed(ThreadPool& pool, View<const float> source) {
   TEMPER_KERNEL_CHECK(source.rows == columns_ && source.cols == depth_);
-  constexpr int64_t kSteps = 16;  // one cache line of a source row
+  const auto transpose = HWY_DYNAMIC_DISPATCH(TransposeToPanel);
   pool.ParallelFor(count(), [&](int64_t i) {
     const int64_t column = i * kPanelColumns;
     const int64_t columns = std::min(kPanelColumns, columns_ - column);
-    for (int64_t k = 0; k < depth_; k += kSteps) {
-      float* const to = panel(i) + k * kPanelColumns;
-      const int64_t steps = std::min(kSteps, depth_ - k);
-      if (columns < kPanelColumns) std::fill_n(to, steps * kPanelColumns, 0.0f);
-      for (int64_t j = 0; j < columns; ++j) {
-        const float* const from = source.row(column + j) + k;
-        for (int64_t s = 0; s < steps; ++s) to[s * kPanelColumns + j] = from[s];
-      }
-    }
+    transpose(source.Rows(column, columns), panel(i));
   });
 }
 

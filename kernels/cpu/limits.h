@@ -3,13 +3,13 @@
 
 namespace temper::kernels {
 
-// float32 operations per second (a fused multiply-add is two) of `threads` threads working in
-// registers or in cache, the better of pure arithmetic and our own matrix product; takes about 0.3
-// s.
+// float32 operations per second (a fused multiply-add is two) of `threads` threads in registers or
+// in cache, the better of bare arithmetic and our own matrix product. About 0.1 s on an idle
+// machine.
 double MeasureGemmPeak(int threads);
 
-// Bytes per second that `threads` threads read from memory beyond every cache; takes about 0.3 s on
-// an idle machine.
+// Bytes per second that `threads` threads read from memory beyond every cache. About 0.3 s on an
+// idle machine.
 double MeasureReadBandwidth(int threads);
 
 }  // namespace temper::kernels
