@@ -102,6 +102,11 @@ std::vector<int64_t> CheckpointFolder::Versions() const {
   return versions;
 }
 
+std::optional<int64_t> CheckpointFolder::NewestVersion() const {
+  const std::vector<int64_t> versions = Versions();
+  return versions.empty() ? std::nullopt : std::optional(versions.back());
+}
+
 absl::StatusOr<CheckpointManifest> CheckpointFolder::Check(int64_t version) const {
   const std::string place = JoinPath(PathOf(version), kManifest);
   TEMPER_ASSIGN_OR_RETURN(const std::string text, ReadFile(place));

@@ -45,6 +45,11 @@ class CheckpointFolder {
   absl::StatusOr<CheckpointRecord> Save(CheckpointRecord record,
                                         CheckpointArrays<const float> arrays, int keep);
 
+  // Nothing when there is none; whole or not.
+  std::optional<int64_t> NewestVersion() const;
+  // Fills the arrays from that checkpoint or says what is wrong with it.
+  absl::StatusOr<CheckpointRecord> Load(int64_t version, CheckpointArrays<float> arrays) const;
+
   // The record of a whole checkpoint; NOT_FOUND or DATA_LOSS otherwise.
   absl::StatusOr<CheckpointRecord> Verify(int64_t version) const;
 
@@ -54,7 +59,6 @@ class CheckpointFolder {
   std::vector<int64_t> Versions() const;  // ascending
   // Reads everything once; the manifest of a whole checkpoint.
   absl::StatusOr<CheckpointManifest> Check(int64_t version) const;
-  absl::StatusOr<CheckpointRecord> Load(int64_t version, CheckpointArrays<float> arrays) const;
   absl::StatusOr<CheckpointRecord> Write(CheckpointManifest manifest,
                                          CheckpointArrays<const float> arrays) const;
   absl::Status Fill(const std::string& aside, CheckpointManifest& manifest,

@@ -1,0 +1,235 @@
+// The life of a version: batch in, gradient, update, publication, checkpoint.
+#include "policy/learner/trainer.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/digest.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "policy/learner/train_options.h"
+
+namespace temper::learner {
+namespace {
+
+using temper::v1::TrainMetrics;
+using temper::v1::TrainRequest;
+using temper::v1::TrainResponse;
+
+int64_t PeakMemoryBytes() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+TrainMetrics MetricsOf(const PassTotals& totals) {
+  const double tokens = static_cast<double>(std::max<int64_t>(totals.loss_tokens, 1));
+  TrainMetrics metrics;
+  metrics.set_loss(totals.loss);
+  metrics.set_entropy(totals.entropy / tokens);
+  metrics.set_kl(totals.k3 / tokens);
+  metrics.set_clip_fraction(static_cast<double>(totals.clipped) / tokens);
+  metrics.set_logprob_mismatch(totals.mismatches);
+  metrics.set_tokens(totals.tokens);
+  metrics.set_loss_tokens(totals.loss_tokens);
+  return metrics;
+}
+
+}  // namespace
+
+Trainer::Trainer(const Options& options, model::ModelFolder folder, std::atomic<int64_t>& progress)
+    : options_(options),
+      folder_(std::move(folder)),
+      layout_(folder_.config),
+      device_(kernels::OpenCpuDevice(options.threads)),
+      checkpoints_(JoinPath(options.run_dir, "checkpoints"), options.model_dir, folder_.config,
+                   layout_),
+      references_(JoinPath(options.run_dir, "reference"), options.model_dir, folder_.config,
+                  layout_),
+      progress_(progress),
+      values_(layout_.size()),
+      gradients_(layout_.size()),
+      optimizer_(layout_, *device_),
+      model_(folder_.config, layout_, *device_) {}
+
+absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
+                                                       std::atomic<int64_t>& progress) {
+  TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(options.model_dir));
+  std::unique_ptr<Trainer> trainer(new Trainer(options, std::move(folder), progress));
+  TEMPER_RETURN_IF_ERROR(trainer->Load());
+  TEMPER_ASSIGN_OR_RETURN(trainer->store_,
+                          WeightStore::Open({.run_dir = options.run_dir,
+                                             .shared_dir = options.shared_dir,
+                                             .learner_address = options.learner_address}));
+  TEMPER_RETURN_IF_ERROR(trainer->Answer().status());
+  progress.fetch_add(1, std::memory_order_relaxed);
+  return trainer;
+}
+
+absl::Status Trainer::Load() {
+  TEMPER_ASSIGN_OR_RETURN(std::optional<CheckpointRecord> record,
+                          checkpoints_.LoadNewest({.values = values_,
+                                                   .first_moment = optimizer_.first_moment(),
+                                                   .second_moment = optimizer_.second_moment()}));
+  if (record.has_value()) {
+    record_ = *std::move(record);
+  } else {  // a corrupt checkpoint may have filled something
+    std::ranges::fill(values_, 0.0f);
+    std::ranges::fill(optimizer_.first_moment(), 0.0f);
+    std::ranges::fill(optimizer_.second_moment(), 0.0f);
+    TEMPER_RETURN_IF_ERROR(model::ReadWeights(options_.model_dir, layout_, values_));
+  }
+  optimizer_.set_updates(record_.updates);
+  weights_ = std::make_unique<model::Weights>(folder_.config, layout_, *device_, values_,
+                                              /*backward=*/true);
+  log::Info("weights loaded", {{"version", record_.version}, {"parameters", layout_.parameters()}});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<TrainResponse>> Trainer::Recorded(const TrainRequest& request,
+                                                               const std::string& digest) {
+  if (request.step() == record_.version) return std::optional<TrainResponse>();
+  if (request.step() > record_.version) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("step ", request.step(), ": the learner holds version ", record_.version,
+                     "; send the steps from there again"));
+  }
+  if (request.step() < record_.version - 1 || digest != record_.request_digest) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "step ", request.step(), ": was trained ",
+        request.step() < record_.version - 1 ? "long ago" : "with another batch or other options",
+        "; the learner holds version ", record_.version));
+  }
+  TEMPER_ASSIGN_OR_RETURN(TrainResponse response, Answer());
+  return std::optional(std::move(response));
+}
+
+absl::StatusOr<TrainResponse> Trainer::Answer() {
+  Manifest manifest = store_->newest();
+  if (manifest == nullptr || manifest->version() != record_.version) {
+    TEMPER_ASSIGN_OR_RETURN(manifest, store_->Publish(record_.version, layout_, values_));
+  }
+  TrainResponse response;
+  response.set_version(record_.version);
+  if (!response.mutable_metrics()->ParseFromString(record_.metrics)) {
+    return absl::DataLossError("the recorded metrics of the last step do not parse");
+  }
+  *response.mutable_manifest() = *manifest;
+  return response;
+}
+
+absl::StatusOr<TrainResponse> Trainer::Train(const TrainRequest& request) {
+  const std::string digest = Xxh3Digest(request.SerializeAsString());
+  TEMPER_ASSIGN_OR_RETURN(std::optional<TrainResponse> recorded, Recorded(request, digest));
+  if (recorded.has_value()) return *std::move(recorded);
+
+  const absl::Time start = absl::Now();
+  TEMPER_ASSIGN_OR_RETURN(TrainMetrics metrics, Update(request));
+  metrics.set_learning_rate(request.options().learning_rate());
+  metrics.set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
+  metrics.set_peak_memory(PeakMemoryBytes());
+  record_ = {.version = request.step() + 1,
+             .updates = optimizer_.updates(),
+             .request_digest = digest,
+             .metrics = metrics.SerializeAsString()};
+  // When this fails the step stays made; the same request again only publishes.
+  return Answer();
+}
+
+absl::StatusOr<std::vector<Sequence>> Trainer::Sequences(const TrainRequest& request) const {
+  if (request.has_policy()) return PolicySequences(request.policy(), folder_.config.vocab_size);
+  if (!request.has_supervised()) {
+    return absl::InvalidArgumentError("batch: missing, expected policy or supervised");
+  }
+  if (folder_.tokenizer == nullptr || folder_.config.eos_token_ids.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.model_dir, ": has no ", folder_.tokenizer == nullptr ? "tokenizer" : "eos token",
+        ", which supervised batches need"));
+  }
+  return SupervisedSequences(request.supervised(), *folder_.tokenizer,
+                             folder_.config.eos_token_ids.front());
+}
+
+absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
+  TEMPER_ASSIGN_OR_RETURN(const AdamW adamw, AdamWOptions(request.options()));
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Sequence> sequences, Sequences(request));
+  TEMPER_ASSIGN_OR_RETURN(const PassOptions pass,
+                          request.has_policy() ? PolicyPass(request.options(), sequences)
+                                               : SupervisedPass(request.options(), sequences));
+  if (request.has_policy()) {
+    TEMPER_RETURN_IF_ERROR(EnsureReference(pass.objective.kl > 0));
+  }
+  std::ranges::fill(gradients_, 0.0f);
+  GradientPass gradient_pass(model_, *weights_, reference_.get(), progress_);
+  TEMPER_ASSIGN_OR_RETURN(const PassTotals totals, gradient_pass.Run(sequences, pass, gradients_));
+
+  TrainMetrics metrics = MetricsOf(totals);
+  const double norm = optimizer_.GradientNorm(gradients_);
+  metrics.set_grad_norm(norm);
+  metrics.set_skipped(!std::isfinite(norm) || !std::isfinite(totals.loss));
+  if (metrics.skipped()) {
+    log::Warning("update skipped: the loss or a gradient is not finite",
+                 {{"step", request.step()}, {"loss", totals.loss}, {"grad_norm", norm}});
+    return metrics;
+  }
+  optimizer_.Update(adamw, norm, gradients_, values_);
+  weights_->Repack(values_);
+  return metrics;
+}
+
+absl::Status Trainer::EnsureReference(bool needed) {
+  if (reference_on_disk_ && (!needed || reference_ != nullptr)) return absl::OkStatus();
+  const std::optional<int64_t> newest = references_.NewestVersion();
+  std::vector<float> values(layout_.size());
+  if (newest.has_value() && *newest <= record_.version) {
+    // A damaged reference is an error: another one would be another run.
+    TEMPER_RETURN_IF_ERROR(references_.Load(*newest, {.values = values}).status());
+  } else {
+    if (newest.has_value()) {  // the run was begun anew in the same folder
+      TEMPER_RETURN_IF_ERROR(RemoveAll(references_.PathOf(*newest)));
+    }
+    values = values_;
+    TEMPER_RETURN_IF_ERROR(
+        references_.Save({.version = record_.version}, {.values = values}, /*keep=*/1).status());
+  }
+  reference_on_disk_ = true;
+  if (!needed) return absl::OkStatus();
+  reference_values_ = std::move(values);
+  reference_ = std::make_unique<model::Weights>(folder_.config, layout_, *device_,
+                                                reference_values_, /*backward=*/false);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<temper::v1::SaveCheckpointResponse> Trainer::SaveCheckpoint(
+    const temper::v1::SaveCheckpointRequest& request) {
+  if (request.version() > record_.version) {
+    return absl::FailedPreconditionError(absl::StrCat("checkpoint of version ", request.version(),
+                                                      ": the learner holds version ",
+                                                      record_.version));
+  }
+  absl::StatusOr<CheckpointRecord> saved;
+  if (request.version() == record_.version) {
+    saved = checkpoints_.Save(record_,
+                              {.values = values_,
+                               .first_moment = optimizer_.first_moment(),
+                               .second_moment = optimizer_.second_moment()},
+                              request.keep());
+  } else {
+    saved = checkpoints_.Verify(request.version());
+  }
+  TEMPER_RETURN_IF_ERROR(saved.status());
+  progress_.fetch_add(1, std::memory_order_relaxed);
+  temper::v1::SaveCheckpointResponse response;
+  response.set_path(checkpoints_.PathOf(request.version()));
+  response.set_sha256(saved->sha256);
+  return response;
+}
+
+}  // namespace temper::learner

@@ -1,0 +1,83 @@
+// Owns the weights and the optimiser, and turns one batch after the other into new versions.
+//
+// The semantics are LearnerService's: idempotent by step, nothing changed on refusal, a restart
+// resumes bit for bit from the newest whole checkpoint. One loop thread calls it; store() may be
+// read from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "kernels/device.h"
+#include "policy/learner/checkpoint.h"
+#include "policy/learner/gradient_pass.h"
+#include "policy/learner/optimizer.h"
+#include "policy/learner/weight_store.h"
+#include "policy/model/hybrid_model.h"
+#include "policy/model/model_folder.h"
+#include "policy/model/weights.h"
+#include "temper/v1/learner.pb.h"
+
+namespace temper::learner {
+
+class Trainer {
+ public:
+  struct Options {
+    std::string run_dir;
+    std::string model_dir;                // config, tokenizer and the weights of version 0
+    std::string learner_address;          // goes into every manifest
+    std::string shared_dir = "/dev/shm";  // where versions are published
+    int threads = 0;                      // 0: one per core
+  };
+
+  // Loads the newest whole checkpoint of the run, or version 0, and publishes it. `progress` counts
+  // units of work and must outlive the trainer.
+  static absl::StatusOr<std::unique_ptr<Trainer>> Open(const Options& options,
+                                                       std::atomic<int64_t>& progress);
+
+  absl::StatusOr<temper::v1::TrainResponse> Train(const temper::v1::TrainRequest& request);
+  absl::StatusOr<temper::v1::SaveCheckpointResponse> SaveCheckpoint(
+      const temper::v1::SaveCheckpointRequest& request);
+
+  int64_t version() const { return record_.version; }
+  const WeightStore& store() const { return *store_; }
+
+ private:
+  Trainer(const Options& options, model::ModelFolder folder, std::atomic<int64_t>& progress);
+  absl::Status Load();
+  // Refuses a step that is not the next; the recorded answer when it was the last.
+  absl::StatusOr<std::optional<temper::v1::TrainResponse>> Recorded(
+      const temper::v1::TrainRequest& request, const std::string& digest);
+  // The answer for the version held, which is published if it is not yet.
+  absl::StatusOr<temper::v1::TrainResponse> Answer();
+  absl::StatusOr<temper::v1::TrainMetrics> Update(const temper::v1::TrainRequest& request);
+  absl::StatusOr<std::vector<Sequence>> Sequences(const temper::v1::TrainRequest& request) const;
+  // Makes sure that a reference is on disk and, when `needed`, in memory.
+  absl::Status EnsureReference(bool needed);
+
+  const Options options_;
+  const model::ModelFolder folder_;
+  const model::ParameterLayout layout_;
+  const std::unique_ptr<kernels::Device> device_;
+  CheckpointFolder checkpoints_;
+  CheckpointFolder references_;
+  std::unique_ptr<WeightStore> store_;
+  std::atomic<int64_t>& progress_;
+
+  CheckpointRecord record_;  // of the version held
+  std::vector<float> values_, gradients_;
+  Optimizer optimizer_;
+  model::HybridModel model_;
+  std::unique_ptr<model::Weights> weights_;  // packed from values_
+  bool reference_on_disk_ = false;
+  std::vector<float> reference_values_;
+  std::unique_ptr<model::Weights> reference_;  // packed from reference_values_; may be null
+};
+
+}  // namespace temper::learner
