@@ -1,0 +1,146 @@
+// `temper bench NAME`: measured speed, each beside what this machine allows at most.
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/nearest_name.h"
+#include "base/status_macros.h"
+#include "orchestrator/cli/model_bench.h"
+#include "orchestrator/cli/verbs.h"
+#include "policy/model/model_folder.h"
+
+namespace temper::cli {
+
+namespace {
+
+struct Choice {
+  std::string name;
+  std::string model;
+  std::string dtype = "f32";
+  bool json = false;
+  BenchOptions options;
+};
+
+struct Bench {
+  const char* name;
+  const char* measures;
+  Measurement (*run)(const BenchModel&, const BenchOptions&);
+};
+
+constexpr Bench kBenches[] = {
+    {"prefill", "prompts processed whole (batch 1, 512 tokens)", BenchPrefill},
+    {"decode", "one token a sequence at a time (batch 32, 32 tokens after 128)", BenchDecode},
+    {"train-step", "forward, backward, AdamW, packing (batch 2, 256 tokens)", BenchTrainStep},
+};
+
+absl::StatusOr<const Bench*> FindBench(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Bench& bench : kBenches) {
+    if (bench.name == name) return &bench;
+    names.push_back(bench.name);
+  }
+  return absl::InvalidArgumentError(absl::StrCat("there is no bench \"", name, "\"",
+                                                 Suggestion(name, names),
+                                                 "; there are prefill, decode and train-step"));
+}
+
+absl::Status CheckChoice(const Choice& choice) {
+  if (choice.dtype != "f32") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--dtype ", choice.dtype, ": this build computes in f32 only"));
+  }
+  if (choice.model.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "bench ", choice.name, " needs a model folder: --model DIR. ",
+        "`temper init CONFIG.json DIR` makes one with random weights from any config.json"));
+  }
+  return absl::OkStatus();
+}
+
+void PrintJson(const Measurement& result) {
+  nlohmann::json details = result.details;
+  details["limit_formula"] = result.formula;
+  const nlohmann::json line = {{"name", result.name},
+                               {"value", result.value},
+                               {"unit", "tokens/s"},
+                               {"limit", result.limit},
+                               {"fraction", result.value / result.limit},
+                               {"details", details}};
+  std::printf("%s\n", line.dump().c_str());
+}
+
+void PrintTable(const Measurement& result) {
+  const nlohmann::json& details = result.details;
+  const auto number = [&](const char* key) { return details.at(key).get<double>(); };
+  std::printf("%-12s %10s %10s %10s\n", "bench", "tokens/s", "limit", "fraction");
+  std::printf("%-12s %10.1f %10.1f %9.1f%%\n\n", result.name.c_str(), result.value, result.limit,
+              100 * result.value / result.limit);
+  std::printf("%.0f sequences of %.0f tokens, %.0f threads, f32; median of %.0f runs",
+              number("batch"), number("tokens"), number("threads"), number("runs"));
+  std::printf(" (%.3f s; %.3f to %.3f s)\n", number("seconds"), number("seconds_min"),
+              number("seconds_max"));
+  std::printf("limit: %s\n", result.formula.c_str());
+  std::printf("measured here: peak %.1f GF/s, bandwidth %.1f GB/s; scan at peak %.1f us/token\n",
+              number("gemm_peak_gflops"), number("read_bandwidth_gbytes"),
+              number("scan_us_per_token"));
+  if (details.contains("seconds_optimizer")) {
+    std::printf("forward and backward %.3f s (%.1f tokens/s), ", number("seconds_forward_backward"),
+                number("forward_backward_tokens_per_second"));
+    std::printf("optimizer %.3f s (at full bandwidth %.3f s), packing %.3f s\n",
+                number("seconds_optimizer"), number("seconds_optimizer_limit"),
+                number("seconds_repack"));
+  }
+  if (details.contains("state_traffic_ms_per_step")) {
+    std::printf("state: %.1f MB a sequence; reading and writing it takes %.1f ms of a step\n",
+                number("state_mbytes_per_sequence"), number("state_traffic_ms_per_step"));
+  }
+  std::printf("peak memory of this process: %.0f MB\n", number("peak_memory_mbytes"));
+}
+
+absl::Status RunBench(const Choice& choice) {
+  TEMPER_ASSIGN_OR_RETURN(const Bench* bench, FindBench(choice.name));
+  TEMPER_RETURN_IF_ERROR(CheckChoice(choice));
+  TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.model));
+  const model::ParameterLayout layout(folder.config);
+  std::vector<float> values(layout.size());
+  TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.model, layout, values));
+  const Measurement result = bench->run({folder.config, layout, values}, choice.options);
+  choice.json ? PrintJson(result) : PrintTable(result);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddBench(CLI::App& program, Chosen& chosen) {
+  CLI::App* verb = program.add_subcommand(
+      "bench", "Measure speed beside the limit of this machine, measured in the same run");
+  const auto choice = std::make_shared<Choice>();
+  std::string names = "What to measure:";
+  for (const Bench& bench : kBenches)
+    absl::StrAppend(&names, "\n", bench.name, ": ", bench.measures);
+  verb->add_option("name", choice->name, names)->required();
+  verb->add_option("--model", choice->model, "Model folder; `temper init` makes one");
+  verb->add_option("--dtype", choice->dtype, "Arithmetic; f32 is what there is")
+      ->capture_default_str();
+  verb->add_option("--batch", choice->options.batch, "Sequences side by side")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
+  verb->add_option("--tokens", choice->options.tokens, "Tokens of each sequence")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
+  verb->add_option("--context", choice->options.context, "decode: tokens already there")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  verb->add_option("--threads", choice->options.threads, "Threads; default: one per core")
+      ->check(CLI::Range(1, 1024));
+  verb->add_option("--runs", choice->options.runs, "Runs, of which the median counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_flag("--json", choice->json, "One JSON document a line on stdout");
+  verb->callback([choice, &chosen] {
+    chosen = [choice] {
+      const absl::Status status = RunBench(*choice);
+      return status.ok() ? kDone : Report(status);
+    };
+  });
+}
+
+}  // namespace temper::cli

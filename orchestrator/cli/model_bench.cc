@@ -1,0 +1,280 @@
+// Times prefill, decode and training steps on random tokens; formulas are explained where they
+// stand.
+#include "orchestrator/cli/model_bench.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+#include "kernels/cpu/limits.h"
+#include "policy/model/hybrid_model.h"
+
+namespace temper::cli {
+
+using kernels::View;
+
+namespace {
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <class Work>
+double Time(Work work) {
+  const double start = Seconds();
+  work();
+  return Seconds() - start;
+}
+
+double Median(std::vector<double> seconds) {
+  std::sort(seconds.begin(), seconds.end());
+  const size_t middle = seconds.size() / 2;
+  return seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2;
+}
+
+// What the arithmetic of one token costs, and what a step must read.
+struct Demand {
+  double body = 0;         // weights multiplied for every token, without the head
+  double head = 0;         // weights of the vocabulary projection
+  double scan_flops = 0;   // 3 multiply-adds per element of every head's state
+  double state_bytes = 0;  // recurrent state of one sequence
+};
+
+Demand DemandOf(const model::ModelConfig& config, const model::ParameterLayout& layout) {
+  Demand demand;
+  demand.head = static_cast<double>(config.vocab_size * config.hidden_size);
+  demand.body = static_cast<double>(layout.parameters()) - demand.head;
+  if (!config.tie_word_embeddings) demand.body -= demand.head;
+  for (const model::LayerConfig& layer : config.layers) {
+    if (layer.kind != model::LayerKind::kMamba) continue;
+    const double elements = static_cast<double>(layer.inner() * layer.state);
+    demand.scan_flops += 2 * 3 * elements;
+    demand.state_bytes += sizeof(float) * elements;
+  }
+  return demand;
+}
+
+// A model ready to compute and the machine's peaks.
+struct Setting {
+  Setting(const BenchModel& model, const BenchOptions& options, bool backward)
+      : device(kernels::OpenCpuDevice(options.threads)),
+        gemm_peak(kernels::MeasureGemmPeak(device->threads())),
+        bandwidth(kernels::MeasureReadBandwidth(device->threads())),
+        demand(DemandOf(model.config, model.layout)),
+        weights(model.config, model.layout, *device, model.values, backward),
+        hybrid(model.config, model.layout, *device) {}
+
+  double scan_seconds() const { return demand.scan_flops / gemm_peak; }  // of one token
+
+  std::unique_ptr<kernels::Device> device;
+  double gemm_peak, bandwidth;
+  Demand demand;
+  model::Weights weights;
+  model::HybridModel hybrid;
+};
+
+std::vector<int32_t> DrawTokens(const model::ModelConfig& config, int64_t count) {
+  std::mt19937 random(1);
+  std::vector<int32_t> tokens(count);
+  for (int32_t& token : tokens) token = static_cast<int32_t>(random() % config.vocab_size);
+  return tokens;
+}
+
+Measurement Report(std::string name, const Setting& setting, const BenchOptions& options,
+                   double tokens, const std::vector<double>& seconds) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  Measurement result{.name = std::move(name), .value = tokens / Median(seconds)};
+  result.details = {
+      {"dtype", "f32"},
+      {"threads", setting.device->threads()},
+      {"batch", options.batch},
+      {"tokens", options.tokens},
+      {"runs", seconds.size()},
+      {"seconds", Median(seconds)},
+      {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
+      {"seconds_max", *std::max_element(seconds.begin(), seconds.end())},
+      {"gemm_peak_gflops", setting.gemm_peak / 1e9},
+      {"read_bandwidth_gbytes", setting.bandwidth / 1e9},
+      {"scan_us_per_token", setting.scan_seconds() * 1e6},
+      {"parameters_without_embedding", setting.demand.body + setting.demand.head},
+      {"peak_memory_mbytes", usage.ru_maxrss / 1024},
+  };
+  return result;
+}
+
+}  // namespace
+
+Measurement BenchPrefill(const BenchModel& model, const BenchOptions& given) {
+  BenchOptions options = given;
+  if (options.batch == 0) options.batch = 1;
+  if (options.tokens == 0) options.tokens = 512;
+  Setting setting(model, options, /*backward=*/false);
+  const std::vector<int32_t> tokens = DrawTokens(model.config, options.batch * options.tokens);
+  std::vector<float> logits(options.batch * model.config.vocab_size);
+  std::vector<double> seconds;
+  for (int run = 0; run <= options.runs; ++run) {
+    std::vector<model::SequenceState> states;
+    for (int64_t i = 0; i < options.batch; ++i) states.emplace_back(model.config);
+    std::vector<model::Slice> slices;
+    for (int64_t i = 0; i < options.batch; ++i) {
+      slices.push_back({&states[i], std::span(tokens).subspan(i * options.tokens, options.tokens)});
+    }
+    const double time = Time([&] {
+      setting.hybrid.Extend(setting.weights, slices,
+                            View<float>(logits.data(), options.batch, model.config.vocab_size));
+    });
+    if (run > 0) seconds.push_back(time);  // the first one warms up
+  }
+  Measurement result = Report("prefill", setting, options,
+                              static_cast<double>(options.batch * options.tokens), seconds);
+  result.limit = 1 / (2 * setting.demand.body / setting.gemm_peak + setting.scan_seconds());
+  result.formula = "1 / (2 body weights / peak + scan), scan = 3 multiply-adds per state element";
+  return result;
+}
+
+Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
+  BenchOptions options = given;
+  if (options.batch == 0) options.batch = 32;
+  if (options.tokens == 0) options.tokens = 32;
+  if (options.context == 0) options.context = 128;
+  Setting setting(model, options, /*backward=*/false);
+  const int64_t vocab = model.config.vocab_size;
+  const std::vector<int32_t> context = DrawTokens(model.config, options.context);
+  const std::vector<int32_t> tokens = DrawTokens(model.config, options.batch);
+  std::vector<float> logits(options.batch * vocab);
+  const View<float> view(logits.data(), options.batch, vocab);
+
+  std::vector<model::SequenceState> states;
+  for (int64_t i = 0; i < options.batch; ++i) {
+    const model::Slice slice{&states.emplace_back(model.config), context};
+    setting.hybrid.Extend(setting.weights, {&slice, 1}, {});
+  }
+  std::vector<model::Slice> slices;
+  for (int64_t i = 0; i < options.batch; ++i) {
+    slices.push_back({&states[i], std::span(tokens).subspan(i, 1)});
+  }
+  const auto step = [&] {
+    setting.hybrid.Extend(setting.weights, slices, view);
+    setting.device->ops().log_softmax(setting.device->stream(), view, 1.0f, nullptr);
+  };
+  step();
+  std::vector<double> seconds;
+  for (int run = 0; run < options.runs; ++run) {
+    seconds.push_back(Time([&] {
+      for (int64_t i = 0; i < options.tokens; ++i) step();
+    }));
+  }
+  Measurement result = Report("decode", setting, options,
+                              static_cast<double>(options.batch * options.tokens), seconds);
+  const double batch = static_cast<double>(options.batch);
+  const double weights = setting.demand.body + setting.demand.head;
+  const double read = sizeof(float) * weights / setting.bandwidth;
+  const double states_moved = 2 * setting.demand.state_bytes / setting.bandwidth;
+  if (options.batch == 1) {
+    result.limit = 1 / (read + states_moved);
+    result.formula = "bandwidth / (weight bytes + 2 state bytes)";
+  } else {
+    const double multiply = 2 * weights * batch / setting.gemm_peak;
+    result.limit = batch / (std::max(read, multiply) + batch * setting.scan_seconds());
+    result.formula =
+        "B / (max(weight bytes / bandwidth, 2 B weights / peak) + B scan), "
+        "scan = 3 multiply-adds per state element";
+  }
+  result.details["context"] = options.context;
+  result.details["state_mbytes_per_sequence"] = states.front().bytes() / 1e6;
+  result.details["state_traffic_ms_per_step"] = batch * states_moved * 1e3;
+  return result;
+}
+
+namespace {
+
+// A learner's arrays and what one step takes.
+class TrainStep {
+ public:
+  TrainStep(const BenchModel& model, const BenchOptions& options, Setting& setting)
+      : model_(model),
+        setting_(setting),
+        gradients_(model.layout.size()),
+        m_(model.layout.size()),
+        v_(model.layout.size()) {
+    batch_.tokens = DrawTokens(model.config, options.batch * options.tokens);
+    for (int64_t i = 0; i < options.batch; ++i) {
+      const int64_t begin = i * options.tokens;
+      batch_.segments.push_back({.begin = begin, .length = options.tokens});
+      for (int64_t row = begin; row + 1 < begin + options.tokens; ++row) {
+        batch_.prediction_rows.push_back(static_cast<int32_t>(row));
+        batch_.prediction_targets.push_back(batch_.tokens[row + 1]);
+      }
+    }
+  }
+
+  // Gradients of the mean negative log-likelihood.
+  void Gradients() {
+    std::fill(gradients_.begin(), gradients_.end(), 0.0f);
+    const float weight = -1.0f / static_cast<float>(batch_.prediction_rows.size());
+    setting_.hybrid.Train(
+        setting_.weights, batch_,
+        [&](int64_t, std::span<const float>, std::span<const float>, std::span<float> dlogprob,
+            std::span<float>) { std::fill(dlogprob.begin(), dlogprob.end(), weight); },
+        gradients_);
+  }
+
+  void Update() {
+    const kernels::Ops& ops = setting_.device->ops();
+    kernels::Stream& stream = setting_.device->stream();
+    const double norm = std::sqrt(ops.sum_squares(stream, gradients_));
+    const kernels::AdamWStep step{.learning_rate = 1e-6f,
+                                  .gradient_scale = static_cast<float>(1 / std::max(norm, 1.0)),
+                                  .step = ++steps_};
+    ops.adamw(stream, step, gradients_, model_.values, m_, v_);
+  }
+
+  void Repack() { setting_.weights.Repack(model_.values); }
+
+ private:
+  const BenchModel& model_;
+  Setting& setting_;
+  model::PackedBatch batch_;
+  std::vector<float> gradients_, m_, v_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace
+
+Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
+  BenchOptions options = given;
+  if (options.batch == 0) options.batch = 2;
+  if (options.tokens == 0) options.tokens = 256;
+  Setting setting(model, options, /*backward=*/true);
+  TrainStep train(model, options, setting);
+  std::vector<double> gradient_seconds, update_seconds, repack_seconds, seconds;
+  for (int run = 0; run <= options.runs; ++run) {
+    const double gradient = Time([&] { train.Gradients(); });
+    const double update = Time([&] { train.Update(); });
+    const double repack = Time([&] { train.Repack(); });
+    if (run == 0) continue;  // warms up
+    gradient_seconds.push_back(gradient);
+    update_seconds.push_back(update);
+    repack_seconds.push_back(repack);
+    seconds.push_back(gradient + update + repack);
+  }
+  const double tokens = static_cast<double>(options.batch * options.tokens);
+  Measurement result = Report("train-step", setting, options, tokens, seconds);
+  const double weights = setting.demand.body + setting.demand.head;
+  result.limit = 1 / (6 * weights / (0.9 * setting.gemm_peak) + 4 * setting.scan_seconds());
+  result.formula =
+      "1 / (6 weights / (0.9 peak) + 4 scan): forward and backward only, the value pays for all";
+  // Gradient read twice, parameter and both moments read and written.
+  const double moved = 8 * sizeof(float) * static_cast<double>(model.layout.size());
+  result.details["forward_backward_tokens_per_second"] = tokens / Median(gradient_seconds);
+  result.details["seconds_forward_backward"] = Median(gradient_seconds);
+  result.details["seconds_optimizer"] = Median(update_seconds);
+  result.details["seconds_repack"] = Median(repack_seconds);
+  result.details["seconds_optimizer_limit"] = moved / setting.bandwidth;
+  return result;
+}
+
+}  // namespace temper::cli
