@@ -1,0 +1,120 @@
+// Gathers the samples of one step or one evaluation: issue, lease, record, score.
+//
+// Leases are fenced by epochs: an episode counts only under the newest epoch of its sample. Groups
+// that seem to crash workers are leased alone, and dropped when they crash three.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "orchestrator/board.h"
+#include "orchestrator/core.h"
+
+namespace temper::orchestrator {
+
+struct GatheredSample {
+  SampleState state = SampleState::kIssued;
+  int64_t epoch = 0;     // of the lease that is out; 0: none
+  bool scoring = false;  // a Score call holds it
+  int score_failures = 0;
+  absl::Duration score_at = absl::ZeroDuration();
+  std::string text;
+  v1::FinishReason finish = v1::FINISH_REASON_UNSPECIFIED;
+  int64_t tokens = 0;
+  double score = 0;
+};
+
+struct GatheredGroup {
+  v1::Group group;
+  std::vector<GatheredSample> samples;
+  int strikes = 0;  // workers crashed while they held it
+  int failures = 0;
+  bool dropped = false;
+  absl::Duration retry_at = absl::ZeroDuration();
+};
+
+class Gathering {
+ public:
+  explicit Gathering(Board& board) : board_(board) {}
+
+  // Opens the groups of the step (evaluation: of the version), or takes up recovered ones.
+  void Open(bool evaluation);
+  void Resume(bool evaluation, std::vector<RecoveredGroup> groups);
+  void Close();
+  bool open() const { return open_; }
+  bool evaluation() const { return evaluation_; }
+  const std::vector<GatheredGroup>& groups() const { return groups_; }
+
+  // Leases what can be leased and sends what can be scored.
+  void Advance();
+  // Every sample is scored or dropped.
+  bool Complete() const;
+
+  void OnEpisode(const EpisodeArrived& event);
+  void OnGenerateEnded(const GenerateEnded& event);
+  void OnScores(const Call& call, const v1::ScoreResponse& response);
+  void OnScoreFailed(const Call& call, const absl::Status& status);
+  // `crashed`: as in WorkerLost.
+  void OnWorkerLost(const std::string& worker, bool crashed);
+  void OnOverdue();
+
+  void CancelAll();
+  void RecordLateEpisodes();
+
+  // When something of ours falls due; InfiniteDuration when nothing will.
+  absl::Duration NextDue() const;
+  void AddWaits(v1::GetRunResponse& run) const;
+
+  // Times of this gathering: opened, first lease, last episode. Zero lengths after a resume.
+  absl::Duration opened_at() const { return opened_at_; }
+  absl::Duration leased_at() const { return leased_at_; }
+  absl::Duration generated_at() const { return generated_at_; }
+
+ private:
+  struct Lease {
+    size_t group = 0;  // index
+    std::string worker;
+    std::set<int> missing;
+    absl::Duration since;
+    absl::Duration deadline;
+  };
+
+  // False, with board.failure set, when a row cannot be read.
+  bool AddPolicyGroups();
+  bool AddEvaluationGroups();
+  bool AddGroup(int64_t id, const RowSource& rows, int64_t index, int samples);
+  CoreWorker* ChooseRolloutWorker(int samples, bool alone);
+  CoreWorker* ChooseRewardWorker();
+  void LeaseGroups();
+  void LeaseGroup(size_t index, std::vector<int> samples, CoreWorker& worker);
+  void SendScores();
+  absl::Status CheckEpisode(const Lease& lease, const v1::Episode& episode) const;
+  // Takes the lease back; its missing samples are free again.
+  void Release(int64_t epoch);
+  void Strike(size_t group, const std::string& reason);
+  void Drop(size_t group, const std::string& reason);
+  void ScoreOne(GatheredGroup& group, GatheredSample& sample, const v1::ScoreResult& result);
+  void ScoreMissed(GatheredGroup& group, GatheredSample& sample, const std::string& why);
+  size_t IndexOf(int64_t group_id) const;
+  int SamplesOutMax() const;
+  absl::Duration LeaseLength() const;
+  std::string Purpose() const;
+
+  Board& board_;
+  bool open_ = false;
+  bool evaluation_ = false;
+  std::vector<GatheredGroup> groups_;
+  std::map<int64_t, size_t> index_;
+  std::map<int64_t, Lease> leases_;  // by epoch
+  // Groups whose stream broke before the worker was known to be lost.
+  std::map<std::string, std::set<size_t>> broken_;
+  int64_t late_ = 0;
+  absl::Duration opened_at_, leased_at_, generated_at_;
+};
+
+}  // namespace temper::orchestrator

@@ -1,0 +1,210 @@
+// Asking, training, saving: one call at a time.
+#include "orchestrator/learner_seat.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/digest.h"
+#include "base/philox.h"
+#include "orchestrator/train_options.h"
+
+namespace temper::orchestrator {
+namespace {
+
+constexpr int kCrashesMax = 5;
+constexpr absl::Duration kStatusTimeout = absl::Seconds(30);
+constexpr absl::Duration kTrainTimeout = absl::Hours(2);
+constexpr absl::Duration kSaveTimeout = absl::Minutes(30);
+
+}  // namespace
+
+std::string ManifestDigest(const v1::WeightsManifest& manifest) {
+  std::string joined;
+  for (const v1::TensorDigest& tensor : manifest.tensors()) joined += tensor.digest();
+  return Xxh3Digest(joined);
+}
+
+LearnerSeat::LearnerSeat(Board& board, const RecoveredRun& recovered)
+    : board_(board),
+      digests_(recovered.weights_digests),
+      saved_version_(recovered.checkpoint_version),
+      checkpoint_path_(recovered.checkpoint_path),
+      checkpoint_sha256_(recovered.checkpoint_sha256) {}
+
+std::string LearnerSeat::StepNameOf(int64_t step) const {
+  const int64_t warm_start = board_.spec.warm_start_steps();
+  return step < warm_start ? absl::StrCat("warm-start step ", step + 1)
+                           : absl::StrCat("step ", step - warm_start + 1);
+}
+
+std::shared_ptr<const v1::WeightsManifest> LearnerSeat::CurrentWeights() const {
+  return held_ != nullptr && held_->version() == board_.version ? held_ : nullptr;
+}
+
+bool LearnerSeat::CheckpointDue() const {
+  if (saved_version_ == board_.version || board_.InWarmStart()) return false;
+  const int64_t step = board_.policy_step();
+  if (board_.LastVersion()) return true;
+  if (step == 0) return board_.spec.warm_start_steps() > 0;
+  return step % board_.spec.spec.checkpoint().every() == 0;
+}
+
+void LearnerSeat::Advance(bool step_ready) {
+  CoreWorker* worker = board_.Find(worker_);
+  if (worker == nullptr || !board_.Ready(*worker) || worker->calls_out > 0) return;
+  if (held_ == nullptr) return Ask(*worker);
+  const int64_t held = held_->version();
+  if (held < board_.version) return Train(*worker, held);
+  if (held == board_.version && CheckpointDue()) return Save(*worker);
+  if (held == board_.version && step_ready) return Train(*worker, held);
+  if (held == board_.version) return;
+  // One ahead: it trained and the answer was lost; asked again, it tells what it did.
+  if (held == board_.version + 1 && step_ready) return Train(*worker, board_.version);
+  board_.Fail(absl::StrCat(worker_, " holds version ", held, " but the ledger ends at version ",
+                           board_.version,
+                           ": the checkpoints belong to another ledger than this one"));
+}
+
+void LearnerSeat::Ask(CoreWorker& worker) {
+  const int64_t call = board_.Begin(
+      {.kind = Call::Kind::kStatus,
+       .worker = worker.name,
+       .waits_for = absl::StrCat(board_.StepName(), " waits for the status of ", worker.name)},
+      kStatusTimeout);
+  board_.Do(AskStatus{call, worker.name, kStatusTimeout});
+}
+
+void LearnerSeat::Train(CoreWorker& worker, int64_t step) {
+  std::shared_ptr<const v1::TrainRequest> request;
+  if (step < board_.spec.warm_start_steps()) {
+    request = SupervisedRequest(step);
+    if (request == nullptr) return;
+  }
+  const int64_t call =
+      board_.Begin({.kind = Call::Kind::kTrain,
+                    .worker = worker.name,
+                    .waits_for = absl::StrCat(StepNameOf(step), " waits for ", worker.name,
+                                              " to train", step < board_.version ? " again" : ""),
+                    .version = step},
+                   kTrainTimeout);
+  board_.Do(orchestrator::Train{call, worker.name, step, std::move(request), kTrainTimeout});
+}
+
+void LearnerSeat::Save(CoreWorker& worker) {
+  v1::SaveCheckpointRequest request;
+  request.set_version(board_.version);
+  request.set_keep(board_.spec.spec.checkpoint().keep());
+  const int64_t call = board_.Begin(
+      {.kind = Call::Kind::kCheckpoint,
+       .worker = worker.name,
+       .waits_for = absl::StrCat(board_.StepName(), " waits for the checkpoint of version ",
+                                 board_.version, " on ", worker.name),
+       .version = board_.version},
+      kSaveTimeout);
+  board_.Do(SaveCheckpoint{call, worker.name, std::move(request), kSaveTimeout});
+}
+
+// A function of (seed, step) and the file alone: every epoch is a permutation of the examples.
+std::shared_ptr<const v1::TrainRequest> LearnerSeat::SupervisedRequest(int64_t step) {
+  const v1::RunSpec& spec = board_.spec.spec;
+  const RowSource& rows = *board_.rows.warm_start;
+  const uint64_t size = static_cast<uint64_t>(rows.size());
+  auto request = std::make_shared<v1::TrainRequest>();
+  request->set_step(step);
+  *request->mutable_options() = TrainOptionsAt(board_.spec, step);
+  for (int i = 0; i < spec.warm_start().batch_size(); ++i) {
+    const uint64_t position =
+        static_cast<uint64_t>(step) * static_cast<uint64_t>(spec.warm_start().batch_size()) + i;
+    const uint64_t row =
+        PermutedIndex(spec.seed(), HashName("warm_start") + position / size, size, position % size);
+    const absl::StatusOr<Row> read = rows.Read(static_cast<int64_t>(row));
+    if (!read.ok()) {
+      board_.Fail(std::string(read.status().message()));
+      return nullptr;
+    }
+    v1::SupervisedExample& example = *request->mutable_supervised()->add_examples();
+    example.set_prompt(read->prompt);
+    example.set_response(read->response);
+  }
+  return request;
+}
+
+void LearnerSeat::Hold(const v1::WeightsManifest& manifest) {
+  const auto recorded = digests_.find(manifest.version());
+  if (recorded != digests_.end() && recorded->second != ManifestDigest(manifest)) {
+    board_.Fail(absl::StrCat(worker_, " holds version ", manifest.version(),
+                             " with other weights than were recorded when it was made first"));
+    return;
+  }
+  held_ = std::make_shared<v1::WeightsManifest>(manifest);
+}
+
+void LearnerSeat::OnJoined(const std::string& worker) {
+  worker_ = worker;
+  held_ = nullptr;
+}
+
+void LearnerSeat::OnLost(const std::string& worker, const std::string& reason, bool crashed) {
+  if (worker != worker_) return;
+  held_ = nullptr;
+  if (crashed && ++crashes_ >= kCrashesMax) {
+    board_.Fail(absl::StrCat(worker, " crashed ", kCrashesMax, " times in a row at ",
+                             board_.StepName(), ", last: ", reason));
+  }
+}
+
+// Not a success yet: a learner that answers this but never trains must not be asked for ever.
+void LearnerSeat::OnStatus(const LearnerStatus& event) {
+  Hold(*event.manifest);
+  if (held_ != nullptr && held_->version() < board_.version) {
+    board_.Note(absl::StrCat(worker_, " holds version ", held_->version(), ": steps up to version ",
+                             board_.version, " are made again"));
+  }
+}
+
+std::optional<v1::TrainResponse> LearnerSeat::OnTrained(const Call& call,
+                                                        const v1::TrainResponse& response) {
+  board_.Succeeded(call.worker);
+  crashes_ = 0;
+  if (response.version() != call.version + 1 || response.manifest().version() != call.version + 1) {
+    board_.Fail(absl::StrCat(call.worker, " answered ", StepNameOf(call.version), " with version ",
+                             response.version(), ", expected ", call.version + 1));
+    return std::nullopt;
+  }
+  Hold(response.manifest());
+  if (!board_.failure.empty() || call.version < board_.version) return std::nullopt;
+  return response;
+}
+
+void LearnerSeat::OnSaved(const Call& call, const v1::SaveCheckpointResponse& response) {
+  board_.Succeeded(call.worker);
+  saved_version_ = call.version;
+  checkpoint_path_ = response.path();
+  checkpoint_sha256_ = response.sha256();
+  board_.Record(RecordCheckpoint{call.version, response.path(), response.sha256()});
+}
+
+void LearnerSeat::OnFailed(const Call& call, const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kUnknown:
+    case absl::StatusCode::kInternal:
+    case absl::StatusCode::kFailedPrecondition:  // an older version: it will say which
+      held_ = nullptr;
+      board_.Failed(call.worker, status);
+      return;
+    case absl::StatusCode::kDeadlineExceeded:
+      held_ = nullptr;
+      if (const CoreWorker* worker = board_.Find(call.worker);
+          worker != nullptr && worker->connected) {
+        board_.Fence(call.worker, absl::StrCat("no answer in time: ", call.waits_for));
+      }
+      return;
+    default:
+      board_.Fail(absl::StrCat(
+          call.kind == Call::Kind::kTrain ? StepNameOf(call.version) : board_.StepName(), ": ",
+          call.worker, ": ", std::string(status.message())));
+  }
+}
+
+}  // namespace temper::orchestrator
