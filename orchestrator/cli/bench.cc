@@ -42,7 +42,7 @@ absl::StatusOr<const Bench*> FindBench(const std::string& name) {
   }
   return absl::InvalidArgumentError(absl::StrCat("there is no bench \"", name, "\"",
                                                  Suggestion(name, names),
-                                                 "; there are prefill, decode and train-step"));
+                                                 " (prefill, decode, train-step)"));
 }
 
 absl::Status CheckChoice(const Choice& choice) {

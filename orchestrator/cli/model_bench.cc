@@ -56,23 +56,34 @@ Demand DemandOf(const model::ModelConfig& config, const model::ParameterLayout& 
   return demand;
 }
 
-// A model ready to compute and the machine's peaks.
+// A model ready to compute.
 struct Setting {
   Setting(const BenchModel& model, const BenchOptions& options, bool backward)
       : device(kernels::OpenCpuDevice(options.threads)),
-        gemm_peak(kernels::MeasureGemmPeak(device->threads())),
-        bandwidth(kernels::MeasureReadBandwidth(device->threads())),
         demand(DemandOf(model.config, model.layout)),
         weights(model.config, model.layout, *device, model.values, backward),
         hybrid(model.config, model.layout, *device) {}
 
-  double scan_seconds() const { return demand.scan_flops / gemm_peak; }  // of one token
-
   std::unique_ptr<kernels::Device> device;
-  double gemm_peak, bandwidth;
   Demand demand;
   model::Weights weights;
   model::HybridModel hybrid;
+};
+
+// The machine's peaks, measured after the work: what measuring allocates is no part of its memory.
+struct Machine {
+  explicit Machine(const Setting& setting)
+      : gemm_peak(kernels::MeasureGemmPeak(setting.device->threads())),
+        bandwidth(kernels::MeasureReadBandwidth(setting.device->threads())),
+        scan_seconds(setting.demand.scan_flops / gemm_peak) {}
+
+  void Tell(nlohmann::json& details) const {
+    details["gemm_peak_gflops"] = gemm_peak / 1e9;
+    details["read_bandwidth_gbytes"] = bandwidth / 1e9;
+    details["scan_us_per_token"] = scan_seconds * 1e6;
+  }
+
+  double gemm_peak, bandwidth, scan_seconds;
 };
 
 std::vector<int32_t> DrawTokens(const model::ModelConfig& config, int64_t count) {
@@ -96,9 +107,6 @@ Measurement Report(std::string name, const Setting& setting, const BenchOptions&
       {"seconds", Median(seconds)},
       {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
       {"seconds_max", *std::max_element(seconds.begin(), seconds.end())},
-      {"gemm_peak_gflops", setting.gemm_peak / 1e9},
-      {"read_bandwidth_gbytes", setting.bandwidth / 1e9},
-      {"scan_us_per_token", setting.scan_seconds() * 1e6},
       {"parameters_without_embedding", setting.demand.body + setting.demand.head},
       {"peak_memory_mbytes", usage.ru_maxrss / 1024},
   };
@@ -130,7 +138,9 @@ Measurement BenchPrefill(const BenchModel& model, const BenchOptions& given) {
   }
   Measurement result = Report("prefill", setting, options,
                               static_cast<double>(options.batch * options.tokens), seconds);
-  result.limit = 1 / (2 * setting.demand.body / setting.gemm_peak + setting.scan_seconds());
+  const Machine machine(setting);
+  machine.Tell(result.details);
+  result.limit = 1 / (2 * setting.demand.body / machine.gemm_peak + machine.scan_seconds);
   result.formula = "1 / (2 body weights / peak + scan), scan = 3 multiply-adds per state element";
   return result;
 }
@@ -169,16 +179,18 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
   }
   Measurement result = Report("decode", setting, options,
                               static_cast<double>(options.batch * options.tokens), seconds);
+  const Machine machine(setting);
+  machine.Tell(result.details);
   const double batch = static_cast<double>(options.batch);
   const double weights = setting.demand.body + setting.demand.head;
-  const double read = sizeof(float) * weights / setting.bandwidth;
-  const double states_moved = 2 * setting.demand.state_bytes / setting.bandwidth;
+  const double read = sizeof(float) * weights / machine.bandwidth;
+  const double states_moved = 2 * setting.demand.state_bytes / machine.bandwidth;
   if (options.batch == 1) {
     result.limit = 1 / (read + states_moved);
     result.formula = "bandwidth / (weight bytes + 2 state bytes)";
   } else {
-    const double multiply = 2 * weights * batch / setting.gemm_peak;
-    result.limit = batch / (std::max(read, multiply) + batch * setting.scan_seconds());
+    const double multiply = 2 * weights * batch / machine.gemm_peak;
+    result.limit = batch / (std::max(read, multiply) + batch * machine.scan_seconds);
     result.formula =
         "B / (max(weight bytes / bandwidth, 2 B weights / peak) + B scan), "
         "scan = 3 multiply-adds per state element";
@@ -263,8 +275,10 @@ Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
   }
   const double tokens = static_cast<double>(options.batch * options.tokens);
   Measurement result = Report("train-step", setting, options, tokens, seconds);
+  const Machine machine(setting);
+  machine.Tell(result.details);
   const double weights = setting.demand.body + setting.demand.head;
-  result.limit = 1 / (6 * weights / (0.9 * setting.gemm_peak) + 4 * setting.scan_seconds());
+  result.limit = 1 / (6 * weights / (0.9 * machine.gemm_peak) + 4 * machine.scan_seconds);
   result.formula =
       "1 / (6 weights / (0.9 peak) + 4 scan): forward and backward only, the value pays for all";
   // Gradient read twice, parameter and both moments read and written.
@@ -273,7 +287,7 @@ Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
   result.details["seconds_forward_backward"] = Median(gradient_seconds);
   result.details["seconds_optimizer"] = Median(update_seconds);
   result.details["seconds_repack"] = Median(repack_seconds);
-  result.details["seconds_optimizer_limit"] = moved / setting.bandwidth;
+  result.details["seconds_optimizer_limit"] = moved / machine.bandwidth;
   return result;
 }
 

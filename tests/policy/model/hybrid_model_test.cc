@@ -64,6 +64,7 @@ double RelativeError(std::span<const float> found, std::span<const float> expect
   EXPECT_EQ(found.size(), expected.size());
   double error = 0, size = 0;
   for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_TRUE(std::isfinite(found[i]));
     error = std::max(error, std::abs(static_cast<double>(found[i]) - expected[i]));
     size = std::max(size, std::abs(static_cast<double>(expected[i])));
   }
@@ -91,8 +92,9 @@ std::vector<float> GoldenGradients(Policy& policy, const nlohmann::json& expecte
 TEST(HybridModelTest, LogitsOfEveryRowAgreeWithTheFloat64Reference) {
   const std::unique_ptr<Policy> policy = GoldenPolicy(1);
   const int64_t vocab = policy->config.vocab_size;
+  const nlohmann::json expected = Expected();
   std::vector<float> logits;
-  for (const nlohmann::json& sequence : Expected()["sequences"]) {
+  for (const nlohmann::json& sequence : expected["sequences"]) {
     SequenceState state(policy->config);
     for (const int32_t token : sequence.get<std::vector<int32_t>>()) {
       logits.resize(logits.size() + vocab);
