@@ -53,6 +53,10 @@ double BlockSum(const float* p, int64_t count) {
   return sum;
 }
 
+// The sign, the exponent and four bits of a probability name its bucket.
+constexpr int kBucketShift = 19;
+constexpr uint32_t kBuckets = 1u << (32 - kBucketShift - 1);
+
 }  // namespace
 
 double UniformOf(const DrawPlace& place) {
@@ -100,28 +104,48 @@ std::optional<int32_t> Sampler::Draw(std::span<const float> logprobs, double top
 }
 
 std::optional<int32_t> Sampler::DrawTruncated(double mass, double uniform) {
-  // All tokens less likely than this together cannot fill what `mass` leaves of the total, so none
-  // of them belongs to the set; the rest is few enough to sort.
-  double total = 0.0;
-  for (const double sum : block_sums_) total += sum;
-  const double least = (total - mass) / static_cast<double>(probabilities_.size()) * 0.5;
+  const Cut cut = FindCut(mass);
+  double kept = 0.0;
+  for (size_t i = 0; i < probabilities_.size(); ++i) {
+    if (cut.Keeps(probabilities_[i], i)) kept += probabilities_[i];
+  }
+  const double wanted = uniform * kept;
+  double sum = 0.0;
+  size_t last = 0;
+  for (size_t i = 0; i < probabilities_.size(); ++i) {
+    if (!cut.Keeps(probabilities_[i], i)) continue;
+    last = i;
+    sum += probabilities_[i];
+    if (sum > wanted) break;
+  }
+  return static_cast<int32_t>(last);
+}
+
+// Probabilities fall into buckets by their leading bits, which sort like the numbers; only the
+// bucket in which `mass` is reached needs sorting.
+Sampler::Cut Sampler::FindCut(double mass) {
+  const auto bucket = [this](size_t i) {
+    return std::bit_cast<uint32_t>(probabilities_[i]) >> kBucketShift;
+  };
+  bucket_sums_.assign(kBuckets, 0.0);
+  for (size_t i = 0; i < probabilities_.size(); ++i) bucket_sums_[bucket(i)] += probabilities_[i];
+  double kept = 0.0;
+  uint32_t crossing = kBuckets - 1;
+  while (crossing > 0 && kept + bucket_sums_[crossing] < mass) kept += bucket_sums_[crossing--];
   candidates_.clear();
   for (size_t i = 0; i < probabilities_.size(); ++i) {
-    if (probabilities_[i] > least) candidates_.push_back(static_cast<int32_t>(i));
+    if (bucket(i) == crossing) candidates_.push_back(static_cast<int32_t>(i));
   }
   std::sort(candidates_.begin(), candidates_.end(), [this](int32_t a, int32_t b) {
     return probabilities_[a] != probabilities_[b] ? probabilities_[a] > probabilities_[b] : a < b;
   });
-  double kept = 0.0;
-  size_t size = 0;
-  while (size < candidates_.size() && kept < mass) kept += probabilities_[candidates_[size++]];
-  const double wanted = uniform * kept;
-  double sum = 0.0;
-  for (size_t i = 0; i < size; ++i) {
-    sum += probabilities_[candidates_[i]];
-    if (sum > wanted) return candidates_[i];
+  Cut cut{.least = 0.0f, .last = -1};  // all: rounding may leave `mass` out of reach
+  for (const int32_t candidate : candidates_) {
+    if (kept >= mass) break;
+    kept += probabilities_[candidate];
+    cut = {.least = probabilities_[candidate], .last = candidate};
   }
-  return candidates_[size - 1];
+  return cut;
 }
 
 }  // namespace temper::rollout

@@ -5,8 +5,8 @@
 //   Philox(key = seed, counter = (HashName(prompt id), sample << 32 | position)), position 0 being
 //   the response's first token.
 // The token is the first one, in order of ids, at which the running sum of probabilities exceeds
-// uniform * total (inverse CDF). With top_p the running sum goes over the smallest set of most
-// likely tokens that holds top_p of the mass, most likely first, lower id first on a tie; the
+// uniform * total (inverse CDF). With top_p the sums leave out all but the smallest set of most
+// likely tokens that holds top_p of the mass (of equally likely ones the lower ids are in); the
 // log-probability reported stays that of the whole distribution. Temperature 0 takes the largest
 // logit, lowest id on a tie; log-probability and entropy are then those at temperature 1.
 // Every id of the model's vocabulary can be drawn, also one beyond the tokenizer's (it decodes to
@@ -18,9 +18,6 @@
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "kernels/device.h"
-#include "kernels/view.h"
 
 namespace temper::rollout {
 
@@ -48,10 +45,20 @@ class Sampler {
   std::optional<int32_t> Draw(std::span<const float> logprobs, double top_p, double uniform);
 
  private:
-  std::optional<int32_t> DrawTruncated(double top_p, double uniform);
+  // Which tokens a truncated distribution keeps: those more likely than `least`, and those as
+  // likely with ids up to `last`.
+  struct Cut {
+    float least = 0.0f;
+    int64_t last = 0;
+    bool Keeps(float probability, size_t id) const {
+      return probability > least || (probability == least && static_cast<int64_t>(id) <= last);
+    }
+  };
+  Cut FindCut(double mass);
+  std::optional<int32_t> DrawTruncated(double mass, double uniform);
 
   std::vector<float> probabilities_;  // [vocab]
-  std::vector<double> block_sums_;
+  std::vector<double> block_sums_, bucket_sums_;
   std::vector<int32_t> candidates_;
 };
 
