@@ -105,11 +105,11 @@ TEST_F(GemmTest, TheChainIsCloseToTheExactProduct) {
 }
 
 TEST_F(GemmTest, ARowsBitsDoNotDependOnItsNeighboursOrOnThreads) {
-  const Matrix all = RandomMatrix(260, 100, 1), w = RandomMatrix(150, 100, 2);
+  const Matrix all = RandomMatrix(320, 100, 1), w = RandomMatrix(150, 100, 2);
   Matrix reference(1, 150);
   {
     const auto packed = ops_.pack_weight(stream_, w, false);
-    ops_.matmul(stream_, all.view().Rows(100, 1), *packed, reference, Write::kReplace);
+    ops_.matmul(stream_, all.view().Rows(160, 1), *packed, reference, Write::kReplace);
   }
   for (const int threads : {1, 2, 4}) {
     const auto device = OpenCpuDevice(threads);
@@ -117,7 +117,7 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnItsNeighboursOrOnThreads) {
     for (const int64_t rows : {1, 2, 3, 4, 5, 11, 12, 13, 32, 159}) {
       for (const int64_t at : {int64_t{0}, rows / 2, rows - 1}) {
         Matrix y(rows, 150);
-        device->ops().matmul(device->stream(), all.view().Rows(100 - at, rows), *packed, y,
+        device->ops().matmul(device->stream(), all.view().Rows(160 - at, rows), *packed, y,
                              Write::kReplace);
         ASSERT_TRUE(SameBits(y.row(at), reference.row(0), 150))
             << rows << " " << at << " " << threads;
