@@ -12,7 +12,8 @@
 
 namespace temper::learner {
 
-// Writes and syncs; both moments have layout.size() floats. Nothing is left behind on failure.
+// Writes a new file and syncs it; both moments have layout.size() floats. What was written before a
+// failure stays: callers write into a folder that is not in its place yet.
 absl::Status WriteMoments(const std::string& path, const model::ParameterLayout& layout,
                           std::span<const float> first, std::span<const float> second);
 

@@ -14,6 +14,11 @@ double Optimizer::GradientNorm(std::span<const float> gradients) const {
   return std::sqrt(device_.ops().sum_squares(device_.stream(), gradients));
 }
 
+bool Optimizer::Safe(const AdamW& adamw, double norm) {
+  constexpr double kNormMax = 1e18;  // its square is a float
+  return std::isfinite(norm) && (norm < kNormMax || adamw.clip_norm > 0);
+}
+
 void Optimizer::Update(const AdamW& adamw, double norm, std::span<const float> gradients,
                        std::span<float> values) {
   ++updates_;

@@ -25,7 +25,9 @@ class Optimizer {
 
   // Before clipping; not finite when any gradient is not.
   double GradientNorm(std::span<const float> gradients) const;
-  // One update of `values` with gradients whose norm is `norm` (finite).
+  // Whether an update with this norm keeps weights and moments finite: also the squares must be.
+  static bool Safe(const AdamW& adamw, double norm);
+  // One update of `values` with gradients whose norm is `norm` (safe).
   void Update(const AdamW& adamw, double norm, std::span<const float> gradients,
               std::span<float> values);
 

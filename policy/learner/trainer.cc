@@ -173,7 +173,7 @@ absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
   TrainMetrics metrics = MetricsOf(totals);
   const double norm = optimizer_.GradientNorm(gradients_);
   metrics.set_grad_norm(norm);
-  metrics.set_skipped(!std::isfinite(norm) || !std::isfinite(totals.loss));
+  metrics.set_skipped(!Optimizer::Safe(adamw, norm) || !std::isfinite(totals.loss));
   if (metrics.skipped()) {
     log::Warning("update skipped: the loss or a gradient is not finite",
                  {{"step", request.step()}, {"loss", totals.loss}, {"grad_norm", norm}});
