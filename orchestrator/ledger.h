@@ -140,7 +140,7 @@ class Ledger {
   static absl::StatusOr<std::unique_ptr<Ledger>> Open(const std::string& path);
   // NOT_FOUND when absent; nothing can be committed.
   static absl::StatusOr<std::unique_ptr<Ledger>> OpenReadOnly(const std::string& path);
-  ~Ledger();
+  ~Ledger() = default;
 
   // Empty strings in a new ledger.
   absl::StatusOr<LedgerIdentity> Identity();
