@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <random>
 
 #include "kernels/cpu/limits.h"
+#include "orchestrator/cli/speed_limits.h"
 #include "policy/model/hybrid_model.h"
 
 namespace temper::cli {
@@ -34,28 +36,6 @@ double Median(std::vector<double> seconds) {
   return seconds.size() % 2 == 1 ? seconds[middle] : (seconds[middle - 1] + seconds[middle]) / 2;
 }
 
-// What the arithmetic of one token costs, and what a step must read.
-struct Demand {
-  double body = 0;         // weights multiplied for every token, without the head
-  double head = 0;         // weights of the vocabulary projection
-  double scan_flops = 0;   // 3 multiply-adds per element of every head's state
-  double state_bytes = 0;  // recurrent state of one sequence
-};
-
-Demand DemandOf(const model::ModelConfig& config, const model::ParameterLayout& layout) {
-  Demand demand;
-  demand.head = static_cast<double>(config.vocab_size * config.hidden_size);
-  demand.body = static_cast<double>(layout.parameters()) - demand.head;
-  if (!config.tie_word_embeddings) demand.body -= demand.head;
-  for (const model::LayerConfig& layer : config.layers) {
-    if (layer.kind != model::LayerKind::kMamba) continue;
-    const double elements = static_cast<double>(layer.inner() * layer.state);
-    demand.scan_flops += 2 * 3 * elements;
-    demand.state_bytes += sizeof(float) * elements;
-  }
-  return demand;
-}
-
 // A model ready to compute.
 struct Setting {
   Setting(const BenchModel& model, const BenchOptions& options, bool backward)
@@ -70,21 +50,16 @@ struct Setting {
   model::HybridModel hybrid;
 };
 
-// The machine's peaks, measured after the work: what measuring allocates is no part of its memory.
-struct Machine {
-  explicit Machine(const Setting& setting)
-      : gemm_peak(kernels::MeasureGemmPeak(setting.device->threads())),
-        bandwidth(kernels::MeasureReadBandwidth(setting.device->threads())),
-        scan_seconds(setting.demand.scan_flops / gemm_peak) {}
-
-  void Tell(nlohmann::json& details) const {
-    details["gemm_peak_gflops"] = gemm_peak / 1e9;
-    details["read_bandwidth_gbytes"] = bandwidth / 1e9;
-    details["scan_us_per_token"] = scan_seconds * 1e6;
-  }
-
-  double gemm_peak, bandwidth, scan_seconds;
-};
+// Measured after the work: what measuring allocates is no part of its memory.
+Peaks MeasurePeaks(const Setting& setting, nlohmann::json& details) {
+  const int threads = setting.device->threads();
+  const Peaks peaks{.flops = kernels::MeasureGemmPeak(threads),
+                    .bandwidth = kernels::MeasureReadBandwidth(threads)};
+  details["gemm_peak_gflops"] = peaks.flops / 1e9;
+  details["read_bandwidth_gbytes"] = peaks.bandwidth / 1e9;
+  details["scan_us_per_token"] = ScanSeconds(setting.demand, peaks) * 1e6;
+  return peaks;
+}
 
 std::vector<int32_t> DrawTokens(const model::ModelConfig& config, int64_t count) {
   std::mt19937 random(1);
@@ -107,7 +82,7 @@ Measurement Report(std::string name, const Setting& setting, const BenchOptions&
       {"seconds", Median(seconds)},
       {"seconds_min", *std::min_element(seconds.begin(), seconds.end())},
       {"seconds_max", *std::max_element(seconds.begin(), seconds.end())},
-      {"parameters_without_embedding", setting.demand.body + setting.demand.head},
+      {"parameters_without_embedding", setting.demand.weights()},
       {"peak_memory_mbytes", usage.ru_maxrss / 1024},
   };
   return result;
@@ -138,9 +113,8 @@ Measurement BenchPrefill(const BenchModel& model, const BenchOptions& given) {
   }
   Measurement result = Report("prefill", setting, options,
                               static_cast<double>(options.batch * options.tokens), seconds);
-  const Machine machine(setting);
-  machine.Tell(result.details);
-  result.limit = 1 / (2 * setting.demand.body / machine.gemm_peak + machine.scan_seconds);
+  const Peaks peaks = MeasurePeaks(setting, result.details);
+  result.limit = PrefillLimit(setting.demand, peaks);
   result.formula = "1 / (2 body weights / peak + scan), scan = 3 multiply-adds per state element";
   return result;
 }
@@ -179,25 +153,16 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
   }
   Measurement result = Report("decode", setting, options,
                               static_cast<double>(options.batch * options.tokens), seconds);
-  const Machine machine(setting);
-  machine.Tell(result.details);
-  const double batch = static_cast<double>(options.batch);
-  const double weights = setting.demand.body + setting.demand.head;
-  const double read = sizeof(float) * weights / machine.bandwidth;
-  const double states_moved = 2 * setting.demand.state_bytes / machine.bandwidth;
-  if (options.batch == 1) {
-    result.limit = 1 / (read + states_moved);
-    result.formula = "bandwidth / (weight bytes + 2 state bytes)";
-  } else {
-    const double multiply = 2 * weights * batch / machine.gemm_peak;
-    result.limit = batch / (std::max(read, multiply) + batch * machine.scan_seconds);
-    result.formula =
-        "B / (max(weight bytes / bandwidth, 2 B weights / peak) + B scan), "
-        "scan = 3 multiply-adds per state element";
-  }
+  const Peaks peaks = MeasurePeaks(setting, result.details);
+  result.limit = DecodeLimit(setting.demand, peaks, options.batch);
+  result.formula = options.batch == 1
+                       ? "bandwidth / (weight bytes + 2 state bytes)"
+                       : "B / (max(weight bytes / bandwidth, 2 B weights / peak) + B scan), "
+                         "scan = 3 multiply-adds per state element";
   result.details["context"] = options.context;
   result.details["state_mbytes_per_sequence"] = states.front().bytes() / 1e6;
-  result.details["state_traffic_ms_per_step"] = batch * states_moved * 1e3;
+  result.details["state_traffic_ms_per_step"] =
+      1e3 * options.batch * 2 * setting.demand.state_bytes / peaks.bandwidth;
   return result;
 }
 
@@ -275,10 +240,8 @@ Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
   }
   const double tokens = static_cast<double>(options.batch * options.tokens);
   Measurement result = Report("train-step", setting, options, tokens, seconds);
-  const Machine machine(setting);
-  machine.Tell(result.details);
-  const double weights = setting.demand.body + setting.demand.head;
-  result.limit = 1 / (6 * weights / (0.9 * machine.gemm_peak) + 4 * machine.scan_seconds);
+  const Peaks peaks = MeasurePeaks(setting, result.details);
+  result.limit = TrainLimit(setting.demand, peaks);
   result.formula =
       "1 / (6 weights / (0.9 peak) + 4 scan): forward and backward only, the value pays for all";
   // Gradient read twice, parameter and both moments read and written.
@@ -287,7 +250,7 @@ Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
   result.details["seconds_forward_backward"] = Median(gradient_seconds);
   result.details["seconds_optimizer"] = Median(update_seconds);
   result.details["seconds_repack"] = Median(repack_seconds);
-  result.details["seconds_optimizer_limit"] = moved / machine.bandwidth;
+  result.details["seconds_optimizer_limit"] = moved / peaks.bandwidth;
   return result;
 }
 

@@ -1,0 +1,42 @@
+// The most that a machine with given peaks allows a model to do: the denominators of `bench`.
+//
+// Pure arithmetic on sizes; what counts as unavoidable is said at each formula.
+#pragma once
+
+#include "policy/model/config.h"
+#include "policy/model/parameters.h"
+
+namespace temper::cli {
+
+// What a machine can do at most.
+struct Peaks {
+  double flops = 0;      // float32 operations a second, a multiply-add is two
+  double bandwidth = 0;  // bytes a second read from memory
+};
+
+// What the arithmetic of one token costs, and what a step must move.
+struct Demand {
+  double body = 0;         // weights multiplied for every token, without the head
+  double head = 0;         // weights of the vocabulary projection
+  double scan_flops = 0;   // of the recurrence: 3 multiply-adds for each element of every state
+  double state_bytes = 0;  // recurrent state of one sequence
+
+  double weights() const { return body + head; }
+};
+
+Demand DemandOf(const model::ModelConfig& config, const model::ParameterLayout& layout);
+
+// Seconds of the recurrence for one token, did it run at the arithmetic peak.
+double ScanSeconds(const Demand& demand, const Peaks& peaks);
+
+// All in tokens per second.
+// Every weight but the head's is multiplied once a token.
+double PrefillLimit(const Demand& demand, const Peaks& peaks);
+// One sequence: every weight is read and the state is read and written. More: reading the weights
+// and multiplying overlap, the recurrence comes on top, and the states cost nothing to move.
+double DecodeLimit(const Demand& demand, const Peaks& peaks, int64_t batch);
+// Forward and backward, 6 operations a weight at nine tenths of the peak (what a good matrix
+// product reaches out of cache), and four recurrences.
+double TrainLimit(const Demand& demand, const Peaks& peaks);
+
+}  // namespace temper::cli
