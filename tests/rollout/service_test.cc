@@ -1,0 +1,329 @@
+// The rollout service and its client over real loopback gRPC, with a small real model.
+#include "rollout/service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "base/rpc.h"
+#include "rollout/rollout_client.h"
+#include "rollout/weight_follower.h"
+#include "tests/rollout/rollout_fixture.h"
+#include "tests/rollout/weights_fixture.h"
+
+namespace temper::rollout {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kLong = absl::Seconds(60);
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  void Open(const Engine::Options& options = {}, size_t line_max = 64, bool start = true) {
+    engine_ = std::make_unique<Engine>(Engine::Parts{config_, layout_, tokenizer_.get(), *device_},
+                                       options);
+    loop_ = std::make_unique<EngineLoop>(line_max);
+    service_ = MakeRolloutService(*loop_);
+    auto listening = Listen("127.0.0.1:0", {service_.get()});
+    ASSERT_TRUE(listening.ok()) << listening.status();
+    listening_ = *std::move(listening);
+    client_ = std::make_unique<RolloutClient>(listening_.address);
+    if (start) loop_->Start(*engine_, follower_);
+  }
+  void TearDown() override {
+    loop_->Stop();
+    listening_.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  }
+
+  v1::WeightsManifest Version(int64_t version) {
+    return Publish(layout_, LivelyValues(config_, layout_, version), version,
+                   TemporaryPath(absl::StrCat("v", version)));
+  }
+  void Update(int64_t version) {
+    const auto updated = client_->UpdateWeights(Version(version), kLong);
+    ASSERT_TRUE(updated.ok()) << updated.status();
+  }
+  static v1::GenerateRequest Request(int samples, int max_tokens, int64_t version) {
+    v1::GenerateRequest request;
+    request.set_lease_epoch(31);
+    request.set_group_id(17);
+    request.mutable_prompt()->set_id("p");
+    request.mutable_prompt()->set_text("What is 2+2?");
+    for (int i = 0; i < samples; ++i) request.add_samples(i);
+    request.mutable_sampling()->set_temperature(1.0);
+    request.mutable_sampling()->set_max_tokens(max_tokens);
+    request.mutable_sampling()->set_seed(9);
+    request.set_version(version);
+    return request;
+  }
+  // A request that keeps the engine busy until it is cancelled.
+  static v1::GenerateRequest Endless(int64_t version) { return Request(1, 1 << 20, version); }
+
+  // All episodes as bytes, by sample.
+  absl::StatusOr<std::map<int, std::string>> Generate(const v1::GenerateRequest& request) {
+    std::map<int, std::string> episodes;
+    const absl::Status status = client_->Generate(request, kLong, [&](v1::Episode episode) {
+      episodes[episode.sample()] = episode.SerializeAsString();
+    });
+    if (!status.ok()) return status;
+    return episodes;
+  }
+
+  // Without an end token: a response is as long as it was asked to be.
+  static model::ModelConfig Talkative() {
+    model::ModelConfig config = TinyConfig();
+    config.eos_token_ids.clear();
+    return config;
+  }
+
+  const model::ModelConfig config_ = Talkative();
+  const model::ParameterLayout layout_{config_};
+  const std::unique_ptr<model::Tokenizer> tokenizer_ = ByteTokenizer();
+  const std::unique_ptr<kernels::Device> device_ = kernels::OpenCpuDevice(1);
+  const WeightFollower follower_{layout_, kThisHost};
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<EngineLoop> loop_;
+  std::unique_ptr<grpc::Service> service_;
+  ListeningServer listening_;
+  std::unique_ptr<RolloutClient> client_;
+};
+
+TEST_F(ServiceTest, GeneratesUnderTheVersionItWasGiven) {
+  Open();
+  const v1::WeightsManifest manifest = Version(1);
+  const auto updated = client_->UpdateWeights(manifest, kLong);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(updated->version(), 1);
+  EXPECT_EQ(updated->digest(), CombinedDigest(manifest));
+
+  int episodes = 0;
+  const absl::Status status = client_->Generate(Request(5, 12, 1), kLong, [&](v1::Episode episode) {
+    ++episodes;
+    EXPECT_EQ(episode.group_id(), 17);
+    EXPECT_EQ(episode.prompt_tokens_size(), 12);
+    EXPECT_EQ(episode.tokens_size(), episode.logprobs_size());
+    ASSERT_EQ(episode.versions_size(), 1);
+    EXPECT_EQ(episode.versions(0), 1);
+    EXPECT_NE(episode.finish_reason(), v1::FINISH_REASON_UNSPECIFIED);
+    EXPECT_GT(episode.entropy_sum(), 0.0);
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(episodes, 5);
+  EXPECT_GT(loop_->progress().load(), 0);
+}
+
+TEST_F(ServiceTest, TheSameRequestUnderTheSameVersionGivesTheSameBits) {
+  Open();
+  Update(1);
+  const auto first = Generate(Request(4, 20, 1));
+  ASSERT_TRUE(first.ok()) << first.status();
+  v1::GenerateRequest lost = Request(0, 20, 1);
+  lost.add_samples(2);
+  const auto again = Generate(lost);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->at(2), first->at(2));
+}
+
+TEST_F(ServiceTest, ServesManyCallersAtOnce) {
+  Open({.sequences_max = 6});
+  Update(1);
+  std::vector<std::map<int, std::string>> results(6);
+  std::vector<std::thread> callers;
+  for (auto& result : results) {
+    callers.emplace_back([&] {
+      auto episodes = Generate(Request(4, 16, 1));
+      ASSERT_TRUE(episodes.ok()) << episodes.status();
+      result = *std::move(episodes);
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (const auto& result : results) {
+    EXPECT_EQ(result.size(), 4u);
+    EXPECT_EQ(result, results[0]);
+  }
+}
+
+TEST_F(ServiceTest, RefusesAVersionThatIsNotCurrent) {
+  Open();
+  EXPECT_EQ(Generate(Request(1, 4, 0)).status().code(), absl::StatusCode::kFailedPrecondition);
+  Update(1);
+  const auto refused = Generate(Request(1, 4, 2));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()),
+              HasSubstr("version 2 is wanted, version 1 is current"));
+}
+
+TEST_F(ServiceTest, KeepsTheOldVersionWhenTheNewOneIsDamaged) {
+  Open();
+  Update(1);
+  const auto before = Generate(Request(2, 10, 1));
+  v1::WeightsManifest damaged = Version(2);
+  damaged.mutable_tensors(0)->mutable_digest()->at(3) ^= 1;
+  EXPECT_EQ(client_->UpdateWeights(damaged, kLong).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(Generate(Request(1, 4, 2)).status().code(), absl::StatusCode::kFailedPrecondition);
+  const auto after = Generate(Request(2, 10, 1));
+  ASSERT_TRUE(before.ok() && after.ok()) << after.status();
+  EXPECT_EQ(*after, *before);
+  Update(2);
+  EXPECT_TRUE(Generate(Request(1, 4, 2)).ok());
+}
+
+TEST_F(ServiceTest, RepeatingAnUpdateIsHarmlessEvenWhenTheFileHasGone) {
+  Open();
+  const v1::WeightsManifest manifest = Version(1);
+  const auto first = client_->UpdateWeights(manifest, kLong);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(RemoveAll(manifest.shared_path()).ok());
+  const auto again = client_->UpdateWeights(manifest, kLong);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->digest(), first->digest());
+}
+
+TEST_F(ServiceTest, AnUpdateWaitsForWhatRunsAndRefusesWhatComesMeanwhile) {
+  Open();
+  Update(1);
+  CallCancel cancel;
+  std::thread busy([&] {
+    EXPECT_EQ(client_
+                  ->Generate(
+                      Endless(1), kLong, [](v1::Episode) {}, &cancel)
+                  .code(),
+              absl::StatusCode::kCancelled);
+  });
+  const int64_t before = loop_->progress().load();
+  while (loop_->progress().load() == before) absl::SleepFor(absl::Milliseconds(1));
+
+  EXPECT_EQ(client_->UpdateWeights(Version(2), absl::Milliseconds(200)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  std::atomic<bool> updated{false};
+  std::thread update([&] {
+    Update(2);
+    updated.store(true);
+  });
+  // Until the order has reached the engine, a request of version 1 may still be taken in.
+  absl::Status refused;
+  while (refused.ok()) refused = Generate(Request(1, 1, 1)).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("making room for version 2"));
+  EXPECT_FALSE(updated.load());
+  cancel.Cancel();
+  update.join();
+  busy.join();
+  EXPECT_TRUE(Generate(Request(1, 1, 2)).ok());
+}
+
+TEST_F(ServiceTest, RefusesWorkWhenTheLineIsFullAndTakesItAgainLater) {
+  Open({.sequences_max = 1, .waiting_max = 1});
+  Update(1);
+  // None of them ends by itself: one runs, one waits, the others are refused.
+  constexpr int kCallers = 5;
+  CallCancel cancel[kCallers];
+  std::atomic<int> refused{0}, cancelled{0};
+  std::vector<std::thread> callers;
+  for (CallCancel& mine : cancel) {
+    callers.emplace_back([&] {
+      const absl::Status status = client_->Generate(
+          Endless(1), kLong, [](v1::Episode) {}, &mine);
+      refused += absl::IsResourceExhausted(status);
+      cancelled += absl::IsCancelled(status);
+    });
+  }
+  const absl::Time deadline = absl::Now() + kLong;
+  while (refused.load() < kCallers - 2 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  for (CallCancel& one : cancel) one.Cancel();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(refused.load(), kCallers - 2);
+  EXPECT_EQ(cancelled.load(), 2);
+  // The callers are back before the worker has seen that they went.
+  absl::Status later = absl::ResourceExhaustedError("");
+  while (absl::IsResourceExhausted(later) && absl::Now() < deadline) {
+    later = Generate(Request(1, 1, 1)).status();
+  }
+  EXPECT_TRUE(later.ok()) << later;
+}
+
+TEST_F(ServiceTest, RefusesWhatTheEnginesLineCannotHoldBeforeItStarts) {
+  Open({}, /*line_max=*/1, /*start=*/false);
+  CallCancel cancel;
+  std::thread first([&] {
+    client_
+        ->Generate(
+            Request(1, 1, 1), kLong, [](v1::Episode) {}, &cancel)
+        .IgnoreError();
+  });
+  absl::Status refused = absl::DeadlineExceededError("");
+  while (absl::IsDeadlineExceeded(refused)) {
+    refused = client_->Generate(Request(1, 1, 1), absl::Milliseconds(50), [](v1::Episode) {});
+  }
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted) << refused;
+  cancel.Cancel();
+  first.join();
+}
+
+TEST_F(ServiceTest, AnUpdateThatComesBeforeTheEngineIsReadyIsCarriedOutThen) {
+  Open({}, 64, /*start=*/false);
+  std::thread update([&] { Update(1); });
+  absl::SleepFor(absl::Milliseconds(20));
+  loop_->Start(*engine_, follower_);
+  update.join();
+  EXPECT_TRUE(Generate(Request(1, 1, 1)).ok());
+}
+
+TEST_F(ServiceTest, StoppingEndsEveryOpenCallWithWords) {
+  Open({.sequences_max = 1});
+  Update(1);
+  std::vector<std::thread> callers;
+  std::atomic<int> unavailable{0};
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      const absl::Status status = client_->Generate(Endless(1), kLong, [](v1::Episode) {});
+      if (absl::IsUnavailable(status)) ++unavailable;
+    });
+  }
+  const int64_t before = loop_->progress().load();
+  while (loop_->progress().load() == before) absl::SleepFor(absl::Milliseconds(1));
+  loop_->Stop();
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(unavailable.load(), 3);
+}
+
+TEST_F(ServiceTest, RefusesARequestThatCannotBeMeant) {
+  Open();
+  Update(1);
+  v1::GenerateRequest request = Request(1, 4, 1);
+  request.mutable_prompt()->clear_text();
+  EXPECT_EQ(Generate(request).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Generate(Request(0, 4, 1)).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Generate(Request(1, 0, 1)).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(ServiceTest, ACallCancelledBeforeItStartsEndsAtOnce) {
+  Open();
+  Update(1);
+  CallCancel cancel;
+  cancel.Cancel();
+  EXPECT_EQ(client_
+                ->Generate(
+                    Endless(1), kLong, [](v1::Episode) {}, &cancel)
+                .code(),
+            absl::StatusCode::kCancelled);
+}
+
+TEST_F(ServiceTest, AWorkerThatIsAwayShowsAsUnavailableWithItsAddress) {
+  Open();
+  RolloutClient nobody("127.0.0.1:1");
+  const absl::Status status = nobody.Generate(Request(1, 1, 1), kLong, [](v1::Episode) {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("127.0.0.1:1"));
+}
+
+}  // namespace
+}  // namespace temper::rollout
