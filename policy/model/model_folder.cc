@@ -228,6 +228,17 @@ absl::Status ReadWeights(const std::string& path, const ParameterLayout& layout,
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::map<std::string, int64_t>> CountWeights(const std::string& path,
+                                                            const ParameterLayout& layout) {
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<SafetensorsFile> shards, OpenShards(path));
+  std::vector<std::string> problems;
+  const std::vector<Place> places = Match(shards, layout, problems);
+  if (!problems.empty()) return Problems(path, std::move(problems));
+  std::map<std::string, int64_t> counts;
+  for (const Place& place : places) counts[place.entry->dtype] += place.entry->elements;
+  return counts;
+}
+
 absl::Status WriteModelFolder(const std::string& path, const std::string& source,
                               const ModelConfig& config, const ParameterLayout& layout,
                               std::span<const float> values) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,10 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const std::string& path);
 // in one message; a value that is not finite is an error that names the tensor and place.
 absl::Status ReadWeights(const std::string& path, const ParameterLayout& layout,
                          std::span<float> values);
+
+// Floats on disk by dtype ("BF16": 121000000), after the checks of ReadWeights that need no values.
+absl::StatusOr<std::map<std::string, int64_t>> CountWeights(const std::string& path,
+                                                            const ParameterLayout& layout);
 
 // Writes config.json, the tokenizer files of `source` (may be empty) and model.safetensors (F32).
 // `path` must not exist or be empty; nothing half-written is left behind on failure.
