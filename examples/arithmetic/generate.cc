@@ -11,6 +11,7 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -86,6 +87,8 @@ bool Write(const std::filesystem::path& path, const std::string& text) {
 }
 
 int Generate(const std::filesystem::path& folder) {
+  std::error_code ignored;  // a folder that cannot be made shows when its files cannot be written
+  std::filesystem::create_directories(folder, ignored);
   Sums sums;
   std::set<Sum> held_out;
   std::string test, train, warm_start;
