@@ -13,6 +13,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/ssm_scan.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
 #include "kernels/cpu/small_gemm-inl.h"
@@ -160,13 +161,38 @@ HWY_INLINE void ScanStep(const ScanSlice& slice, const ScanToken* tokens) {
   StoreBlock(slice, block, tokens);
 }
 
+// Asks for a token's rows ahead of their use: they lie a model's width apart, where no hardware
+// looks ahead.
+HWY_INLINE void PrefetchToken(const ScanSlice& slice, const ScanToken& token) {
+  for (int64_t n = 0; n < slice.states; n += 16) {
+    hwy::Prefetch(token.b + n);
+    hwy::Prefetch(token.c + n);
+  }
+  for (int64_t i = 0; i < slice.count; i += 16) {
+    hwy::Prefetch(token.x + i);
+    hwy::Prefetch(token.y + i);
+  }
+}
+
 template <int kSlices>
 HWY_INLINE void ScanTokens(const ScanSlice& slice, const ScanToken* tokens, int64_t count) {
   // More tokens a pass save loads and stores of the state, where there are registers for it.
   constexpr int kTokens = kParts == 1 && kSlices <= 2 ? 2 : 1;
-  int64_t t = 0;
-  for (; t + kTokens <= count; t += kTokens) ScanStep<kTokens, kSlices>(slice, tokens + t);
-  for (; t < count; ++t) ScanStep<1, kSlices>(slice, tokens + t);
+  constexpr int kAhead = 4;
+  const int64_t prefetched =
+      slice.first == 0 ? count - kAhead : 0;  // later slices find the rows near
+  for (int64_t t = 0; t < count;) {
+    if (t + kTokens <= prefetched) {
+      for (int i = 0; i < kTokens; ++i) PrefetchToken(slice, tokens[t + kAhead + i]);
+    }
+    if (t + kTokens <= count) {
+      ScanStep<kTokens, kSlices>(slice, tokens + t);
+      t += kTokens;
+    } else {
+      ScanStep<1, kSlices>(slice, tokens + t);
+      ++t;
+    }
+  }
 }
 
 // All tokens over one head's state [N, columns], columns a multiple of 16.
@@ -177,10 +203,12 @@ void ScanHead(const SsmShape& shape, float* state, int64_t columns, float d,
   };
   int64_t at = 0;
   if constexpr (kParts == 1) {
-    // A single token takes the state in one sweep, as memory likes it; many take it in slices that
-    // stay in the first-level cache.
-    if (count == 1) {
-      for (; at + 64 <= columns; at += 64) ScanTokens<4>(slice(at), tokens, count);
+    // The first token takes the state in one sweep, as memory likes it; the others take it in
+    // slices that stay in the first-level cache.
+    for (; at + 64 <= columns; at += 64) {
+      ScanTokens<4>(slice(at), tokens, 1);
+      ScanTokens<2>(slice(at), tokens + 1, count - 1);
+      ScanTokens<2>(slice(at + 32), tokens + 1, count - 1);
     }
     for (; at + 32 <= columns; at += 32) ScanTokens<2>(slice(at), tokens, count);
   }

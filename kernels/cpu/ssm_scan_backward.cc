@@ -1,10 +1,12 @@
 // The Mamba-2 recurrence backward: sixteen tokens at a time, as products of small matrices.
 //
-// Pass 1 runs the state forward and keeps it at every chunk's start; pass 2 takes the chunks in
-// reverse with the gradient of the state at their end. Within a chunk, with s_i the running sum of
-// dt A, every decay is exp(s_i - s_j) <= 1, so nothing overflows; dlam, the gradient of dt A, is a
-// sum of like terms, never a difference of prefix sums. One item is one group of one segment, its
-// heads in order: sums have one order whatever the threads.
+// Pass 1 runs the state forward and keeps it at every span of eight chunks; pass 2 takes the
+// spans in reverse, runs the state once more to keep it at each chunk's start, near in cache, and
+// then takes the span's chunks in reverse with the gradient of the state at their end. Within a
+// chunk, with s_i the running sum of dt A, every decay is exp(s_i - s_j) <= 1, so nothing
+// overflows; dlam, the gradient of dt A, is a sum of like terms, never a difference of prefix sums.
+// One item is one group of one segment, its heads in order: sums have one order whatever the
+// threads.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -16,6 +18,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/ssm_scan_backward.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"  // must come before highway.h
 #include "hwy/highway.h"
 #include "kernels/cpu/small_gemm-inl.h"
@@ -57,20 +60,23 @@ namespace HWY_NAMESPACE {
 // are all zero, which change nothing.
 inline constexpr int64_t kChunk = 16;
 inline constexpr int64_t kSquare = kChunk * kChunk;
+inline constexpr int64_t kSpan = 8;  // chunks
 
 // Working memory of one head; `p` and `n` are P and N rounded up, the padding is zero.
 struct HeadMemory {
   HeadMemory(const SsmHead& head, Scratch& scratch)
       : p(RoundUpTo16(head.head_dim)),
         n(RoundUpTo16(head.state)),
-        chunks((head.tokens + kChunk - 1) / kChunk) {
-    float* next =
-        scratch.Take(3 * chunks * kChunk + chunks * p * n + kChunk * (8 * p + 5 * n) + 7 * kSquare);
+        chunks((head.tokens + kChunk - 1) / kChunk),
+        spans((chunks + kSpan - 1) / kSpan) {
+    float* next = scratch.Take(3 * chunks * kChunk + (spans + kSpan - 1) * p * n +
+                               kChunk * (8 * p + 5 * n) + 7 * kSquare);
     const auto take = [&next](int64_t floats) { return std::exchange(next, next + floats); };
     dt = take(chunks * kChunk);
     lam = take(chunks * kChunk);
     slope = take(chunks * kChunk);
-    states = take((chunks - 1) * p * n);
+    span_states = take((spans - 1) * p * n);
+    chunk_states = take((kSpan - 1) * p * n);
     dstate = take(p * n);
     x = take(kChunk * p);
     dy = take(kChunk * p);
@@ -99,22 +105,28 @@ struct HeadMemory {
     }
   }
 
-  float* state(int64_t chunk) const { return states + (chunk - 1) * p * n; }
+  // At the chunk's start; null for the first, where it is zero. Within a span: valid while that
+  // span is worked.
+  float* state(int64_t chunk) const {
+    if (chunk == 0) return nullptr;
+    if (chunk % kSpan == 0) return span_states + (chunk / kSpan - 1) * p * n;
+    return chunk_states + (chunk % kSpan - 1) * p * n;
+  }
 
-  int64_t p, n, chunks;
+  int64_t p, n, chunks, spans;
   float *dt, *lam, *slope;  // [tokens]: step, dt A, d dt / d (dt before bias and softplus)
-  float* states;       // [chunks - 1, p, n]: at each chunk's start but the first, where it is zero
-  float* dstate;       // [p, n]: gradient of the state at the chunk's end
-  float *x, *dy, *dx;  // [token, p]
-  float* weighted_u;   // [token j, p]: exp(s_last - s_j) dt_j x_j
-  float* decayed_dy;   // [token i, p]: exp(s_i) dy_i
-  float *x_transposed, *du;  // [p, token]; du is the gradient of dt x
-  float *b, *c, *db, *dc;    // [token, n]
-  float* b_transposed;       // [n, token]
-  float *cb, *cb_decayed;    // [i, j]: C_i . B_j; times exp(s_i - s_j) where j <= i, else 0
-  float *dyx, *dcb;          // [i, j]: dy_i . x_j; gradient of C_i . B_j
-  float* rectangle;          // [i, k]: sum over j < k of the gradient of s_i - s_j
-  float *up_to, *before;     // [i, j]: 1 where j <= i; 1 where i < j
+  float *span_states, *chunk_states;  // [., p, n]
+  float* dstate;                      // [p, n]: gradient of the state at the chunk's end
+  float *x, *dy, *dx;                 // [token, p]
+  float* weighted_u;                  // [token j, p]: exp(s_last - s_j) dt_j x_j
+  float* decayed_dy;                  // [token i, p]: exp(s_i) dy_i
+  float *x_transposed, *du;           // [p, token]; du is the gradient of dt x
+  float *b, *c, *db, *dc;             // [token, n]
+  float* b_transposed;                // [n, token]
+  float *cb, *cb_decayed;  // [i, j]: C_i . B_j; times exp(s_i - s_j) where j <= i, else 0
+  float *dyx, *dcb;        // [i, j]: dy_i . x_j; gradient of C_i . B_j
+  float* rectangle;        // [i, k]: sum over j < k of the gradient of s_i - s_j
+  float *up_to, *before;   // [i, j]: 1 where j <= i; 1 where i < j
 };
 
 // What the decays of one chunk are; lane j is token j.
@@ -174,6 +186,14 @@ void LoadRows(View<const float> from, int64_t first, float* to, int64_t width) {
     std::fill(to + j * width + count, to + (j + 1) * width, 0.0f);
   }
 }
+// Asks for the same rows of the chunk to be worked next: rows lie a model's width apart, where no
+// hardware looks ahead.
+void PrefetchRows(View<const float> rows, int64_t first) {
+  if (first < 0) return;
+  for (int64_t j = first; j < std::min(first + kChunk, rows.rows); ++j) {
+    for (int64_t i = 0; i < rows.cols; i += 16) hwy::Prefetch(rows.row(j) + i);
+  }
+}
 void StoreRows(const float* from, int64_t width, int64_t first, bool add, View<float> to) {
   const int64_t count = std::min(kChunk, to.rows - first);
   for (int64_t j = 0; j < count; ++j) {
@@ -199,19 +219,28 @@ void ScaleRows(const Lanes16& factor, const float* from, float* to, int64_t widt
   }
 }
 
-// Pass 1: the state at the start of every chunk but the first.
-void KeepStates(const SsmHead& head, const HeadMemory& memory) {
-  for (int64_t chunk = 0; chunk + 1 < memory.chunks; ++chunk) {
-    const ChunkDecay decay = DecayOf(memory, chunk);
-    LoadRows(head.x, chunk * kChunk, memory.x, memory.p);
-    LoadRows(head.b, chunk * kChunk, memory.b, memory.n);
-    ScaleRows(Mul16(decay.to_end, decay.dt), memory.x, memory.weighted_u, memory.p);
-    Multiply(memory.p, memory.n, kChunk, {memory.weighted_u, 1, memory.p}, {memory.b, memory.n},
-             {.out = memory.state(chunk + 1),
-              .row = memory.n,
-              .start = chunk == 0 ? nullptr : memory.state(chunk),
-              .start_row = memory.n,
-              .scale = decay.whole});
+// The state after a chunk from the one before it; start null: zero; out may be start.
+void AdvanceState(const SsmHead& head, const HeadMemory& memory, int64_t chunk, const float* start,
+                  float* out) {
+  const ChunkDecay decay = DecayOf(memory, chunk);
+  LoadRows(head.x, chunk * kChunk, memory.x, memory.p);
+  LoadRows(head.b, chunk * kChunk, memory.b, memory.n);
+  PrefetchRows(head.x, (chunk + 1) * kChunk);
+  PrefetchRows(head.b, (chunk + 1) * kChunk);
+  ScaleRows(Mul16(decay.to_end, decay.dt), memory.x, memory.weighted_u, memory.p);
+  Multiply(
+      memory.p, memory.n, kChunk, {memory.weighted_u, 1, memory.p}, {memory.b, memory.n},
+      {.out = out, .row = memory.n, .start = start, .start_row = memory.n, .scale = decay.whole});
+}
+
+// Pass 1: the state at the start of every span.
+void KeepSpanStates(const SsmHead& head, const HeadMemory& memory) {
+  for (int64_t span = 0; span + 1 < memory.spans; ++span) {
+    const int64_t first = span * kSpan;
+    float* out = memory.state(first + kSpan);
+    for (int64_t chunk = first; chunk < first + kSpan; ++chunk) {
+      AdvanceState(head, memory, chunk, chunk == first ? memory.state(first) : out, out);
+    }
   }
 }
 
@@ -221,6 +250,9 @@ void LoadChunk(const SsmHead& head, const HeadMemory& memory, const ChunkDecay& 
   LoadRows(head.dy, first, memory.dy, memory.p);
   LoadRows(head.b, first, memory.b, memory.n);
   LoadRows(head.c, first, memory.c, memory.n);
+  for (const View<const float>& rows : {head.x, head.dy, head.b, head.c}) {
+    PrefetchRows(rows, first - kChunk);
+  }
   Transpose(memory.x, memory.p, kChunk, memory.p, memory.x_transposed, kChunk);
   Transpose(memory.b, memory.n, kChunk, memory.n, memory.b_transposed, kChunk);
   ScaleRows(Mul16(decay.to_end, decay.dt), memory.x, memory.weighted_u, memory.p);
@@ -386,8 +418,14 @@ void ChunkBackward(const SsmHead& head, const HeadMemory& memory, int64_t chunk,
 void ScanHeadBackward(const SsmHead& head, Scratch& scratch, SsmHeadSums& sums) {
   const HeadMemory memory(head, scratch);
   const float a = PrepareSteps(head, memory);
-  KeepStates(head, memory);
-  for (int64_t chunk = memory.chunks; chunk-- > 0;) ChunkBackward(head, memory, chunk, a, sums);
+  KeepSpanStates(head, memory);
+  for (int64_t span = memory.spans; span-- > 0;) {
+    const int64_t first = span * kSpan, end = std::min(first + kSpan, memory.chunks);
+    for (int64_t chunk = first; chunk + 1 < end; ++chunk) {
+      AdvanceState(head, memory, chunk, memory.state(chunk), memory.state(chunk + 1));
+    }
+    for (int64_t chunk = end; chunk-- > first;) ChunkBackward(head, memory, chunk, a, sums);
+  }
 }
 
 }  // namespace HWY_NAMESPACE
