@@ -245,21 +245,25 @@ void Gathering::Drop(size_t index, const std::string& reason) {
                            group.group.prompt().id(), ") is dropped: ", reason));
 }
 
-void Gathering::OnWorkerLost(const std::string& name, bool crashed) {
-  std::set<size_t> held = std::exchange(broken_[name], {});
+void Gathering::OnWorkerLost(const CoreWorker& worker) {
+  std::set<size_t>& held = broken_[{worker.name, worker.incarnation}];
   for (auto it = leases_.begin(); it != leases_.end();) {
     const auto [epoch, lease] = *it++;
-    if (lease.worker != name) continue;
+    if (lease.worker != worker.name) continue;
     held.insert(lease.group);
     board_.Do(CancelGenerate{epoch});
     Release(epoch);
   }
-  if (CoreWorker* worker = board_.Find(name)) {
-    worker->samples_out = 0;
-    worker->suspect_out = false;
-  }
-  if (!crashed) return;
-  for (const size_t index : held) Strike(index, absl::StrCat(name, " crashed"));
+  // The doubt about whose fault a broken stream was is settled for now: nothing has to wait.
+  for (const size_t index : held) groups_[index].retry_at = board_.now;
+}
+
+void Gathering::OnCrash(const std::string& worker, const std::string& incarnation) {
+  const auto found = broken_.find({worker, incarnation});
+  if (found == broken_.end()) return;
+  const std::set<size_t> held = std::move(found->second);
+  broken_.erase(found);
+  for (const size_t index : held) Strike(index, absl::StrCat(worker, " crashed"));
 }
 
 void Gathering::OnOverdue() {

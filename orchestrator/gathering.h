@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -59,8 +60,10 @@ class Gathering {
   void OnGenerateEnded(const GenerateEnded& event);
   void OnScores(const Call& call, const v1::ScoreResponse& response);
   void OnScoreFailed(const Call& call, const absl::Status& status);
-  // `crashed`: as in WorkerLost.
-  void OnWorkerLost(const std::string& worker, bool crashed);
+  void OnWorkerLost(const CoreWorker& worker);
+  // That life of the worker ended by its own fault: the groups it held are suspects. Told after
+  // OnWorkerLost, perhaps when the next life has long begun.
+  void OnCrash(const std::string& worker, const std::string& incarnation);
   void OnOverdue();
 
   void CancelAll();
@@ -111,8 +114,8 @@ class Gathering {
   std::vector<GatheredGroup> groups_;
   std::map<int64_t, size_t> index_;
   std::map<int64_t, Lease> leases_;  // by epoch
-  // Groups whose stream broke before the worker was known to be lost.
-  std::map<std::string, std::set<size_t>> broken_;
+  // Groups that a life of a worker held when it broke off: (name, incarnation) -> indices.
+  std::map<std::pair<std::string, std::string>, std::set<size_t>> broken_;
   int64_t late_ = 0;
   absl::Duration opened_at_, leased_at_, generated_at_;
 };

@@ -13,6 +13,7 @@ constexpr int kScoreItemsMax = 64;
 constexpr int kScoreCallsMax = 2;  // per reward worker; while they run, more items gather
 constexpr int kScoreFailuresMax = 20;
 constexpr absl::Duration kScoreTimeout = absl::Minutes(2);
+constexpr absl::Duration kLossIsToldWithin = absl::Seconds(2);
 
 }  // namespace
 
@@ -60,7 +61,6 @@ void Gathering::OnEpisode(const EpisodeArrived& event) {
   if (CoreWorker* worker = board_.Find(lease.worker)) --worker->samples_out;
   generated_at_ = board_.now;
   board_.Record(RecordEpisode{event.epoch, event.episode});
-  broken_.erase(lease.worker);
   if (!lease.missing.empty()) return;
   board_.Succeeded(lease.worker);
   Release(event.epoch);
@@ -103,7 +103,12 @@ void Gathering::OnGenerateEnded(const GenerateEnded& event) {
     case absl::StatusCode::kAborted:
     case absl::StatusCode::kUnknown:
       // Perhaps the worker died; whose fault that was shows when its loss is told.
-      broken_[worker].insert(index);
+      // Until then neither may meet others, or innocents would be suspected with them.
+      if (CoreWorker* lost = board_.Find(worker)) {
+        broken_[{worker, lost->incarnation}].insert(index);
+        lost->retry_at = std::max(lost->retry_at, board_.now + kLossIsToldWithin);
+        group.retry_at = std::max(group.retry_at, board_.now + kLossIsToldWithin);
+      }
       return;
     default:
       board_.Note(absl::StrCat(Purpose(), ": group ", group.group.id(), " on ", worker, ": ",

@@ -100,8 +100,10 @@ void RunCore::State::On(const WorkerJoined& event) {
 
 void RunCore::State::On(const WorkerLost& event) {
   const CoreWorker* worker = board_.Find(event.name);
-  if (worker == nullptr || !worker->connected || worker->incarnation != event.incarnation) return;
-  LoseWorker(event.name, event.reason, event.crashed);
+  if (worker != nullptr && worker->connected && worker->incarnation == event.incarnation) {
+    LoseWorker(event.name, event.reason, event.crashed);
+  }
+  if (event.crashed) gathering_.OnCrash(event.name, event.incarnation);
 }
 
 void RunCore::State::LoseWorker(const std::string& name, const std::string& reason, bool crashed) {
@@ -114,7 +116,9 @@ void RunCore::State::LoseWorker(const std::string& name, const std::string& reas
       gathering_.OnScoreFailed(call, absl::UnavailableError(reason));
     }
   }
-  if (worker.role == v1::ROLE_ROLLOUT) gathering_.OnWorkerLost(name, crashed);
+  worker.samples_out = 0;
+  worker.suspect_out = false;
+  if (worker.role == v1::ROLE_ROLLOUT) gathering_.OnWorkerLost(worker);
   if (worker.role == v1::ROLE_LEARNER) learner_.OnLost(name, reason, crashed);
 }
 
