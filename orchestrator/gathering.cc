@@ -298,12 +298,12 @@ absl::Duration Gathering::NextDue() const {
   return due;
 }
 
-void Gathering::AddWaits(v1::GetRunResponse& run) const {
+void Gathering::AddWaits(absl::Duration uptime, v1::GetRunResponse& run) const {
   for (const auto& [epoch, lease] : leases_) {
     v1::Wait& wait = *run.add_waits();
     wait.set_name(absl::StrCat(Purpose(), " waits for group ", groups_[lease.group].group.id(),
                                " on ", lease.worker));
-    wait.set_age_seconds(absl::ToDoubleSeconds(board_.now - lease.since));
+    wait.set_age_seconds(absl::ToDoubleSeconds(uptime - lease.since));
     wait.set_deadline_seconds(absl::ToDoubleSeconds(lease.deadline - lease.since));
   }
 }

@@ -77,7 +77,7 @@ void RunCore::State::Describe(absl::Duration uptime, v1::GetRunResponse& run) co
     wait.set_deadline_seconds(absl::ToDoubleSeconds(deadline - since));
   };
   for (const auto& [number, call] : board_.calls) add(call.waits_for, call.since, call.deadline);
-  gathering_.AddWaits(run);
+  gathering_.AddWaits(uptime, run);
   for (const auto& [role, since] : absent_since_) {
     const bool present = std::any_of(board_.workers.begin(), board_.workers.end(),
                                      [&, wanted = role](const auto& entry) {

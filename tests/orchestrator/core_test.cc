@@ -1,0 +1,341 @@
+#include "orchestrator/core.h"
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "orchestrator/gathering.h"
+#include "tests/orchestrator/simulated_world.h"
+
+namespace temper::orchestrator {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+std::vector<Row> ThreeProblems() {
+  std::vector<Row> rows;
+  for (int i = 0; i < 3; ++i) {
+    rows.push_back({.id = absl::StrCat("p", i), .prompt = "?", .answer = "1", .response = "r"});
+  }
+  return rows;
+}
+
+// One policy step of 3 groups of 2, no warm start, no evaluation; the test plays the workers.
+class CoreTest : public testing::Test {
+ protected:
+  CoreTest() : rows_(ThreeProblems()), ledger_(*Ledger::Open(":memory:")) { Restart(); }
+
+  static ResolvedSpec Spec() {
+    ResolvedSpec resolved = SimulatedSpec();
+    resolved.spec.clear_warm_start();
+    resolved.spec.clear_evaluate();
+    resolved.spec.set_steps(1);
+    return resolved;
+  }
+
+  void Restart() {
+    core_ = std::make_unique<RunCore>(Spec(), RunRows{&rows_, nullptr, nullptr},
+                                      *ledger_->Recover(), now_);
+    Tell({});
+  }
+
+  // One turn, carried as the controller does.
+  void Tell(std::vector<Event> events) {
+    Turn turn = core_->Handle(events, now_);
+    const absl::Status status = ledger_->Commit(turn.writes, turn.events);
+    ASSERT_TRUE(status.ok()) << status;
+    actions_ = std::move(turn.actions);
+    for (const v1::WatchRunResponse& event : turn.events) {
+      if (event.has_note()) notes_ += event.note() + "\n";
+    }
+  }
+
+  template <class T>
+  std::vector<T> Did() const {
+    std::vector<T> found;
+    for (const Action& action : actions_) {
+      if (const T* act = std::get_if<T>(&action)) found.push_back(*act);
+    }
+    return found;
+  }
+
+  void Join(v1::Role role, const std::string& name) { Tell({WorkerJoined{role, name, "1", ""}}); }
+
+  static v1::WeightsManifest Manifest(int64_t version) {
+    v1::WeightsManifest manifest;
+    manifest.set_version(version);
+    manifest.add_tensors()->set_digest(absl::StrCat("digest ", version));
+    return manifest;
+  }
+
+  // Everybody is there and rollout-0 holds version 0; returns its leases.
+  std::vector<Generate> Begin() {
+    Join(v1::ROLE_REWARD, "reward");
+    Join(v1::ROLE_ROLLOUT, "rollout-0");
+    Join(v1::ROLE_LEARNER, "learner");
+    Tell({LearnerStatus{Did<AskStatus>().at(0).call,
+                        std::make_shared<v1::WeightsManifest>(Manifest(0))}});
+    return Update("rollout-0");
+  }
+
+  std::vector<Generate> Update(const std::string& name) {
+    for (const UpdateWeights& update : Did<UpdateWeights>()) {
+      if (update.worker != name) continue;
+      v1::UpdateWeightsResponse response;
+      response.set_version(0);
+      response.set_digest(ManifestDigest(*update.manifest));
+      Tell({WeightsUpdated{update.call, response}});
+      break;
+    }
+    return Did<Generate>();
+  }
+
+  static EpisodeArrived Arrived(const Generate& lease, int sample) {
+    auto episode = std::make_shared<v1::Episode>();
+    episode->set_group_id(lease.request->group_id());
+    episode->set_sample(sample);
+    episode->add_tokens(1);
+    episode->add_logprobs(-1);
+    episode->add_versions(lease.request->version());
+    episode->set_text(absl::StrCat(sample));
+    return {lease.request->lease_epoch(), std::move(episode)};
+  }
+
+  static std::shared_ptr<v1::ScoreResponse> Scored(const ScoreEpisodes& call) {
+    auto response = std::make_shared<v1::ScoreResponse>();
+    for (const v1::ScoreItem& item : call.request->items()) {
+      v1::ScoreResult& result = *response->add_results();
+      result.set_group_id(item.group_id());
+      result.set_sample(item.sample());
+      result.mutable_score()->set_value(item.sample());
+    }
+    return response;
+  }
+
+  // All groups generated and scored; leaves the Train action in actions_.
+  void Gather() {
+    std::vector<Event> episodes;
+    for (const Generate& lease : Begin()) {
+      for (const int sample : lease.request->samples()) episodes.push_back(Arrived(lease, sample));
+    }
+    Tell(episodes);
+    while (!Did<ScoreEpisodes>().empty()) {
+      const ScoreEpisodes call = Did<ScoreEpisodes>().at(0);
+      Tell({ScoresArrived{call.call, Scored(call)}});
+    }
+  }
+
+  int64_t Count(const char* sql) { return *ledger_->database().Count(sql); }
+  v1::GetRunResponse View() const {
+    v1::GetRunResponse run;
+    core_->Describe(now_, run);
+    return run;
+  }
+
+  absl::Duration now_ = absl::Seconds(10);
+  FakeRows rows_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<RunCore> core_;
+  std::vector<Action> actions_;
+  std::string notes_;
+};
+
+TEST_F(CoreTest, LeasesEveryGroupOnceUnderGrowingEpochs) {
+  const std::vector<Generate> leases = Begin();
+  ASSERT_THAT(leases, SizeIs(3));
+  int64_t epoch = 0;
+  for (const Generate& lease : leases) {
+    EXPECT_GT(lease.request->lease_epoch(), epoch);
+    epoch = lease.request->lease_epoch();
+    EXPECT_EQ(lease.request->samples_size(), 2);
+    EXPECT_EQ(lease.worker, "rollout-0");
+  }
+}
+
+TEST_F(CoreTest, SpreadsGroupsOverTheWorkers) {
+  Join(v1::ROLE_ROLLOUT, "rollout-1");
+  const std::vector<Generate> first = Begin();
+  // rollout-1 took the version later: everything was out by then, until rollout-0 is lost.
+  EXPECT_THAT(first, SizeIs(3));
+  Tell({WorkerLost{"rollout-0", "1", "killed", false}});
+  EXPECT_THAT(Did<CancelGenerate>(), SizeIs(3));
+}
+
+TEST_F(CoreTest, AsksAgainOnlyForTheSamplesThatAreMissing) {
+  const Generate lease = Begin().at(0);
+  Tell({Arrived(lease, 1)});
+  Tell({WorkerLost{"rollout-0", "1", "killed", false}});
+  Tell({WorkerJoined{v1::ROLE_ROLLOUT, "rollout-0", "2", ""}});
+  const std::vector<Generate> again = Update("rollout-0");
+  ASSERT_THAT(again, SizeIs(3));
+  EXPECT_EQ(again[0].request->group_id(), lease.request->group_id());
+  ASSERT_EQ(again[0].request->samples_size(), 1);
+  EXPECT_EQ(again[0].request->samples(0), 0);
+}
+
+TEST_F(CoreTest, CountsLateEpisodesAndIgnoresThem) {
+  const Generate lease = Begin().at(0);
+  Tell({WorkerLost{"rollout-0", "1", "silent", false}});
+  Tell({Arrived(lease, 0), Arrived(lease, 1)});
+  EXPECT_EQ(Count("SELECT value FROM meta WHERE key = 'late'"), 2);
+  EXPECT_EQ(Count("SELECT count(*) FROM samples WHERE state != 0"), 0);
+}
+
+TEST_F(CoreTest, RefusesAnEpisodeOfAnotherVersion) {
+  const Generate lease = Begin().at(0);
+  EpisodeArrived wrong = Arrived(lease, 0);
+  auto episode = std::make_shared<v1::Episode>(*wrong.episode);
+  episode->set_versions(0, 5);
+  wrong.episode = episode;
+  Tell({wrong});
+  EXPECT_EQ(Count("SELECT count(*) FROM samples WHERE state != 0"), 0);
+  EXPECT_THAT(Did<CancelGenerate>(), SizeIs(1));
+}
+
+TEST_F(CoreTest, OurFailureToScoreIsNeverAScore) {
+  const Generate lease = Begin().at(0);
+  Tell({Arrived(lease, 0)});
+  const ScoreEpisodes call = Did<ScoreEpisodes>().at(0);
+  auto response = std::make_shared<v1::ScoreResponse>();
+  v1::ScoreResult& result = *response->add_results();
+  result.set_group_id(lease.request->group_id());
+  result.set_internal_error("broken");
+  Tell({ScoresArrived{call.call, response}});
+  EXPECT_EQ(Count("SELECT count(*) FROM samples WHERE state = 2"), 0);
+  EXPECT_TRUE(Did<ScoreEpisodes>().empty());
+  ASSERT_LT(core_->NextTick(), now_ + absl::Seconds(1));
+  now_ = core_->NextTick();
+  Tell({Tick{}});
+  EXPECT_THAT(Did<ScoreEpisodes>(), SizeIs(1));
+}
+
+TEST_F(CoreTest, FixesTheBatchInSampleOrderBeforeItTrains) {
+  Gather();
+  ASSERT_THAT(Did<Train>(), SizeIs(1));
+  EXPECT_EQ(Did<Train>()[0].request, nullptr);
+  const v1::TrainRequest request = *ledger_->ReadTrainRequest(0);
+  ASSERT_EQ(request.policy().episodes_size(), 6);
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(request.policy().episodes(i).episode().group_id(), 1 + i / 2);
+    EXPECT_EQ(request.policy().episodes(i).episode().sample(), i % 2);
+    EXPECT_EQ(request.policy().episodes(i).advantage() > 0, i % 2 == 1);
+  }
+}
+
+TEST_F(CoreTest, ARestartedControllerAsksForTheSameBatchWithItsFigures) {
+  Gather();
+  const std::string before = ledger_->ReadTrainRequest(0)->SerializeAsString();
+  Restart();
+  Join(v1::ROLE_LEARNER, "learner");
+  // The learner has trained meanwhile: its answer was lost with the old controller.
+  Tell({LearnerStatus{Did<AskStatus>().at(0).call,
+                      std::make_shared<v1::WeightsManifest>(Manifest(1))}});
+  ASSERT_THAT(Did<Train>(), SizeIs(1));
+  EXPECT_EQ(ledger_->ReadTrainRequest(0)->SerializeAsString(), before);
+  auto response = std::make_shared<v1::TrainResponse>();
+  response->set_version(1);
+  *response->mutable_manifest() = Manifest(1);
+  Tell({Trained{Did<Train>()[0].call, response}});
+  EXPECT_EQ(ledger_->ReadSteps()->at(0).reward_mean(), 0.5);
+  EXPECT_THAT(Did<SaveCheckpoint>(), SizeIs(1));
+}
+
+TEST_F(CoreTest, EndsWithTheCheckpointOfTheLastVersion) {
+  Gather();
+  auto response = std::make_shared<v1::TrainResponse>();
+  response->set_version(1);
+  *response->mutable_manifest() = Manifest(1);
+  Tell({Trained{Did<Train>().at(0).call, response}});
+  v1::SaveCheckpointResponse saved;
+  saved.set_path("the/folder");
+  saved.set_sha256("abc");
+  Tell({CheckpointSaved{Did<SaveCheckpoint>().at(0).call, saved}});
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_EQ(Did<EndRun>()[0].ended.state(), v1::RUN_STATE_DONE);
+  EXPECT_EQ(Did<EndRun>()[0].ended.model_dir(), "the/folder");
+  EXPECT_TRUE(core_->ended());
+  Restart();  // a finished run says so again and does nothing
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_EQ(Did<EndRun>()[0].ended.model_dir(), "the/folder");
+}
+
+TEST_F(CoreTest, AMismatchFailsTheRunWithTheLearnersWords) {
+  Gather();
+  Tell({CallFailed{Did<Train>().at(0).call, absl::DataLossError("token 7 differs")}});
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_EQ(Did<EndRun>()[0].ended.state(), v1::RUN_STATE_FAILED);
+  EXPECT_THAT(Did<EndRun>()[0].ended.reason(), HasSubstr("token 7 differs"));
+  EXPECT_EQ(ledger_->Recover()->state, v1::RUN_STATE_FAILED);
+}
+
+TEST_F(CoreTest, WeightsThatCannotBeMadeAgainFailTheRun) {
+  Gather();
+  auto response = std::make_shared<v1::TrainResponse>();
+  response->set_version(1);
+  *response->mutable_manifest() = Manifest(1);
+  Tell({Trained{Did<Train>().at(0).call, response}});
+  Tell({WorkerLost{"learner", "1", "killed", false}});
+  Tell({WorkerJoined{v1::ROLE_LEARNER, "learner", "2", ""}});
+  Tell({LearnerStatus{Did<AskStatus>().at(0).call,
+                      std::make_shared<v1::WeightsManifest>(Manifest(0))}});
+  ASSERT_THAT(Did<Train>(), SizeIs(1));  // step 0 again
+  response = std::make_shared<v1::TrainResponse>(*response);
+  response->mutable_manifest()->mutable_tensors(0)->set_digest("other bits");
+  Tell({Trained{Did<Train>()[0].call, response}});
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_THAT(Did<EndRun>()[0].ended.reason(), HasSubstr("other weights"));
+}
+
+TEST_F(CoreTest, StopsAtOnceAndResumes) {
+  Begin();
+  Tell({StopRequested{"enough"}});
+  EXPECT_THAT(Did<CancelGenerate>(), SizeIs(3));
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_EQ(Did<EndRun>()[0].ended.state(), v1::RUN_STATE_STOPPED);
+  Restart();
+  EXPECT_FALSE(core_->ended());
+  EXPECT_THAT(Begin(), SizeIs(3));
+}
+
+TEST_F(CoreTest, EveryWaitHasANameAnAgeAndADeadline) {
+  v1::GetRunResponse run = View();
+  ASSERT_EQ(run.waits_size(), 3);  // nobody is there
+  EXPECT_THAT(run.waits(0).name(), HasSubstr("step 1 waits for a rollout worker"));
+  Begin();
+  now_ += absl::Seconds(7);
+  run = View();
+  ASSERT_EQ(run.waits_size(), 3);
+  EXPECT_EQ(run.waits(0).name(), "step 1 waits for group 1 on rollout-0");
+  EXPECT_DOUBLE_EQ(run.waits(0).age_seconds(), 7);
+  EXPECT_GT(run.waits(0).deadline_seconds(), 60);
+  EXPECT_LT(core_->NextTick(), absl::InfiniteDuration());
+}
+
+TEST_F(CoreTest, AnAbsenceThatLastsEndsTheRunWithItsName) {
+  now_ += absl::Minutes(11);
+  Tell({Tick{}});
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_THAT(Did<EndRun>()[0].ended.reason(), HasSubstr("none joined"));
+}
+
+TEST_F(CoreTest, ALeaseThatRunsOutTakesTheWorkerOut) {
+  const Generate lease = Begin().at(0);
+  now_ += lease.timeout + absl::Seconds(6);
+  Tell({Tick{}});
+  ASSERT_THAT(Did<FenceWorker>(), SizeIs(1));
+  EXPECT_EQ(Did<FenceWorker>()[0].worker, "rollout-0");
+  EXPECT_EQ(Did<FenceWorker>()[0].incarnation, "1");
+  EXPECT_FALSE(View().workers(2).connected());
+}
+
+TEST_F(CoreTest, AnswersToOldCallsAreIgnored) {
+  Begin();
+  Tell({Trained{99, std::make_shared<v1::TrainResponse>()}, CheckpointSaved{98, {}},
+        CallFailed{97, absl::DataLossError("old")}, GenerateEnded{96, absl::OkStatus()},
+        ScoresArrived{95, std::make_shared<v1::ScoreResponse>()}});
+  EXPECT_FALSE(core_->ended());
+  EXPECT_EQ(View().state(), v1::RUN_STATE_RUNNING);
+}
+
+}  // namespace
+}  // namespace temper::orchestrator

@@ -1,0 +1,135 @@
+#include "orchestrator/dataset.h"
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "orchestrator/run_files.h"
+#include "tests/orchestrator/test_folder.h"
+
+namespace temper::orchestrator {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class DatasetTest : public testing::Test {
+ protected:
+  v1::Dataset Source(std::string_view text) {
+    v1::Dataset source;
+    source.set_path(folder_.Write("rows.jsonl", text));
+    return source;
+  }
+  absl::Status StatusOf(std::string_view text, RowKind kind = RowKind::kProblem) {
+    return Dataset::Open(Source(text), kind).status();
+  }
+
+  TestFolder folder_;
+};
+
+TEST_F(DatasetTest, ReadsRowsInAnyOrderWithTheirMetadata) {
+  const auto dataset =
+      Dataset::Open(Source("{\"prompt\": \"1+1\", \"answer\": 2, \"level\": \"easy\"}\r\n\n"
+                           "{\"prompt\": \"2+2\", \"answer\": \"4\", \"id\": \"sum\"}"),
+                    RowKind::kProblem);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  ASSERT_EQ((*dataset)->size(), 2);
+  const Row second = *(*dataset)->Read(1);
+  EXPECT_EQ(second.id, "sum");
+  EXPECT_EQ(second.prompt, "2+2");
+  EXPECT_EQ(second.answer, "4");
+  EXPECT_EQ(second.metadata_json, "{}");
+  const Row first = *(*dataset)->Read(0);
+  EXPECT_EQ(first.id, "1");  // its line
+  EXPECT_EQ(first.answer, "2");
+  EXPECT_EQ(first.metadata_json, "{\"level\":\"easy\"}");
+}
+
+TEST_F(DatasetTest, MapsForeignKeysAndAppliesTheTemplate) {
+  v1::Dataset source = Source("{\"question\": \"why?\", \"solution\": \"so\", \"prompt\": 7}\n");
+  (*source.mutable_fields())["prompt"] = "question";
+  (*source.mutable_fields())["answer"] = "solution";
+  source.set_template_("Q: {prompt}\nA:");
+  const auto dataset = Dataset::Open(source, RowKind::kProblem);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const Row row = *(*dataset)->Read(0);
+  EXPECT_EQ(row.prompt, "Q: why?\nA:");
+  EXPECT_EQ(row.answer, "so");
+  EXPECT_EQ(row.metadata_json, "{\"prompt\":7}");
+}
+
+TEST_F(DatasetTest, TakesOneMessageOfTheUserAsThePrompt) {
+  const auto dataset = Dataset::Open(
+      Source("{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"answer\": \"x\"}\n"),
+      RowKind::kProblem);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->Read(0)->prompt, "hi");
+  EXPECT_THAT(std::string(StatusOf("{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, "
+                                   "{\"role\": \"user\", \"content\": \"u\"}], \"answer\": 1}\n")
+                              .message()),
+              HasSubstr("chat template"));
+}
+
+TEST_F(DatasetTest, NamesFileAndLineOfWhatIsWrong) {
+  const auto message = [&](std::string_view text, RowKind kind = RowKind::kProblem) {
+    const absl::Status status = StatusOf(text, kind);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  const std::string good = "{\"prompt\": \"p\", \"answer\": \"a\"}\n";
+  EXPECT_THAT(message(good + "{\"prompt\": \n"), HasSubstr("rows.jsonl:2:"));
+  EXPECT_THAT(message(good + "[1]\n"), AllOf(HasSubstr("rows.jsonl:2: "), HasSubstr("object")));
+  EXPECT_THAT(message(good + "{\"question\": \"q\", \"answer\": \"a\"}\n"),
+              AllOf(HasSubstr("rows.jsonl:2: lacks \"prompt\""), HasSubstr("\"question\"")));
+  EXPECT_THAT(message("{\"prompt\": \"p\"}\n"), HasSubstr("lacks \"answer\""));
+  EXPECT_THAT(message(good, RowKind::kExample), HasSubstr("lacks \"response\""));
+  EXPECT_THAT(message("{\"prompt\": 3, \"answer\": \"a\"}\n"), HasSubstr("not a string"));
+  EXPECT_THAT(message("{\"prompt\": \"p\", \"prompt\": \"q\", \"answer\": 1}\n"),
+              HasSubstr("prompt"));
+  EXPECT_THAT(message("{\"prompt\":\"p\",\"answer\":1,\"id\":\"a\"}\n"
+                      "{\"prompt\":\"q\",\"answer\":1,\"id\":\"a\"}\n"),
+              AllOf(HasSubstr("rows.jsonl:2: id \"a\""), HasSubstr("twice")));
+  EXPECT_THAT(message("\n \n"), HasSubstr("holds no lines"));
+  EXPECT_THAT(message(""), HasSubstr("holds no lines"));
+}
+
+TEST_F(DatasetTest, LimitsToTheFirstProblems) {
+  std::string text;
+  for (int i = 0; i < 50; ++i) absl::StrAppend(&text, "{\"prompt\":\"", i, "\",\"answer\":1}\n");
+  const auto dataset = Dataset::Open(Source(text), RowKind::kProblem, 7);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ((*dataset)->size(), 7);
+  EXPECT_EQ((*dataset)->Read(6)->prompt, "6");
+}
+
+TEST_F(DatasetTest, NoticesALineThatChangedUnderneath) {
+  const v1::Dataset source = Source("{\"prompt\":\"p\",\"answer\":1}\n");
+  const auto dataset = Dataset::Open(source, RowKind::kProblem);
+  ASSERT_TRUE(dataset.ok());
+  FILE* file = fopen(source.path().c_str(), "r+");
+  ASSERT_NE(file, nullptr);
+  fseek(file, 11, SEEK_SET);
+  fputc('q', file);
+  fclose(file);
+  EXPECT_EQ((*dataset)->Read(0).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(DatasetTest, AResumedRunMustBringTheSameFile) {
+  v1::RunSpec spec;
+  spec.mutable_rubric()->add_parts()->set_verifier("answer");
+  *spec.mutable_dataset() = Source("{\"prompt\":\"p\",\"answer\":1}\n");
+  const auto ledger = Ledger::Open(":memory:");
+  ASSERT_TRUE(ledger.ok());
+  const auto before = OpenRunFiles(spec);
+  ASSERT_TRUE(before.ok()) << before.status();
+  ASSERT_TRUE(ClaimLedger(**ledger, spec, *before).ok());
+  EXPECT_TRUE(ClaimLedger(**ledger, spec, *before).ok());
+  Source("{\"prompt\":\"p\",\"answer\":2}\n");
+  const auto after = OpenRunFiles(spec);
+  ASSERT_TRUE(after.ok());
+  const absl::Status status = ClaimLedger(**ledger, spec, *after);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("dataset.path"));
+}
+
+}  // namespace
+}  // namespace temper::orchestrator
