@@ -19,6 +19,7 @@ namespace {
 constexpr int64_t kRowsTogether = 2048;
 
 struct Choice {
+  bool json = true;  // the only form there is; accepted so that scripts may ask for it
   std::string folder, input;
   double temperature = 1.0;
   int threads = 0;
@@ -164,6 +165,7 @@ void AddScore(CLI::App& program, Chosen& chosen) {
       ->capture_default_str();
   verb->add_option("--threads", choice->threads, "Threads; default: one per core")
       ->check(CLI::Range(1, 1024));
+  verb->add_flag("--json", choice->json, "As always: one JSON document a line on stdout");
   verb->callback([choice, &chosen] {
     chosen = [choice] {
       const absl::Status status = RunScore(*choice);
