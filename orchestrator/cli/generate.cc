@@ -50,7 +50,10 @@ class Collector final : public rollout::EpisodeSink {
     const int32_t sample = episode.sample;
     episodes_.emplace(sample, std::move(episode));
   }
-  void Done(const absl::Status& status) override { status_ = status; }
+  void Done(const absl::Status& status) override {
+    status_ = status;
+    if (live_) std::fputs(rollout::ValidUtf8(pending_).c_str(), stdout);
+  }
 
   const absl::Status& status() const { return status_; }
   const std::map<int32_t, rollout::Episode>& episodes() const { return episodes_; }
