@@ -47,10 +47,9 @@ std::string Progress::StepLine(const v1::StepMetrics& step) const {
   return absl::StrFormat(
       "step %d/%d  reward %.3f  length %.1f  entropy %.3f  kl %.4f  clip %.3f  grad %.2f  "
       "mismatch %d  %s tok/s  %.2f s",
-      step.step() - warm_start_steps_ + 1, policy_steps_total_, step.reward_mean(),
-      step.length_mean(), step.entropy(), step.kl(), step.clip_fraction(), step.grad_norm(),
-      step.logprob_mismatch(), WithCommas(std::llround(step.tokens_per_second())),
-      step.seconds().total());
+      step.step(), policy_steps_total_, step.reward_mean(), step.length_mean(), step.entropy(),
+      step.kl(), step.clip_fraction(), step.grad_norm(), step.logprob_mismatch(),
+      WithCommas(std::llround(step.tokens_per_second())), step.seconds().total());
 }
 
 double Progress::SecondsLeft() const {
@@ -80,7 +79,7 @@ void Progress::Show(const v1::WatchRunResponse& event) {
     if (style_ == Style::kTerminal) {
       if (!warm) absl::StrAppend(&line, "  left ", Duration(SecondsLeft()));
       Transient(line);
-    } else if (!warm || (step.step() + 1) % 25 == 0 || step.step() + 1 == warm_start_steps_) {
+    } else if (!warm || step.step() % 25 == 0 || step.step() == warm_start_steps_) {
       Line(line);
     }
   } else if (event.has_evaluation()) {
