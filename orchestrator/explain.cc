@@ -1,6 +1,7 @@
 // Prints a spec as it will be run: every value, where it came from, and the formulas.
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/json_config.h"
@@ -19,7 +20,7 @@ std::string Shown(const Message& message, const FieldDescriptor& field) {
   const Reflection& reflection = *message.GetReflection();
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING:
-      return absl::StrCat("\"", reflection.GetString(message, &field), "\"");
+      return absl::StrCat("\"", absl::Utf8SafeCEscape(reflection.GetString(message, &field)), "\"");
     case FieldDescriptor::CPPTYPE_BOOL:
       return reflection.GetBool(message, &field) ? "true" : "false";
     case FieldDescriptor::CPPTYPE_DOUBLE:
