@@ -32,7 +32,9 @@ absl::StatusOr<ListeningServer> Listen(const std::string& address,
 
 std::shared_ptr<grpc::Channel> Dial(const std::string& address);
 
-// A context that gives up after `timeout`.
+// A context that gives up after `timeout`. A blocking call that may have to wait for its peer to
+// come up sets wait_for_ready on it: a channel between failing calls is polled by nobody but gRPC's
+// backup poller, each 5 s.
 std::unique_ptr<grpc::ClientContext> Deadline(absl::Duration timeout);
 
 // Exponential waiting between tries, 50 ms to `longest`, without randomness: the caller is alone

@@ -64,6 +64,7 @@ absl::Status ControllerClient::WatchRun(
   request.set_name(name);
   request.set_from_sequence(from_sequence);
   grpc::ClientContext context;  // lives as long as the run; `stop` ends it
+  context.set_wait_for_ready(true);
   const auto reader = stub_->WatchRun(&context, request);
   std::atomic<bool> done{false};
   std::thread canceller([&] {

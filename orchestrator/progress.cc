@@ -40,9 +40,8 @@ Progress::Progress(const v1::RunSpec& spec, Style style, FILE* out)
 
 std::string Progress::StepLine(const v1::StepMetrics& step) const {
   if (step.stage() == "warm_start") {
-    return absl::StrFormat("warm start %d/%d  loss %.4f  %s tok/s", step.step() + 1,
-                           warm_start_steps_, step.loss(),
-                           WithCommas(std::llround(step.tokens_per_second())));
+    return absl::StrFormat("warm start %d/%d  loss %.4f  %s tok/s", step.step(), warm_start_steps_,
+                           step.loss(), WithCommas(std::llround(step.tokens_per_second())));
   }
   return absl::StrFormat(
       "step %d/%d  reward %.3f  length %.1f  entropy %.3f  kl %.4f  clip %.3f  grad %.2f  "

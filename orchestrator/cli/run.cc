@@ -143,7 +143,6 @@ class LocalRun {
           ended = event->ended();
           return absl::OkStatus();
         }
-        continue;
       }
       if (stop_.stopped() && !stop_sent) {
         progress_.Note("stopping at the next safe point (once more to end at once)");

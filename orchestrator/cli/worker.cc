@@ -38,6 +38,7 @@ absl::StatusOr<temper::v1::RegisterResponse> WorkerMembership::Register() {
   while (!stop_.stopped()) {
     temper::v1::RegisterResponse response;
     const auto context = Deadline(kCallTimeout);
+    context->set_wait_for_ready(true);
     const absl::Status status = FromGrpc(stub_->Register(context.get(), request_, &response));
     if (status.ok()) return response;
     if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
@@ -64,6 +65,7 @@ void WorkerMembership::Beat(const std::atomic<int64_t>& progress, int heartbeat_
     beat.set_progress(progress.load(std::memory_order_relaxed));
     temper::v1::HeartbeatResponse answer;
     const auto context = Deadline(kCallTimeout);
+    context->set_wait_for_ready(true);
     absl::Status status = FromGrpc(stub_->Heartbeat(context.get(), beat, &answer));
     if (absl::IsNotFound(status)) {
       log::Info("the controller has forgotten this worker; registering again");

@@ -1,6 +1,7 @@
 // Curves drawn with text.
 #include "orchestrator/curves.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,9 @@ TEST(CurvesTest, ARisingLineStartsBelowAndEndsAbove) {
   EXPECT_EQ(lines[1].substr(0, 11), "        3 |");
   EXPECT_EQ(lines[4].substr(0, 11), "        0 |");
   const std::string blank = "\u2800";
-  EXPECT_EQ(lines[1].substr(11, 3), blank);        // top left: empty
+  EXPECT_EQ(lines[1].substr(11, 3), blank);          // top left: empty
   EXPECT_NE(lines[1].substr(11 + 7 * 3, 3), blank);  // top right: the last value
-  EXPECT_NE(lines[4].substr(11, 3), blank);        // bottom left: the first value
+  EXPECT_NE(lines[4].substr(11, 3), blank);          // bottom left: the first value
 }
 
 TEST(CurvesTest, SaysWhenThereIsNothingToDraw) {

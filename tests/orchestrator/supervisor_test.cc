@@ -66,8 +66,7 @@ TEST_F(SupervisorTest, EndsTheStubbornByForce) {
   ASSERT_TRUE(
       supervisor.Start({"stubborn", {"-c", "trap '' TERM; echo up; sleep 100"}, Log("stubborn")})
           .ok());
-  ASSERT_TRUE(
-      PollUntil(supervisor, [&] { return LastLines(Log("stubborn"), 1) == "up"; }).ok());
+  ASSERT_TRUE(PollUntil(supervisor, [&] { return LastLines(Log("stubborn"), 1) == "up"; }).ok());
   const pid_t pid = supervisor.pid("stubborn");
   supervisor.StopAll(absl::Milliseconds(100));
   EXPECT_EQ(supervisor.pid("stubborn"), -1);
