@@ -54,8 +54,12 @@ TEST_P(GoldenTest, EncodesAndDecodesAsTheTokenizersLibraryDoes) {
     EXPECT_EQ(tokenizer->Encode(text, Special::kParse, true), parse);
     EXPECT_EQ(tokenizer->Encode(text, Special::kAsText, false),
               c["as_text"].get<std::vector<int32_t>>());
-    if (IsWhole(c["decoded"])) EXPECT_EQ(tokenizer->Decode(parse, false), c["decoded"]);
-    if (IsWhole(c["skipped"])) EXPECT_EQ(tokenizer->Decode(parse, true), c["skipped"]);
+    if (IsWhole(c["decoded"])) {
+      EXPECT_EQ(tokenizer->Decode(parse, false), c["decoded"]);
+    }
+    if (IsWhole(c["skipped"])) {
+      EXPECT_EQ(tokenizer->Decode(parse, true), c["skipped"]);
+    }
   }
 }
 
