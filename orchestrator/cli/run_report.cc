@@ -19,10 +19,17 @@ using orchestrator::EvaluationSample;
 
 constexpr int kSamplesShown = 3;
 
-// Model output goes to a terminal: control characters are shown, not obeyed.
-std::string OneLine(const std::string& text) {
-  std::string shown = absl::Utf8SafeCEscape(text);
-  return shown.size() <= 160 ? shown : absl::StrCat(shown.substr(0, 157), "...");
+// Model output goes to a terminal: control characters are shown, not obeyed; at most `bytes` of the
+// start.
+std::string Head(const std::string& text, size_t bytes) {
+  const std::string shown = absl::Utf8SafeCEscape(text);
+  return shown.size() <= bytes ? shown : absl::StrCat(shown.substr(0, bytes - 3), "...");
+}
+
+// The end of a worked answer is what counts.
+std::string Tail(const std::string& text, size_t bytes) {
+  const std::string shown = absl::Utf8SafeCEscape(text);
+  return shown.size() <= bytes ? shown : absl::StrCat("...", shown.substr(shown.size() - bytes));
 }
 
 void PrintCurves(const std::vector<v1::StepMetrics>& steps) {
@@ -39,8 +46,8 @@ void PrintSamples(const char* title, const std::vector<EvaluationSample>& sample
   std::printf("\n%s\n", title);
   for (const EvaluationSample& sample : samples) {
     std::printf("  %s  %s%s   (answer %s)\n", sample.score > 0.5 ? "right" : "wrong",
-                OneLine(sample.prompt).c_str(), OneLine(sample.response).c_str(),
-                OneLine(sample.answer).c_str());
+                Head(sample.prompt, 60).c_str(), Head(sample.response, 120).c_str(),
+                Tail(sample.answer, 24).c_str());
   }
 }
 

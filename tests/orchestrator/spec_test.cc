@@ -92,7 +92,8 @@ TEST_F(SpecTest, RefusesWhatContradictsItself) {
   EXPECT_THAT(Refusal("\"group_size\": 1"), HasSubstr("at least 2 because advantage"));
   EXPECT_THAT(Refusal("\"staleness\": 1"), HasSubstr("only synchronous runs"));
   EXPECT_THAT(Refusal("", {"steps=0"}), HasSubstr("something to do"));
-  EXPECT_THAT(Refusal("\"optimizer\": {\"warmup_steps\": 9}"), HasSubstr("at most the 4 steps"));
+  EXPECT_THAT(Refusal("\"optimizer\": {\"warmup_steps\": -1}"),
+              HasSubstr("optimizer.warmup_steps"));
   EXPECT_THAT(Refusal("", {"rubric={\"parts\": []}"}), HasSubstr("rubric.parts: is empty"));
   EXPECT_THAT(Refusal("", {"rubric={\"parts\": [{\"verifier\": \"format\", \"pattern\": \"(\"}]}"}),
               HasSubstr("rubric.parts[0].pattern"));
