@@ -189,7 +189,10 @@ void Gathering::LeaseGroup(size_t index, std::vector<int> samples, CoreWorker& w
   sampling.set_temperature(evaluation_ ? 0 : spec.temperature());
   sampling.set_max_tokens(spec.max_tokens());
   *sampling.mutable_stop() = spec.stop();
-  sampling.set_seed(spec.seed());
+  // The step is part of the key: a prompt that comes again in a later epoch is drawn anew.
+  const auto drawn =
+      Philox(spec.seed(), HashName("sampling"), static_cast<uint64_t>(board_.version));
+  sampling.set_seed(uint64_t{drawn[0]} << 32 | drawn[1]);
   Lease lease{.group = index,
               .worker = worker.name,
               .missing = std::set<int>(samples.begin(), samples.end()),
