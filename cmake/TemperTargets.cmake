@@ -10,6 +10,10 @@ target_compile_options(temper_warnings INTERFACE -Wall -Wextra -Wno-unused-param
 add_library(temper_arithmetic INTERFACE)
 target_compile_options(temper_arithmetic INTERFACE -ffp-contract=off)
 
+# For code that is no hot path: generated schemas, the command line, tests. Half the time to build.
+add_library(temper_quick_build INTERFACE)
+target_compile_options(temper_quick_build INTERFACE $<$<CONFIG:Release>:-O1>)
+
 function(temper_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   set(compiled ${ARG_SOURCES})
@@ -33,7 +37,7 @@ function(temper_test path)
   add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/${path}.cc ${ARG_SOURCES})
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${target} PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main
-    temper_warnings temper_arithmetic)
+    temper_warnings temper_arithmetic temper_quick_build)
   target_compile_definitions(${target} PRIVATE
     TEMPER_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" TEMPER_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

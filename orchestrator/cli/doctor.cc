@@ -59,8 +59,8 @@ int Doctor(bool json) {
   const double memory = 1.0 * sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   const int64_t targets = hwy::SupportedTargets();
   const std::string vectors = hwy::TargetName(targets & -targets);  // lowest bit: the best one
-  const double flops = kernels::MeasureGemmPeak(0);
-  const double bandwidth = kernels::MeasureReadBandwidth(0);
+  const double flops = kernels::MeasureGemmPeak(cores);
+  const double bandwidth = kernels::MeasureReadBandwidth(cores);
   std::vector<Check> checks;
   for (const auto& [in, out] : {std::pair<int64_t, int64_t>{768, 3072}, {3072, 768}, {100, 37}}) {
     checks.push_back(RowsDoNotDependOnTheirNeighbours(in, out));
