@@ -105,7 +105,9 @@ TEST_F(BadInputTest, AFolderThatCannotBeWrittenIsNamed) {
   if (!mounted && geteuid() == 0) {
     GTEST_SKIP() << "root may write everywhere, and a read-only tmpfs cannot be mounted here";
   }
-  if (!mounted) ASSERT_EQ(chmod(dir.c_str(), 0555), 0);
+  if (!mounted) {
+    ASSERT_EQ(chmod(dir.c_str(), 0555), 0);
+  }
   const Outcome outcome = Temper({"run", spec_, "--dir", dir + "/run"});
   mounted ? umount(dir.c_str()) : chmod(dir.c_str(), 0755);
   EXPECT_NE(outcome.exit_code, 0) << outcome.errors;
