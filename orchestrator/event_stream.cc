@@ -4,25 +4,25 @@
 namespace temper::orchestrator {
 
 size_t EventStream::Room() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return closed_ || finished_ ? 0 : kWaitingMax - waiting_.size();
 }
 
 void EventStream::Offer(v1::WatchRunResponse event) {
   next_sequence_ = event.sequence() + 1;
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   waiting_.push_back(std::move(event));
   Step();
 }
 
 void EventStream::Close() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   Step();
 }
 
 bool EventStream::done() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return done_;
 }
 
@@ -38,7 +38,7 @@ void EventStream::Step() {
 }
 
 void EventStream::OnWriteDone(bool ok) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   writing_ = false;
   waiting_.pop_front();
   if (!ok) {
@@ -49,7 +49,7 @@ void EventStream::OnWriteDone(bool ok) {
 }
 
 void EventStream::OnCancel() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   closed_ = true;
   if (!writing_) waiting_.clear();
   Step();
@@ -57,7 +57,7 @@ void EventStream::OnCancel() {
 
 void EventStream::OnDone() {
   std::shared_ptr<EventStream> self = std::move(self_);  // freed after the lock
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   done_ = true;
 }
 

@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
+#include "base/mutex.h"
 #include "grpcpp/support/server_callback.h"
 #include "temper/v1/controller.grpc.pb.h"
 
@@ -41,7 +41,7 @@ class EventStream : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
   void Step() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   int64_t next_sequence_;  // loop thread
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::deque<v1::WatchRunResponse> waiting_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

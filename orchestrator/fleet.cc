@@ -5,9 +5,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "base/grpc_status.h"
 #include "base/log.h"
+#include "base/mutex.h"
 #include "base/rpc.h"
 #include "temper/v1/learner.grpc.pb.h"
 #include "temper/v1/reward.grpc.pb.h"
@@ -31,37 +31,42 @@ struct Fleet::Connection {
 // What must have ended before the fleet may go: contexts by number, so that each can be cancelled.
 struct Fleet::CallsInFlight {
   int64_t Add(std::shared_ptr<grpc::ClientContext> context) ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     contexts[++last] = std::move(context);
     return last;
   }
   int64_t AddGenerate(std::shared_ptr<grpc::ClientContext> context, int64_t epoch)
       ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     contexts[++last] = std::move(context);
     generates[epoch] = last;
     return last;
   }
   void Remove(int64_t number) ABSL_LOCKS_EXCLUDED(mutex) {
     std::shared_ptr<grpc::ClientContext> context;  // freed outside the lock
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     const auto found = contexts.find(number);
     context = std::move(found->second);
     contexts.erase(found);
     std::erase_if(generates, [number](const auto& entry) { return entry.second == number; });
+    mutex.Changed();
   }
   void CancelAll() ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     for (auto& [number, context] : contexts) context->TryCancel();
   }
   void CancelGenerate(int64_t epoch) ABSL_LOCKS_EXCLUDED(mutex) {
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(mutex);
     const auto found = generates.find(epoch);
     if (found != generates.end()) contexts[found->second]->TryCancel();
   }
-  bool Empty() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return contexts.empty(); }
+  // False when some call is still under way after `timeout`.
+  bool AwaitNone(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex) {
+    MutexLock lock(mutex);
+    return mutex.Await(timeout, [this] { return contexts.empty(); });
+  }
 
-  absl::Mutex mutex;
+  Mutex mutex;
   int64_t last ABSL_GUARDED_BY(mutex) = 0;
   std::map<int64_t, std::shared_ptr<grpc::ClientContext>> contexts ABSL_GUARDED_BY(mutex);
   std::map<int64_t, int64_t> generates ABSL_GUARDED_BY(mutex);  // lease epoch -> number
@@ -127,9 +132,7 @@ Fleet::Fleet(Deliver deliver)
 
 Fleet::~Fleet() {
   in_flight_->CancelAll();
-  absl::MutexLock lock(&in_flight_->mutex);
-  if (!in_flight_->mutex.AwaitWithTimeout(absl::Condition(in_flight_.get(), &CallsInFlight::Empty),
-                                          absl::Seconds(10))) {
+  if (!in_flight_->AwaitNone(absl::Seconds(10))) {
     log::Error("calls did not end within 10 s of being cancelled");
   }
 }

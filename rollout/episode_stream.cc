@@ -48,7 +48,7 @@ class EpisodeStream::Call final : public EpisodeStream::Reactor {
 };
 
 EpisodeStream::Reactor* EpisodeStream::Open() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   TEMPER_CHECK(reactor_ == nullptr);
   reactor_ = new Call(shared_from_this());
   return reactor_;
@@ -61,7 +61,7 @@ void EpisodeStream::Deliver(Episode episode) {
 
 void EpisodeStream::Done(const absl::Status& status) {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     TEMPER_CHECK(!end_.has_value());
     end_ = status;
   }
@@ -71,7 +71,7 @@ void EpisodeStream::Done(const absl::Status& status) {
 void EpisodeStream::Written(bool ok) {
   if (!ok) cancelled_.store(true);
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     busy_ = false;
   }
   Pump();
@@ -81,7 +81,7 @@ void EpisodeStream::Pump() {
   Reactor* reactor = nullptr;
   grpc::Status end;
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     if (busy_ || finished_) return;
     std::optional<v1::GenerateResponse> next;
     if (!cancelled()) next = episodes_.TryPop();

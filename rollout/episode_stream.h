@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "base/bounded_queue.h"
+#include "base/mutex.h"
 #include "grpcpp/support/server_callback.h"
 #include "rollout/engine/request.h"
 #include "temper/v1/rollout.pb.h"
@@ -44,7 +44,7 @@ class EpisodeStream final : public EpisodeSink, public std::enable_shared_from_t
   BoundedQueue<v1::GenerateResponse> episodes_;
   std::atomic<bool> cancelled_{false};
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
   Reactor* reactor_ ABSL_GUARDED_BY(mutex_) = nullptr;  // alive until Finish()
   v1::GenerateResponse writing_ ABSL_GUARDED_BY(mutex_);
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;  // `writing_` belongs to gRPC

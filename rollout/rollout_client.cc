@@ -23,18 +23,18 @@ absl::Status AtWorker(const std::string& address, const absl::Status& status) {
 }  // namespace
 
 void CallCancel::Cancel() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   cancelled_ = true;
   if (context_ != nullptr) context_->TryCancel();
 }
 
 bool CallCancel::cancelled() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return cancelled_;
 }
 
 void CallCancel::Attach(grpc::ClientContext* context) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   context_ = context;
   if (cancelled_ && context != nullptr) context->TryCancel();
 }

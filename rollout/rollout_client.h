@@ -11,8 +11,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/mutex.h"
 #include "temper/v1/rollout.pb.h"
 
 namespace grpc {
@@ -32,7 +32,7 @@ class CallCancel {
   friend class RolloutClient;
   void Attach(grpc::ClientContext* context) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   grpc::ClientContext* context_ ABSL_GUARDED_BY(mutex_) = nullptr;  // of the call under way
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/bounded_queue.h"
 #include "base/grpc_status.h"
+#include "base/mutex.h"
 #include "grpcpp/support/server_callback.h"
 #include "temper/v1/learner.grpc.pb.h"
 
@@ -109,7 +109,7 @@ class Service::Wire : public temper::v1::LearnerService::CallbackService {
 
   void Run(Trainer& trainer, const StopToken& stop) {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(mutex_);
       store_ = &trainer.store();
     }
     while (!stop.stopped()) {
@@ -154,12 +154,12 @@ class Service::Wire : public temper::v1::LearnerService::CallbackService {
   }
 
   const WeightStore* store() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(mutex_);
     return store_;
   }
 
   BoundedQueue<Work> queue_{kWaitingMax};
-  absl::Mutex mutex_;
+  Mutex mutex_;
   const WeightStore* store_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 

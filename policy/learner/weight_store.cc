@@ -86,7 +86,7 @@ absl::StatusOr<std::unique_ptr<WeightStore>> WeightStore::Open(Options options) 
 }
 
 WeightStore::~WeightStore() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   for (const Manifest& manifest : published_) unlink(manifest->shared_path().c_str());
 }
 
@@ -131,7 +131,7 @@ absl::StatusOr<Manifest> WeightStore::Publish(int64_t version, const model::Para
   *manifest->mutable_tensors() = DigestTensors(layout, values);
   manifest->set_bytes(static_cast<int64_t>(values.size_bytes()));
 
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   std::erase_if(published_, [version](const Manifest& old) { return old->version() == version; });
   published_.push_back(manifest);
   while (published_.size() > kVersionsKept) {
@@ -142,12 +142,12 @@ absl::StatusOr<Manifest> WeightStore::Publish(int64_t version, const model::Para
 }
 
 Manifest WeightStore::newest() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   return published_.empty() ? nullptr : published_.back();
 }
 
 absl::StatusOr<MappedFile> WeightStore::Map(int64_t version) const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(mutex_);
   for (const Manifest& manifest : published_) {
     if (manifest->version() == version) return MappedFile::Open(manifest->shared_path());
   }

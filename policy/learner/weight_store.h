@@ -15,8 +15,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "base/file.h"
+#include "base/mutex.h"
 #include "policy/model/parameters.h"
 #include "temper/v1/weights.pb.h"
 
@@ -59,7 +59,7 @@ class WeightStore {
   const Options options_;
   const std::string fallback_dir_;  // in the run folder
   const std::string prefix_;        // of this run's file names
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<Manifest> published_ ABSL_GUARDED_BY(mutex_);  // oldest first
 };
 

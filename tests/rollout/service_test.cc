@@ -8,7 +8,6 @@
 #include <atomic>
 #include <thread>
 
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "base/rpc.h"
 #include "rollout/rollout_client.h"
