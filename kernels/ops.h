@@ -1,6 +1,7 @@
 // The verbs of the model: each back end fills this table once, at start.
 //
-// Everything is float32. Rules that hold for every op (docs/determinism.md):
+// Everything is float32, but that weights may be stored as bfloat16 (Dtype). Rules that hold for
+// every op (docs/determinism.md):
 // - Row independence: what is computed for a token depends only on its own sequence's tokens, never
 // on
 //   other rows, on the number of rows, on how the sequence was cut into calls, or on threads.
@@ -19,8 +20,20 @@
 
 namespace temper::kernels {
 
-// A weight [out, in] laid out once for fast matmul; made by Ops::pack_weight, immutable but for
-// repack.
+// How a packed weight is stored. Products are float32 either way: a bfloat16 weight gives the bits
+// that the same values in float32 give.
+enum class Dtype { kFloat32, kBFloat16 };
+
+struct PackOptions {
+  bool backward = false;  // also what matmul_backward_input needs
+  Dtype dtype = Dtype::kFloat32;
+};
+
+// Weights are packed in slabs that begin at a multiple of so many rows.
+inline constexpr int64_t kPackRows = 32;
+
+// A weight [out, in] laid out once for fast matmul; made by Ops::make_packed or pack_weight,
+// immutable but for pack_rows and repack_weight.
 class PackedWeight {
  public:
   virtual ~PackedWeight() = default;
@@ -63,7 +76,7 @@ struct SsmParameterGradients {
   float* dt_bias = nullptr;
 };
 
-// q_heads query heads share kv_heads key/value heads; scale 1/sqrt(head_dim); causal; no positions.
+// q_heads query heads share kv_heads key/value heads; scale 1/sqrt(head_dim); causal.
 struct AttentionShape {
   int64_t q_heads = 0;
   int64_t kv_heads = 0;
@@ -77,6 +90,27 @@ struct KeyValueTiles {
   const float* const* keys = nullptr;    // one pointer a tile
   const float* const* values = nullptr;  // one pointer a tile
   int64_t stride = 0;                    // floats between rows of a tile
+};
+
+// Which way rotary positions turn: backward is the gradient of forward, and its inverse.
+enum class Turn { kForward, kBackward };
+
+// Which experts see a token (arXiv 2408.15664, 2412.19437): of `groups` equal runs of experts the
+// best `groups_chosen` stay, of theirs the best `chosen`.
+struct RouterShape {
+  int64_t experts = 0;
+  int64_t chosen = 0;
+  int64_t groups = 1;
+  int64_t groups_chosen = 1;
+  bool normalize = true;  // weights of a token sum to scale
+  float scale = 1;
+};
+
+// Rows [begin, begin + count) of a matrix belong to this weight. Null only where count is 0.
+struct RowGroup {
+  const PackedWeight* weight = nullptr;
+  int64_t begin = 0;
+  int64_t count = 0;
 };
 
 // loss gradient through AdamW (arXiv 1711.05101), bias-corrected.
@@ -96,8 +130,12 @@ struct Ops {
   // table_gradient[tokens[i]] += dy[i], in token order.
   void (*embed_backward)(Stream&, std::span<const int32_t> tokens, View<const float> dy,
                          View<float> table_gradient);
+  // y[i] = float(table[tokens[i]]) from the bits of bfloat16.
+  void (*embed_bfloat16)(Stream&, std::span<const int32_t> tokens, View<const uint16_t> table,
+                         View<float> y);
 
   // ---- norms
+  // Also the norm of query and key heads, on their view as [tokens * heads, head_dim].
   // y = x * rsqrt(mean(x^2) + epsilon) * gain.  x, y: [tokens, width]  gain: [width]
   // rstd: [tokens] or null: kept for backward.
   void (*rms_norm)(Stream&, View<const float> x, const float* gain, float epsilon, View<float> y,
@@ -115,8 +153,13 @@ struct Ops {
                               View<float> dy_in, View<float> dz, float* gain_gradient);
 
   // ---- linear
-  // Packs weight [out, in]. `backward`: also what matmul_backward_input needs.
-  std::unique_ptr<PackedWeight> (*pack_weight)(Stream&, View<const float> weight, bool backward);
+  // A weight [out, in] whose memory is there and whose values are not: pack_rows fills it.
+  std::unique_ptr<PackedWeight> (*make_packed)(Stream&, int64_t out, int64_t in, PackOptions);
+  // Rows [first_row, first_row + rows.rows) of the weight: both multiples of kPackRows, or the last
+  // row ends the weight. Rounds to nearest even where the weight is bfloat16. rows: [count, in]
+  void (*pack_rows)(Stream&, int64_t first_row, View<const float> rows, PackedWeight& packed);
+  // Both at once. weight: [out, in]
+  std::unique_ptr<PackedWeight> (*pack_weight)(Stream&, View<const float> weight, PackOptions);
   // Packs new values of the same shape into the same memory.
   void (*repack_weight)(Stream&, View<const float> weight, PackedWeight& packed);
   // y (=|+=) x * transpose(weight).  x: [tokens, in]  y: [tokens, out]
@@ -127,12 +170,53 @@ struct Ops {
   // weight_gradient [out, in] += transpose(dy) * x.
   void (*matmul_backward_weight)(Stream&, View<const float> x, View<const float> dy,
                                  View<float> weight_gradient);
+  // Each group's rows of y = those of x * transpose(its weight), the bits of matmul; other rows of
+  // y stay. Groups do not overlap. x: [rows, in]  y: [rows, out]
+  void (*matmul_grouped)(Stream&, View<const float> x, std::span<const RowGroup> groups,
+                         View<float> y);
+  // Each group's rows of dx = those of dy * its weight.
+  void (*matmul_grouped_backward_input)(Stream&, View<const float> dy,
+                                        std::span<const RowGroup> groups, View<float> dx);
+  // y[i] += bias.  bias: [width]
+  void (*add_bias)(Stream&, const float* bias, View<float> y);
+  // bias_gradient += sum_i dy[i], in row order.
+  void (*bias_backward)(Stream&, View<const float> dy, float* bias_gradient);
 
   // ---- MLP activation
   // y = max(x, 0)^2.
   void (*relu2)(Stream&, View<const float> x, View<float> y);
   // dx = dy * 2 max(x, 0); dx may be dy.
   void (*relu2_backward)(Stream&, View<const float> x, View<const float> dy, View<float> dx);
+  // y = silu(gate) * up; y may be gate or up.
+  void (*swiglu)(Stream&, View<const float> gate, View<const float> up, View<float> y);
+  // d_gate = dy * up * silu'(gate), d_up = dy * silu(gate); either may be gate, up or dy.
+  void (*swiglu_backward)(Stream&, View<const float> gate, View<const float> up,
+                          View<const float> dy, View<float> d_gate, View<float> d_up);
+
+  // ---- mixture of experts
+  // score = sigmoid(logits); chosen: the experts with the largest score + correction, equals by the
+  // lowest id; a group of experts counts by the sum of its two largest. weight = score of the
+  // chosen [/ (their sum + 1e-20)] * scale. logits, score: [tokens, experts]  correction: [experts]
+  // or null  chosen: [tokens * shape.chosen], of each token by ascending id  weight: [tokens,
+  // shape.chosen]. score, chosen are kept for backward; score may be logits.
+  void (*route)(Stream&, const RouterShape&, View<const float> logits, const float* correction,
+                View<float> score, std::span<int32_t> chosen, View<float> weight);
+  // d_logits: [tokens, experts], written, zero where not chosen; may be score. d_weight: [tokens,
+  // shape.chosen]
+  void (*route_backward)(Stream&, const RouterShape&, View<const float> score,
+                         std::span<const int32_t> chosen, View<const float> d_weight,
+                         View<float> d_logits);
+  // y[i] = x[rows[i]].
+  void (*gather_rows)(Stream&, View<const float> x, std::span<const int32_t> rows, View<float> y);
+  // y[t] (=|+=) sum_j weight[t, j] * x[slots[t * chosen + j]], in the order of j.
+  // weight: [tokens, chosen], packed, or null: ones
+  void (*combine_rows)(Stream&, View<const float> x, std::span<const int32_t> slots, int64_t chosen,
+                       const float* weight, View<float> y, Write);
+  // d_weight[t, j] = dot(dy[t], x[slot]) and dx[slot] = weight[t, j] * dy[t] for slot = slots[t,
+  // j]; no slot twice; rows of dx that are no slot stay. d_weight may be null.
+  void (*combine_rows_backward)(Stream&, View<const float> x, std::span<const int32_t> slots,
+                                int64_t chosen, const float* weight, View<const float> dy,
+                                View<float> dx, float* d_weight);
 
   // ---- causal depthwise convolution + SiLU (Mamba)
   // y_t[c] = silu(bias[c] + sum_k weight[c, k] x_{t-(taps-1)+k}[c]).
@@ -159,6 +243,12 @@ struct Ops {
   void (*ssm_scan_backward)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,
                             const SsmParameters&, View<const float> dy, const SsmInputGradients&,
                             const SsmParameterGradients&);
+
+  // ---- rotary positions, half rotation (arXiv 2104.09864 as Hugging Face lays it out)
+  // In place: the pair (j, j + head_dim/2) of every head turns by position * inverse_frequency[j],
+  // a float32 product. x: [tokens, heads*head_dim]  inverse_frequency: [head_dim/2]
+  void (*rope)(Stream&, std::span<const Segment>, int64_t heads,
+               std::span<const float> inverse_frequency, Turn, View<float> x);
 
   // ---- attention
   // y = softmax(q k^T / sqrt(head_dim) + causal) v, key tiles in order from position 0, online

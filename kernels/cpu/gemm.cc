@@ -2,6 +2,8 @@
 #include "kernels/cpu/gemm.h"
 
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cpu/cpu_stream.h"
@@ -54,33 +56,36 @@ void StoreTile(const float* tile, int64_t tile_row, View<float> c, bool add) {
 }
 
 // ---- few rows: several panels at once, so that enough chains run side by side
-template <int kRows, int kPanels>
-HWY_NOINLINE void FewRowsTile(const TileWork& work) {
-  RunTile<kRows, kPanels, kPanelVectors, false, false>(work);
+template <class B, int kRows, int kPanels>
+HWY_NOINLINE void FewRowsTile(const TileWork<B>& work) {
+  RunTile<B, kRows, kPanels, kPanelVectors, false, false>(work);
 }
+template <class B>
 struct FewRowsKernel {
   int panels;
-  void (*group)(const TileWork&);
-  void (*single)(const TileWork&);
+  void (*group)(const TileWork<B>&);
+  void (*single)(const TileWork<B>&);
 };
 // With 4 vectors a panel (AVX2) fewer panels fill the registers.
 inline constexpr int kWide = kPanelVectors <= 2 ? 2 : 1;
 inline constexpr int kFewRows = kPanelVectors <= 2 ? 4 : 3;
-FewRowsKernel FewRows(int64_t rows) {
+template <class B>
+FewRowsKernel<B> FewRows(int64_t rows) {
   switch (rows) {
     case 1:
-      return {2 * kWide, FewRowsTile<1, 2 * kWide>, FewRowsTile<1, 1>};
+      return {2 * kWide, FewRowsTile<B, 1, 2 * kWide>, FewRowsTile<B, 1, 1>};
     case 2:
-      return {kWide, FewRowsTile<2, kWide>, FewRowsTile<2, 1>};
+      return {kWide, FewRowsTile<B, 2, kWide>, FewRowsTile<B, 2, 1>};
     case 3:
-      return {kWide, FewRowsTile<3, kWide>, FewRowsTile<3, 1>};
+      return {kWide, FewRowsTile<B, 3, kWide>, FewRowsTile<B, 3, 1>};
     default:
-      return {kWide, FewRowsTile<4, kWide>, FewRowsTile<4, 1>};
+      return {kWide, FewRowsTile<B, 4, kWide>, FewRowsTile<B, 4, 1>};
   }
 }
 
+template <class B>
 void MultiplyFewRows(const GemmItem& item) {
-  const FewRowsKernel kernel = FewRows(item.a.rows);
+  const FewRowsKernel<B> kernel = FewRows<B>(item.a.rows);
   HWY_ALIGN float tile[4 * 4 * kPanelColumns];
   const int64_t depth = item.b->depth();
   for (int64_t panel = item.panel_begin; panel < item.panel_end;) {
@@ -89,15 +94,15 @@ void MultiplyFewRows(const GemmItem& item) {
     const int64_t columns = HWY_MIN(panels * kPanelColumns, item.c.cols - column);
     const bool direct = !item.add && columns == panels * kPanelColumns;
     const View<float> c = item.c.Columns(column, columns);
-    TileWork work = {item.a.data,
-                     item.a.stride,
-                     item.b->panel(panel),
-                     depth * kPanelColumns,
-                     depth,
-                     direct ? c.data : tile,
-                     direct ? c.stride : panels * kPanelColumns,
-                     nullptr,
-                     kPanelColumns};
+    TileWork<B> work = {item.a.data,
+                        item.a.stride,
+                        item.b->panel<B>(panel),
+                        depth * kPanelColumns,
+                        depth,
+                        direct ? c.data : tile,
+                        direct ? c.stride : panels * kPanelColumns,
+                        nullptr,
+                        kPanelColumns};
     work.ahead = work.b + 32 * kPanelColumns;
     (panels == 1 ? kernel.single : kernel.group)(work);
     if (!direct) StoreTile(tile, panels * kPanelColumns, c, item.add);
@@ -106,57 +111,59 @@ void MultiplyFewRows(const GemmItem& item) {
 }
 
 // ---- many rows: full tiles, a panel at a time
-template <int kRows, bool kChain>
-HWY_NOINLINE void RowsTile(const TileWork& work) {
-  TileWork part = work;
+template <class B, int kRows, bool kChain>
+HWY_NOINLINE void RowsTile(const TileWork<B>& work) {
+  TileWork<B> part = work;
   for (int column = 0; column < kPanelColumns; column += 2 * kGemmLanes) {
-    RunTile<kRows, 1, 2, false, kChain>(part);
+    RunTile<B, kRows, 1, 2, false, kChain>(part);
     part.b += 2 * kGemmLanes;
-    part.c += 2 * kGemmLanes;
+    part.c += PanelPart<B, 2>::kColumns;
   }
 }
-using TileFunction = void (*)(const TileWork&);
-template <bool kChain>
-TileFunction RowsKernel(int64_t rows) {
-  static constexpr TileFunction kTable[] = {
+template <class B>
+using TileFunction = void (*)(const TileWork<B>&);
+template <class B, bool kChain>
+TileFunction<B> RowsKernel(int64_t rows) {
+  static constexpr TileFunction<B> kTable[] = {
       nullptr,
-      RowsTile<1, kChain>,
-      RowsTile<2, kChain>,
-      RowsTile<3, kChain>,
-      RowsTile<4, kChain>,
-      RowsTile<5, kChain>,
-      RowsTile<6, kChain>,
-      RowsTile<HWY_MIN(7, kTileRows), kChain>,
-      RowsTile<HWY_MIN(8, kTileRows), kChain>,
-      RowsTile<HWY_MIN(9, kTileRows), kChain>,
-      RowsTile<HWY_MIN(10, kTileRows), kChain>,
-      RowsTile<HWY_MIN(11, kTileRows), kChain>,
-      RowsTile<HWY_MIN(12, kTileRows), kChain>,
+      RowsTile<B, 1, kChain>,
+      RowsTile<B, 2, kChain>,
+      RowsTile<B, 3, kChain>,
+      RowsTile<B, 4, kChain>,
+      RowsTile<B, 5, kChain>,
+      RowsTile<B, 6, kChain>,
+      RowsTile<B, HWY_MIN(7, kTileRows), kChain>,
+      RowsTile<B, HWY_MIN(8, kTileRows), kChain>,
+      RowsTile<B, HWY_MIN(9, kTileRows), kChain>,
+      RowsTile<B, HWY_MIN(10, kTileRows), kChain>,
+      RowsTile<B, HWY_MIN(11, kTileRows), kChain>,
+      RowsTile<B, HWY_MIN(12, kTileRows), kChain>,
   };
   return kTable[rows];
 }
 
 // One panel by steps [begin, begin + depth) of depth, all rows of the item.
+template <class B>
 void MultiplyPanel(const GemmItem& item, int64_t panel, int64_t begin, int64_t depth, float* c,
                    int64_t c_row) {
   const int64_t tiles = (item.a.rows + kTileRows - 1) / kTileRows;
-  const float* const b = item.b->panel(panel) + begin * kPanelColumns;
+  const B* const b = item.b->panel<B>(panel) + begin * kPanelColumns;
   // While this block of a panel is in use, the next one of the same size is fetched, shared out
   // over the tiles.
   const int64_t ahead_step = (kPanelColumns + tiles - 1) / tiles;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t row = tile * item.a.rows / tiles;
     const int64_t rows = (tile + 1) * item.a.rows / tiles - row;
-    TileWork work = {item.a.row(row) + begin, item.a.stride, b,       0,         depth,
-                     c + row * c_row,         c_row,         nullptr, ahead_step};
+    TileWork<B> work = {item.a.row(row) + begin, item.a.stride, b,       0,         depth,
+                        c + row * c_row,         c_row,         nullptr, ahead_step};
     work.ahead = tiles == 1 ? b + 32 * kPanelColumns
-                            : b + item.b->panel_floats() + tile * ahead_step * depth;
-    (begin > 0 ? RowsKernel<true>(rows) : RowsKernel<false>(rows))(work);
+                            : b + item.b->panel_values() + tile * ahead_step * depth;
+    (begin > 0 ? RowsKernel<B, true>(rows) : RowsKernel<B, false>(rows))(work);
   }
 }
 
-void MultiplyItem(const GemmItem& item) {
-  if (item.a.rows <= kFewRows) return MultiplyFewRows(item);
+template <class B>
+void MultiplyRows(const GemmItem& item) {
   HWY_ALIGN float tile[kItemRows * kPanelColumns];
   const int64_t depth = item.b->depth();
   const int64_t blocks = (depth + kDepthBlock - 1) / kDepthBlock;
@@ -167,55 +174,20 @@ void MultiplyItem(const GemmItem& item) {
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t begin = block * depth / blocks;
       const int64_t end = (block + 1) * depth / blocks;
-      MultiplyPanel(item, panel, begin, end - begin, direct ? c.data : tile,
-                    direct ? c.stride : kPanelColumns);
+      MultiplyPanel<B>(item, panel, begin, end - begin, direct ? c.data : tile,
+                       direct ? c.stride : kPanelColumns);
     }
     if (!direct) StoreTile(tile, kPanelColumns, c, item.add);
   }
 }
 
-// ---- packing
-// panel[k][j] = source[j][k] for 4 rows j and 4 steps k.
-HWY_INLINE void TransposeFour(const float* from, int64_t stride, float* to) {
-#if HWY_TARGET == HWY_SCALAR
-  for (int64_t j = 0; j < 4; ++j) {
-    for (int64_t k = 0; k < 4; ++k) to[k * kPanelColumns + j] = from[j * stride + k];
-  }
-#else
-  const hn::Full128<float> d;
-  const auto a = hn::LoadU(d, from), b = hn::LoadU(d, from + stride);
-  const auto c = hn::LoadU(d, from + 2 * stride), e = hn::LoadU(d, from + 3 * stride);
-  const auto low_even = hn::InterleaveLower(d, a, c), low_odd = hn::InterleaveLower(d, b, e);
-  const auto high_even = hn::InterleaveUpper(d, a, c), high_odd = hn::InterleaveUpper(d, b, e);
-  hn::StoreU(hn::InterleaveLower(d, low_even, low_odd), d, to);
-  hn::StoreU(hn::InterleaveUpper(d, low_even, low_odd), d, to + kPanelColumns);
-  hn::StoreU(hn::InterleaveLower(d, high_even, high_odd), d, to + 2 * kPanelColumns);
-  hn::StoreU(hn::InterleaveUpper(d, high_even, high_odd), d, to + 3 * kPanelColumns);
-#endif
+template <class B>
+void MultiplyItemOf(const GemmItem& item) {
+  item.a.rows <= kFewRows ? MultiplyFewRows<B>(item) : MultiplyRows<B>(item);
 }
-
-// panel[k][j] = source[j][k]; columns of the panel beyond source's rows are zero.
-void TransposeToPanel(View<const float> source, float* panel) {
-  constexpr int64_t kSteps = 64;  // of depth at a time: they stay in the first-level cache
-  for (int64_t k = 0; k < source.cols; k += kSteps) {
-    const int64_t steps = HWY_MIN(kSteps, source.cols - k);
-    float* const to = panel + k * kPanelColumns;
-    int64_t j = 0;
-    for (; j + 4 <= source.rows; j += 4) {
-      int64_t s = 0;
-      for (; s + 4 <= steps; s += 4) {
-        TransposeFour(source.row(j) + k + s, source.stride, to + s * kPanelColumns + j);
-      }
-      for (; s < steps; ++s) {
-        for (int64_t r = j; r < j + 4; ++r) to[s * kPanelColumns + r] = source.row(r)[k + s];
-      }
-    }
-    for (; j < kPanelColumns; ++j) {
-      for (int64_t s = 0; s < steps; ++s) {
-        to[s * kPanelColumns + j] = j < source.rows ? source.row(j)[k + s] : 0.0f;
-      }
-    }
-  }
+void MultiplyItem(const GemmItem& item) {
+  item.b->dtype() == Dtype::kBFloat16 ? MultiplyItemOf<BFloat16>(item)
+                                      : MultiplyItemOf<float>(item);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -226,84 +198,108 @@ HWY_AFTER_NAMESPACE();
 namespace temper::kernels::cpu {
 
 HWY_EXPORT(MultiplyItem);
-HWY_EXPORT(TransposeToPanel);
 
-void Multiply(ThreadPool& pool, View<const float> a, const Panels& b, View<float> c, Write write) {
-  TEMPER_KERNEL_CHECK(a.cols == b.depth());
-  TEMPER_KERNEL_CHECK(c.rows == a.rows && c.cols == b.columns());
-  if (a.rows == 0) return;
-  // About eight items a thread even out what else runs on the cores; whole groups of panels for few
-  // rows.
-  const int64_t row_blocks = (a.rows + kItemRows - 1) / kItemRows;
-  const int64_t wanted = std::max<int64_t>(1, 8 * pool.size() / row_blocks);
-  int64_t run = std::max<int64_t>(1, b.count() / wanted);
-  if (a.rows <= 4) run = (run + 3) / 4 * 4;
-  const int64_t runs = (b.count() + run - 1) / run;
+namespace {
+
+// How one product is shared out: blocks of its rows by runs of its panels.
+struct Cut {
+  int64_t row_blocks;
+  int64_t run;        // panels of a run
+  int64_t runs;       // of one block of rows
+  int64_t items_end;  // of this product and those before it
+};
+
+// `items`: how many this product should make, more or less.
+Cut CutProduct(const Product& product, int64_t items, int64_t items_before) {
+  TEMPER_KERNEL_CHECK(product.a.cols == product.b->depth());
+  TEMPER_KERNEL_CHECK(product.c.rows == product.a.rows);
+  TEMPER_KERNEL_CHECK(product.c.cols == product.b->columns());
+  const int64_t panels = product.b->count();
+  const int64_t row_blocks = (product.a.rows + kItemRows - 1) / kItemRows;
+  const int64_t wanted = std::max<int64_t>(1, items / std::max<int64_t>(1, row_blocks));
+  int64_t run = std::max<int64_t>(1, panels / wanted);
+  // Whole groups of panels for few rows.
+  if (product.a.rows <= 4) run = (run + 3) / 4 * 4;
+  const int64_t runs = (panels + run - 1) / run;
+  return {row_blocks, run, runs, items_before + row_blocks * runs};
+}
+
+GemmItem ItemOf(const Product& product, const Cut& cut, int64_t i, bool add) {
+  const int64_t block = i / cut.runs;
+  const int64_t row = block * product.a.rows / cut.row_blocks;
+  const int64_t rows = (block + 1) * product.a.rows / cut.row_blocks - row;
+  const int64_t panel = i % cut.runs * cut.run;
+  return {
+      product.a.Rows(row, rows), product.b, panel, std::min(panel + cut.run, product.b->count()),
+      product.c.Rows(row, rows), add};
+}
+
+// The products of a grouped call; `panels` picks each weight's.
+template <class PanelsOf>
+std::vector<Product> ProductsOf(View<const float> a, std::span<const RowGroup> groups,
+                                View<float> c, const PanelsOf& panels) {
+  std::vector<Product> products;
+  products.reserve(groups.size());
+  for (const RowGroup& group : groups) {
+    if (group.count == 0) continue;
+    TEMPER_KERNEL_CHECK(group.weight != nullptr && group.count > 0 && group.begin >= 0);
+    TEMPER_KERNEL_CHECK(group.begin + group.count <= a.rows && a.rows == c.rows);
+    products.push_back({a.Rows(group.begin, group.count),
+                        panels(static_cast<const CpuPackedWeight&>(*group.weight)),
+                        c.Rows(group.begin, group.count)});
+  }
+  return products;
+}
+
+const Panels* BackwardOf(const CpuPackedWeight& weight) {
+  TEMPER_KERNEL_CHECK(weight.has_backward());
+  return &weight.backward();
+}
+
+}  // namespace
+
+void Multiply(ThreadPool& pool, std::span<const Product> products, Write write) {
+  int64_t rows = 0;
+  for (const Product& product : products) rows += product.a.rows;
+  if (rows == 0) return;
+  // About eight items a thread even out what else runs on the cores.
+  std::vector<Cut> cuts;
+  cuts.reserve(products.size());
+  int64_t items = 0;
+  for (const Product& product : products) {
+    cuts.push_back(CutProduct(product, 8 * pool.size() * product.a.rows / rows, items));
+    items = cuts.back().items_end;
+  }
   const auto multiply = HWY_DYNAMIC_DISPATCH(MultiplyItem);
-  pool.ParallelFor(row_blocks * runs, [&](int64_t i) {
-    const int64_t block = i / runs;
-    const int64_t row = block * a.rows / row_blocks;
-    const int64_t rows = (block + 1) * a.rows / row_blocks - row;
-    const int64_t panel = i % runs * run;
-    multiply({a.Rows(row, rows), &b, panel, std::min(panel + run, b.count()), c.Rows(row, rows),
-              write == Write::kAdd});
+  pool.ParallelFor(items, [&](int64_t i) {
+    const auto cut = std::upper_bound(
+        cuts.begin(), cuts.end(), i, [](int64_t item, const Cut& c) { return item < c.items_end; });
+    const int64_t first = cut == cuts.begin() ? 0 : std::prev(cut)->items_end;
+    multiply(ItemOf(products[cut - cuts.begin()], *cut, i - first, write == Write::kAdd));
   });
-}
-
-void Panels::Pack(ThreadPool& pool, View<const float> source) {
-  TEMPER_KERNEL_CHECK(source.rows == depth_ && source.cols == columns_);
-  // Several panels side by side, so that a row is read in long pieces.
-  pool.ParallelRanges(count(), 4, [&](int64_t begin, int64_t end) {
-    for (int64_t k = 0; k < depth_; ++k) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t column = i * kPanelColumns;
-        const int64_t columns = std::min(kPanelColumns, columns_ - column);
-        float* const to = panel(i) + k * kPanelColumns;
-        const float* const from = source.row(k) + column;
-        if (columns == kPanelColumns) {
-          std::copy_n(from, kPanelColumns, to);
-        } else {
-          std::copy_n(from, columns, to);
-          std::fill(to + columns, to + kPanelColumns, 0.0f);
-        }
-      }
-    }
-  });
-}
-
-void Panels::PackTransposed(ThreadPool& pool, View<const float> source) {
-  TEMPER_KERNEL_CHECK(source.rows == columns_ && source.cols == depth_);
-  const auto transpose = HWY_DYNAMIC_DISPATCH(TransposeToPanel);
-  pool.ParallelFor(count(), [&](int64_t i) {
-    const int64_t column = i * kPanelColumns;
-    const int64_t columns = std::min(kPanelColumns, columns_ - column);
-    transpose(source.Rows(column, columns), panel(i));
-  });
-}
-
-std::unique_ptr<PackedWeight> PackWeight(Stream& stream, View<const float> weight, bool backward) {
-  auto packed = std::make_unique<CpuPackedWeight>(weight.rows, weight.cols, backward);
-  RepackWeight(stream, weight, *packed);
-  return packed;
-}
-
-void RepackWeight(Stream& stream, View<const float> weight, PackedWeight& packed) {
-  auto& panels = static_cast<CpuPackedWeight&>(packed);
-  ThreadPool& pool = Cpu(stream).pool();
-  panels.forward().PackTransposed(pool, weight);
-  if (panels.has_backward()) panels.backward().Pack(pool, weight);
 }
 
 void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, View<float> y,
             Write write) {
-  Multiply(Cpu(stream).pool(), x, static_cast<const CpuPackedWeight&>(weight).forward(), y, write);
+  const Product product = {x, &static_cast<const CpuPackedWeight&>(weight).forward(), y};
+  Multiply(Cpu(stream).pool(), {&product, 1}, write);
 }
 
 void MatmulBackwardInput(Stream& stream, View<const float> dy, const PackedWeight& weight,
                          View<float> dx, Write write) {
-  const auto& packed = static_cast<const CpuPackedWeight&>(weight);
-  TEMPER_KERNEL_CHECK(packed.has_backward());
-  Multiply(Cpu(stream).pool(), dy, packed.backward(), dx, write);
+  const Product product = {dy, BackwardOf(static_cast<const CpuPackedWeight&>(weight)), dx};
+  Multiply(Cpu(stream).pool(), {&product, 1}, write);
+}
+
+void MatmulGrouped(Stream& stream, View<const float> x, std::span<const RowGroup> groups,
+                   View<float> y) {
+  const auto forward = [](const CpuPackedWeight& weight) { return &weight.forward(); };
+  Multiply(Cpu(stream).pool(), ProductsOf(x, groups, y, forward), Write::kReplace);
+}
+
+void MatmulGroupedBackwardInput(Stream& stream, View<const float> dy,
+                                std::span<const RowGroup> groups, View<float> dx) {
+  Multiply(Cpu(stream).pool(), ProductsOf(dy, groups, dx, BackwardOf), Write::kReplace);
 }
 
 }  // namespace temper::kernels::cpu

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/cpu/float_buffer.h"
 #include "kernels/cpu/thread_pool.h"
@@ -14,15 +15,23 @@
 namespace temper::kernels::cpu {
 
 // Columns of a panel: two AVX-512 or four AVX2 vectors.
-inline constexpr int64_t kPanelColumns = 32;
+inline constexpr int64_t kPanelColumns = kPackRows;
+
+// The bits of a bfloat16: the upper half of a float32.
+using BFloat16 = uint16_t;
 
 // A matrix B [depth, columns] as panels of 32 columns, each [depth][32]; the last is padded with
-// zeros.
+// zeros. A step of a bfloat16 panel holds column 0 beside column 16, 1 beside 17 and so on: read as
+// 16 words of 32 bits, a shift widens the lower columns and a mask the upper ones.
 class Panels {
  public:
-  Panels(int64_t depth, int64_t columns)
-      : depth_(depth), columns_(columns), owned_(FloatsFor(depth, columns)), data_(owned_.data()) {}
-  // In `memory` of FloatsFor(depth, columns) floats, which the caller keeps.
+  Panels(int64_t depth, int64_t columns, Dtype dtype = Dtype::kFloat32)
+      : depth_(depth),
+        columns_(columns),
+        dtype_(dtype),
+        owned_(FloatsFor(depth, columns) / (dtype == Dtype::kBFloat16 ? 2 : 1)),
+        data_(owned_.data()) {}
+  // float32, in `memory` of FloatsFor(depth, columns) floats, which the caller keeps.
   Panels(int64_t depth, int64_t columns, float* memory)
       : depth_(depth), columns_(columns), data_(memory) {}
 
@@ -31,18 +40,25 @@ class Panels {
   }
   int64_t depth() const { return depth_; }
   int64_t columns() const { return columns_; }
+  Dtype dtype() const { return dtype_; }
   int64_t count() const { return (columns_ + kPanelColumns - 1) / kPanelColumns; }
-  int64_t panel_floats() const { return depth_ * kPanelColumns; }
-  float* panel(int64_t i) const { return data_ + i * panel_floats(); }
+  int64_t panel_values() const { return depth_ * kPanelColumns; }
+  // B is float or BFloat16, as dtype() says.
+  template <class B = float>
+  B* panel(int64_t i) const {
+    return reinterpret_cast<B*>(data_) + i * panel_values();
+  }
 
-  // B = source; source: [depth, columns]
-  void Pack(ThreadPool& pool, View<const float> source);
-  // B = transpose(source); source: [columns, depth]
-  void PackTransposed(ThreadPool& pool, View<const float> source);
+  // Steps [first, first + source.rows) of B = source.  source: [steps, columns]
+  void Pack(ThreadPool& pool, int64_t first, View<const float> source);
+  // Columns [first, first + source.rows) of B = transpose(source).  source: [columns, depth]
+  // first is a multiple of kPanelColumns; source fills whole panels or ends the matrix.
+  void PackTransposed(ThreadPool& pool, int64_t first, View<const float> source);
 
  private:
   int64_t depth_;
   int64_t columns_;
+  Dtype dtype_ = Dtype::kFloat32;
   FloatBuffer owned_;
   float* data_;
 };
@@ -50,13 +66,20 @@ class Panels {
 // c (=|+=) a * b.  a: [rows, b.depth()]  c: [rows, b.columns()]
 // Each element is one chain of fused multiply-adds in the order of depth, starting at zero; kAdd
 // adds c last.
-void Multiply(ThreadPool& pool, View<const float> a, const Panels& b, View<float> c, Write write);
+struct Product {
+  View<const float> a;
+  const Panels* b;
+  View<float> c;
+};
+// All products share the threads as one piece of work; their rows of c are apart.
+void Multiply(ThreadPool& pool, std::span<const Product> products, Write write);
 
 // A weight [out, in]: panels for x * transpose(weight) and, for a learner, for dy * weight.
 class CpuPackedWeight final : public PackedWeight {
  public:
-  CpuPackedWeight(int64_t out, int64_t in, bool backward)
-      : forward_(in, out), backward_(backward ? out : 0, backward ? in : 0) {}
+  CpuPackedWeight(int64_t out, int64_t in, PackOptions options)
+      : forward_(in, out, options.dtype),
+        backward_(options.backward ? out : 0, options.backward ? in : 0, options.dtype) {}
   int64_t out() const override { return forward_.columns(); }
   int64_t in() const override { return forward_.depth(); }
   bool has_backward() const { return backward_.count() > 0; }

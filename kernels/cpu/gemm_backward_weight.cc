@@ -80,10 +80,11 @@ void GradientRows(const GradientItem& item) {
       const int64_t rows = HWY_MIN(int64_t{kTileRows}, item.gradient.rows - row);
       const View<float> gradient = item.gradient.Rows(row, rows).Columns(column, columns);
       FetchTile(gradient);
-      TileWork work = {dy, 0, item.x->panel(panel), 0, tokens, tile, kPanelColumns, nullptr, 0};
+      TileWork<float> work = {dy,      0, item.x->panel(panel), 0, tokens, tile, kPanelColumns,
+                              nullptr, 0};
       work.ahead = item.x->panel(panel);
       for (int part = 0; part < kPanelColumns; part += 2 * kGemmLanes) {
-        RunTile<kTileRows, 1, 2, true, false>(work);
+        RunTile<float, kTileRows, 1, 2, true, false>(work);
         work.b += 2 * kGemmLanes;
         work.c += 2 * kGemmLanes;
       }
@@ -139,7 +140,7 @@ void AddTokenBlock(ThreadPool& pool, View<const float> x, View<const float> dy,
   const int64_t dy_floats = x.rows * (std::min(kGradientRowBlock, dy.cols) + 16);
   float* const memory = WorkingMemory(x_floats + dy_floats);
   Panels panels(x.rows, x.cols, memory);
-  panels.Pack(pool, x);
+  panels.Pack(pool, 0, x);
   for (int64_t row = 0; row < dy.cols; row += kGradientRowBlock) {
     const int64_t rows = std::min(kGradientRowBlock, dy.cols - row);
     AddRows(pool, panels, dy.Columns(row, rows), memory + x_floats, gradient.Rows(row, rows));

@@ -38,43 +38,74 @@ inline constexpr int kPanelVectors = static_cast<int>(kPanelColumns) / kGemmLane
 // 16).
 inline constexpr int kTileRows = kGemmLanes >= 16 ? 12 : 6;
 
-// What one tile reads and writes.
+// What one tile reads and writes. B: float or BFloat16.
+template <class B>
 struct TileWork {
   const float* a;  // row r, step k: a[r * a_row + k], or a[k * kTileRows + r] when packed
   int64_t a_row;
-  const float* b;   // step k: b[k * kPanelColumns + column]
-  int64_t b_panel;  // floats from one panel to the next
+  const B* b;       // step k starts at b + k * kPanelColumns
+  int64_t b_panel;  // values from one panel to the next
   int64_t depth;
   float* c;  // row r: c[r * c_row + column]; the next panel is kPanelColumns on
   int64_t c_row;
-  const float* ahead;  // memory wanted soon; only prefetched
-  int64_t ahead_step;  // floats of it to fetch at each step of depth
+  const B* ahead;      // memory wanted soon; only prefetched
+  int64_t ahead_step;  // values of it to fetch at each step of depth
+};
+
+// How the vectors of a tile lie in one panel. A tile has all of a panel's vectors, or two of them:
+// neighbours in float32, in bfloat16 the two that share their words.
+template <class B, int kVectors>
+struct PanelPart;
+template <int kVectors>
+struct PanelPart<float, kVectors> {
+  static constexpr int kColumns = kVectors * kGemmLanes;  // from one part of C to the next
+  static constexpr int ColumnOf(int vector) { return vector * kGemmLanes; }
+  static HWY_INLINE hn::Vec<GemmTag> Load(const float* step, int vector) {
+    return hn::Load(GemmTag(), step + vector * kGemmLanes);
+  }
+};
+template <int kVectors>
+struct PanelPart<BFloat16, kVectors> {
+  static constexpr int kWords = kVectors / 2;  // vectors of words
+  static constexpr int kColumns = kWords * kGemmLanes;
+  static constexpr int ColumnOf(int vector) {
+    return vector / kWords * static_cast<int>(kPanelColumns / 2) + vector % kWords * kGemmLanes;
+  }
+  static HWY_INLINE hn::Vec<GemmTag> Load(const BFloat16* step, int vector) {
+    const hn::RebindToUnsigned<GemmTag> words;
+    const auto pair =
+        hn::Load(words, reinterpret_cast<const uint32_t*>(step) + vector % kWords * kGemmLanes);
+    return hn::BitCast(GemmTag(), vector < kWords ? hn::ShiftLeft<16>(pair)
+                                                  : hn::And(pair, hn::Set(words, 0xffff0000u)));
+  }
 };
 
 // c = A * B, or c += A * B as a continued chain. kVectors vectors of each of kPanels panels.
-template <int kRows, int kPanels, int kVectors, bool kPackedA, bool kChain>
-HWY_INLINE void RunTile(const TileWork& work) {
+template <class B, int kRows, int kPanels, int kVectors, bool kPackedA, bool kChain>
+HWY_INLINE void RunTile(const TileWork<B>& work) {
   using V = hn::Vec<GemmTag>;
+  using Part = PanelPart<B, kVectors>;
   const GemmTag d;
   constexpr int kColumns = kPanels * kVectors;
+  const auto target = [&work](int r, int j) HWY_ATTR {
+    return work.c + r * work.c_row + j / kVectors * kPanelColumns + Part::ColumnOf(j % kVectors);
+  };
   V acc[kRows][kColumns];
   TEMPER_UNROLL
   for (int r = 0; r < kRows; ++r) {
     TEMPER_UNROLL
     for (int j = 0; j < kColumns; ++j) {
-      const float* from =
-          work.c + r * work.c_row + (j / kVectors) * kPanelColumns + (j % kVectors) * kGemmLanes;
-      acc[r][j] = kChain ? hn::LoadU(d, from) : hn::Zero(d);
+      acc[r][j] = kChain ? hn::LoadU(d, target(r, j)) : hn::Zero(d);
     }
   }
-  const float* HWY_RESTRICT b = work.b;
+  const B* HWY_RESTRICT b = work.b;
   const float* HWY_RESTRICT a = work.a;
-  const float* ahead = work.ahead;
+  const B* ahead = work.ahead;
   for (int64_t k = 0; k < work.depth; ++k) {
     V right[kColumns];
     TEMPER_UNROLL
     for (int j = 0; j < kColumns; ++j) {
-      right[j] = hn::Load(d, b + (j / kVectors) * work.b_panel + (j % kVectors) * kGemmLanes);
+      right[j] = Part::Load(b + j / kVectors * work.b_panel, j % kVectors);
     }
     TEMPER_UNROLL
     for (int r = 0; r < kRows; ++r) {
@@ -90,11 +121,7 @@ HWY_INLINE void RunTile(const TileWork& work) {
   TEMPER_UNROLL
   for (int r = 0; r < kRows; ++r) {
     TEMPER_UNROLL
-    for (int j = 0; j < kColumns; ++j) {
-      float* to =
-          work.c + r * work.c_row + (j / kVectors) * kPanelColumns + (j % kVectors) * kGemmLanes;
-      hn::StoreU(acc[r][j], d, to);
-    }
+    for (int j = 0; j < kColumns; ++j) hn::StoreU(acc[r][j], d, target(r, j));
   }
 }
 

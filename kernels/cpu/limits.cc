@@ -105,12 +105,13 @@ double ProductPeak(cpu::ThreadPool& pool) {
   constexpr int64_t kRows = 240, kDepth = 512;
   const int64_t columns = 256 * pool.size();
   cpu::Panels b(kDepth, columns);
-  std::fill_n(b.panel(0), b.count() * b.panel_floats(), 0.5f);
+  std::fill_n(b.panel(0), b.count() * b.panel_values(), 0.5f);
   std::vector<float> a(kRows * kDepth, 0.25f), c(kRows * columns);
+  const cpu::Product product = {{a.data(), kRows, kDepth}, &b, {c.data(), kRows, columns}};
   double best = 0;
   for (int round = 0; round < 30; ++round) {
     const auto begin = Clock::now();
-    cpu::Multiply(pool, {a.data(), kRows, kDepth}, b, {c.data(), kRows, columns}, Write::kReplace);
+    cpu::Multiply(pool, {&product, 1}, Write::kReplace);
     best = std::max(best, 2.0 * kRows * kDepth * columns / SecondsSince(begin));
   }
   return best;

@@ -9,6 +9,8 @@ namespace temper::kernels::cpu {
 void Embed(Stream& stream, std::span<const int32_t> tokens, View<const float> table, View<float> y);
 void EmbedBackward(Stream& stream, std::span<const int32_t> tokens, View<const float> dy,
                    View<float> table_gradient);
+void EmbedBFloat16(Stream& stream, std::span<const int32_t> tokens, View<const uint16_t> table,
+                   View<float> y);
 
 // ---- norm.cc
 void RmsNorm(Stream& stream, View<const float> x, const float* gain, float epsilon, View<float> y,
@@ -21,20 +23,52 @@ void GatedNormBackward(Stream& stream, View<const float> y, View<const float> z,
                        int64_t groups, const float* rstd, View<const float> dout, View<float> dy_in,
                        View<float> dz, float* gain_gradient);
 
-// ---- gemm.cc
-std::unique_ptr<PackedWeight> PackWeight(Stream& stream, View<const float> weight, bool backward);
+// ---- panels.cc
+std::unique_ptr<PackedWeight> MakePacked(Stream& stream, int64_t out, int64_t in,
+                                         PackOptions options);
+void PackRows(Stream& stream, int64_t first_row, View<const float> rows, PackedWeight& packed);
+std::unique_ptr<PackedWeight> PackWeight(Stream& stream, View<const float> weight,
+                                         PackOptions options);
 void RepackWeight(Stream& stream, View<const float> weight, PackedWeight& packed);
+// ---- gemm.cc
 void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, View<float> y,
             Write write);
 void MatmulBackwardInput(Stream& stream, View<const float> dy, const PackedWeight& weight,
                          View<float> dx, Write write);
+void MatmulGrouped(Stream& stream, View<const float> x, std::span<const RowGroup> groups,
+                   View<float> y);
+void MatmulGroupedBackwardInput(Stream& stream, View<const float> dy,
+                                std::span<const RowGroup> groups, View<float> dx);
 // ---- gemm_backward_weight.cc
 void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
                           View<float> weight_gradient);
 
+// ---- bias.cc
+void AddBias(Stream& stream, const float* bias, View<float> y);
+void BiasBackward(Stream& stream, View<const float> dy, float* bias_gradient);
+
 // ---- activation.cc
 void Relu2(Stream& stream, View<const float> x, View<float> y);
 void Relu2Backward(Stream& stream, View<const float> x, View<const float> dy, View<float> dx);
+void Swiglu(Stream& stream, View<const float> gate, View<const float> up, View<float> y);
+void SwigluBackward(Stream& stream, View<const float> gate, View<const float> up,
+                    View<const float> dy, View<float> d_gate, View<float> d_up);
+
+// ---- router.cc
+void Route(Stream& stream, const RouterShape& shape, View<const float> logits,
+           const float* correction, View<float> score, std::span<int32_t> chosen,
+           View<float> weight);
+void RouteBackward(Stream& stream, const RouterShape& shape, View<const float> score,
+                   std::span<const int32_t> chosen, View<const float> d_weight,
+                   View<float> d_logits);
+
+// ---- experts.cc
+void GatherRows(Stream& stream, View<const float> x, std::span<const int32_t> rows, View<float> y);
+void CombineRows(Stream& stream, View<const float> x, std::span<const int32_t> slots,
+                 int64_t chosen, const float* weight, View<float> y, Write write);
+void CombineRowsBackward(Stream& stream, View<const float> x, std::span<const int32_t> slots,
+                         int64_t chosen, const float* weight, View<const float> dy, View<float> dx,
+                         float* d_weight);
 
 // ---- conv.cc
 void ConvSilu(Stream& stream, std::span<const Segment> segments, View<const float> x,
@@ -52,6 +86,10 @@ void SsmScanBackward(Stream& stream, const SsmShape& shape, std::span<const Segm
                      const SsmInputs& inputs, const SsmParameters& parameters, View<const float> dy,
                      const SsmInputGradients& input_gradients,
                      const SsmParameterGradients& parameter_gradients);
+
+// ---- rope.cc
+void Rope(Stream& stream, std::span<const Segment> segments, int64_t heads,
+          std::span<const float> inverse_frequency, Turn turn, View<float> x);
 
 // ---- attention.cc, attention_backward.cc
 void Attention(Stream& stream, const AttentionShape& shape, std::span<const Segment> segments,

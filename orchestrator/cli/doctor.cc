@@ -40,7 +40,7 @@ Check RowsDoNotDependOnTheirNeighbours(int64_t in, int64_t out) {
   for (const int threads : {1, 0}) {
     const auto device = kernels::OpenCpuDevice(threads);
     const auto packed = device->ops().pack_weight(
-        device->stream(), kernels::View<const float>(weight.data(), out, in), false);
+        device->stream(), kernels::View<const float>(weight.data(), out, in), {});
     for (const int64_t rows : {1, 2, 7, 16, 65}) {
       std::vector<float> y(rows * out);
       device->ops().matmul(device->stream(), kernels::View<const float>(x.data(), rows, in),

@@ -44,8 +44,8 @@ Weights::Weights(const ModelConfig& config, const ParameterLayout& layout, kerne
   TEMPER_CHECK(static_cast<int64_t>(values.size()) == layout.size());
   const auto pack = [&](std::unique_ptr<kernels::PackedWeight>& packed, int64_t offset, int64_t out,
                         int64_t in) {
-    packed = device_.ops().pack_weight(device_.stream(),
-                                       kernels::View<const float>(at(offset), out, in), backward);
+    packed = device_.ops().pack_weight(
+        device_.stream(), kernels::View<const float>(at(offset), out, in), {.backward = backward});
   };
   for (size_t i = 0; i < packed_.size(); ++i) {
     VisitMatrices(config.layers[i], layout.layers()[i], config.hidden_size, packed_[i], pack);

@@ -123,7 +123,7 @@ void Compare(Device& device, int64_t k, int64_t n, double budget) {
   const Ops& ops = device.ops();
   Stream& stream = device.stream();
   std::vector<float> weight = Values(n * k), gradient(n * k);
-  auto packed = ops.pack_weight(stream, {weight.data(), n, k}, true);
+  auto packed = ops.pack_weight(stream, {weight.data(), n, k}, {.backward = true});
   for (const int64_t m : {1, 2, 4, 8, 32, 128, 512}) {
     std::vector<float> x = Values(m * k), y = Values(m * n), out(m * std::max(n, k));
     OneDnnProduct forward({k, 1}, {1, k}, true, m, k, n, x.data(), weight.data(), out.data());

@@ -77,7 +77,7 @@ TEST_F(GemmTest, EveryElementIsOneChainForEveryShapeAndVectorWidth) {
     const Matrix expected = ChainProduct(x, w);
     const Matrix before = RandomMatrix(s.rows, s.out, 3);
     oracle::ForEachVectorWidth([&](const std::string& width) {
-      const auto packed = ops_.pack_weight(stream_, w, false);
+      const auto packed = ops_.pack_weight(stream_, w, {});
       Matrix y(s.rows, s.out, 7);
       ops_.matmul(stream_, x, *packed, y, Write::kReplace);
       EXPECT_TRUE(SameBits(y, expected)) << s.rows << " " << s.in << " " << s.out << " " << width;
@@ -90,7 +90,7 @@ TEST_F(GemmTest, EveryElementIsOneChainForEveryShapeAndVectorWidth) {
 
 TEST_F(GemmTest, TheChainIsCloseToTheExactProduct) {
   const Matrix x = RandomMatrix(20, 3000, 1), w = RandomMatrix(50, 3000, 2);
-  const auto packed = ops_.pack_weight(stream_, w, false);
+  const auto packed = ops_.pack_weight(stream_, w, {});
   Matrix y(20, 50);
   ops_.matmul(stream_, x, *packed, y, Write::kReplace);
   std::vector<double> exact;
@@ -108,12 +108,12 @@ TEST_F(GemmTest, ARowsBitsDoNotDependOnItsNeighboursOrOnThreads) {
   const Matrix all = RandomMatrix(320, 100, 1), w = RandomMatrix(150, 100, 2);
   Matrix reference(1, 150);
   {
-    const auto packed = ops_.pack_weight(stream_, w, false);
+    const auto packed = ops_.pack_weight(stream_, w, {});
     ops_.matmul(stream_, all.view().Rows(160, 1), *packed, reference, Write::kReplace);
   }
   for (const int threads : {1, 2, 4}) {
     const auto device = OpenCpuDevice(threads);
-    const auto packed = device->ops().pack_weight(device->stream(), w, false);
+    const auto packed = device->ops().pack_weight(device->stream(), w, {});
     for (const int64_t rows : {1, 2, 3, 4, 5, 11, 12, 13, 32, 159}) {
       for (const int64_t at : {int64_t{0}, rows / 2, rows - 1}) {
         Matrix y(rows, 150);
@@ -131,7 +131,7 @@ TEST_F(GemmTest, TheInputGradientIsOneChainOverOutputs) {
     const Matrix dy = RandomMatrix(s.rows, s.in, 1, 1.0f, 3),
                  w = RandomMatrix(s.in, s.out, 2, 1.0f, 1);
     const Matrix expected = ChainProduct(dy, Transpose(w));
-    const auto packed = ops_.pack_weight(stream_, w, true);
+    const auto packed = ops_.pack_weight(stream_, w, {.backward = true});
     Matrix dx(s.rows, s.out, 2);
     ops_.matmul_backward_input(stream_, dy, *packed, dx, Write::kReplace);
     EXPECT_TRUE(SameBits(dx, expected)) << s.rows << " " << s.in << " " << s.out;
@@ -170,7 +170,7 @@ TEST_F(GemmTest, ARepackedWeightIsTheNewWeight) {
   const Matrix x = RandomMatrix(9, 40, 1), old = RandomMatrix(50, 40, 2),
                fresh = RandomMatrix(50, 40, 3);
   const Matrix dy = RandomMatrix(9, 50, 4);
-  const auto packed = ops_.pack_weight(stream_, old, true);
+  const auto packed = ops_.pack_weight(stream_, old, {.backward = true});
   ops_.repack_weight(stream_, fresh, *packed);
   EXPECT_EQ(packed->out(), 50);
   EXPECT_EQ(packed->in(), 40);
@@ -183,7 +183,7 @@ TEST_F(GemmTest, ARepackedWeightIsTheNewWeight) {
 
 TEST_F(GemmTest, NoRowsIsNoWork) {
   const Matrix w = RandomMatrix(8, 4, 1);
-  const auto packed = ops_.pack_weight(stream_, w, true);
+  const auto packed = ops_.pack_weight(stream_, w, {.backward = true});
   Matrix gradient = w;
   ops_.matmul(stream_, View<const float>(nullptr, 0, 4), *packed, View<float>(nullptr, 0, 8),
               Write::kReplace);

@@ -161,9 +161,40 @@ TEST_P(NormTest, GatedNormGradientsMatchDifferencesAndOverwriteInputsOnly) {
   }
 }
 
+// Query and key norms: heads of a token are rows of the same memory.
+TEST(HeadNormTest, AHeadsBitsAreThoseOfARowAndTheNormMayBeInPlace) {
+  for (const int64_t head_dim : {8, 20, 64, 128}) {
+    const int64_t tokens = 70, heads = 6;
+    const std::vector<float> gain = RandomVector(head_dim, 1, 0.3f, 1.0f);
+    const Matrix q = RandomMatrix(tokens, heads * head_dim, 2),
+                 dy = RandomMatrix(tokens, q.cols, 3);
+    const auto as_rows = [&](const Matrix& m) {
+      return View<const float>(m.values.data(), tokens * heads, head_dim);
+    };
+    const auto device = OpenCpuDevice(2);
+    Matrix y = q, dx(tokens, q.cols);
+    std::vector<float> rstd(tokens * heads), d_gain(head_dim), d_gain_one(head_dim);
+    const View<float> rows(y.values.data(), tokens * heads, head_dim);
+    device->ops().rms_norm(device->stream(), rows, gain.data(), kEpsilon, rows, rstd.data());
+    device->ops().rms_norm_backward(device->stream(), as_rows(q), gain.data(), rstd.data(),
+                                    as_rows(dy), View<float>(dx.values.data(), rows.rows, head_dim),
+                                    d_gain.data());
+    Matrix one(1, head_dim), dx_one(1, head_dim);
+    float rstd_one = 0;
+    const int64_t last = rows.rows - 1;
+    device->ops().rms_norm(device->stream(), as_rows(q).Rows(last, 1), gain.data(), kEpsilon, one,
+                           &rstd_one);
+    device->ops().rms_norm_backward(device->stream(), as_rows(q).Rows(last, 1), gain.data(),
+                                    &rstd_one, as_rows(dy).Rows(last, 1), dx_one,
+                                    d_gain_one.data());
+    EXPECT_TRUE(SameBits(one.row(0), rows.row(last), head_dim));
+    EXPECT_TRUE(SameBits(dx_one.row(0), dx.values.data() + last * head_dim, head_dim));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, NormTest,
                          testing::Values(Shape{1, 16, 1}, Shape{3, 7, 1}, Shape{5, 96, 2},
-                                         Shape{9, 150, 3}));
+                                         Shape{9, 150, 3}, Shape{24, 8, 1}, Shape{6, 128, 1}));
 
 }  // namespace
 }  // namespace temper::kernels
