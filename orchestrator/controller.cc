@@ -185,6 +185,7 @@ absl::Status Controller::Register(const v1::RegisterRequest& request,
   *response.mutable_fleet() = spec_.spec.fleet();
   response.set_seed(spec_.spec.seed());
   response.set_heartbeat_ms(options_.heartbeat_ms);
+  response.set_dtype(spec_.spec.dtype());
   return absl::OkStatus();
 }
 
@@ -270,6 +271,8 @@ void Controller::WriteTensorboard(const v1::WatchRunResponse& event) {
                                      {"kl", m.kl()},
                                      {"clip_fraction", m.clip_fraction()},
                                      {"logprob_mismatch", m.logprob_mismatch() * 1.0},
+                                     {"expert_load_max", m.expert_load_max()},
+                                     {"experts_idle", m.experts_idle()},
                                      {"groups_without_signal", m.groups_without_signal() * 1.0},
                                      {"seconds/rollout", m.seconds().rollout()},
                                      {"seconds/reward", m.seconds().reward()},

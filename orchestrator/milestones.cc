@@ -123,6 +123,8 @@ void RunCore::State::RecordTrained(const v1::TrainResponse& response) {
   step_.set_logprob_mismatch(metrics.logprob_mismatch());
   step_.set_learning_rate(metrics.learning_rate());
   step_.set_tokens(metrics.tokens());
+  step_.set_expert_load_max(metrics.expert_load_max());
+  step_.set_experts_idle(metrics.experts_idle());
   v1::StepSeconds& seconds = *step_.mutable_seconds();
   seconds.set_train(absl::ToDoubleSeconds(board_.now - scored_at_));
   seconds.set_total(absl::ToDoubleSeconds(board_.now - step_from_));

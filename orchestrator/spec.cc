@@ -79,6 +79,7 @@ void FillDefaults(v1::RunSpec& spec) {
   Default(spec.mutable_device(), "auto");
   FillObjective(spec);
   FillOptimizer(*spec.mutable_optimizer());
+  TEMPER_DEFAULT(*spec.mutable_experts(), balance_rate, 1e-3);
   FillFleet(spec);
   if (spec.has_dataset()) Default(spec.mutable_dataset()->mutable_template_(), "{prompt}");
   if (spec.has_warm_start()) FillWarmStart(*spec.mutable_warm_start());

@@ -74,7 +74,7 @@ class SpecCheck {
       Say(absl::StrCat("name: found \"", spec_.name(),
                        "\", expected 1 to 128 of A-Z a-z 0-9 . _ -"));
     }
-    OneOf("dtype", spec_.dtype(), {"float32"});
+    OneOf("dtype", spec_.dtype(), {"float32", "bfloat16"});
     OneOf("device", spec_.device(), {"auto", "cpu"});
     if (spec_.model().empty() == spec_.init().empty()) {
       Say(spec_.model().empty()
@@ -170,6 +170,7 @@ class SpecCheck {
     Positive("optimizer.epsilon", optimizer.epsilon());
     NotNegative("optimizer.weight_decay", optimizer.weight_decay());
     NotNegative("optimizer.clip_norm", optimizer.clip_norm());
+    NotNegative("experts.balance_rate", spec_.experts().balance_rate());
     CheckSchedule("optimizer.", optimizer.warmup_steps(), optimizer.decay());
   }
 

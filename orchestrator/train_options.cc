@@ -29,6 +29,8 @@ v1::TrainOptions TrainOptionsAt(const ResolvedSpec& resolved, int64_t step) {
   options.set_weight_decay(optimizer.weight_decay());
   options.set_clip_norm(optimizer.clip_norm());
   options.set_tokens_per_micro_batch(spec.tokens_per_micro_batch());
+  options.set_train_router(spec.experts().train_router());
+  options.set_balance_rate(spec.experts().balance_rate());
   const int64_t warm_start_steps = resolved.warm_start_steps();
   if (step < warm_start_steps) {
     const v1::WarmStart& stage = spec.warm_start();

@@ -54,6 +54,10 @@ const char* NameOf(LayerKind kind) {
       return "attention";
     case LayerKind::kMlp:
       return "mlp";
+    case LayerKind::kMoe:
+      return "moe";
+    case LayerKind::kLinear:
+      return "linear";
   }
   return "";
 }

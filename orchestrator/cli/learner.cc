@@ -42,11 +42,13 @@ absl::Status Work(const LearnerArguments& arguments, ListeningServer& listening,
     return absl::IsCancelled(orders.status()) ? absl::OkStatus() : orders.status();
   }
   membership.StartHeartbeat(progress, orders->heartbeat_ms());  // loading may take a while
+  TEMPER_ASSIGN_OR_RETURN(const kernels::Dtype dtype, model::ParseDtype(orders->dtype()));
   TEMPER_ASSIGN_OR_RETURN(trainer,
                           learner::Trainer::Open({.run_dir = orders->run_dir(),
                                                   .model_dir = orders->model_dir(),
                                                   .learner_address = listening.address,
-                                                  .threads = orders->fleet().learner_threads()},
+                                                  .threads = orders->fleet().learner_threads(),
+                                                  .dtype = dtype},
                                                  progress));
   service.Run(*trainer, stop);
   return absl::OkStatus();

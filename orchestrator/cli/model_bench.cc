@@ -41,7 +41,7 @@ struct Setting {
   Setting(const BenchModel& model, const BenchOptions& options, bool backward)
       : device(kernels::OpenCpuDevice(options.threads)),
         demand(DemandOf(model.config, model.layout)),
-        weights(model.config, model.layout, *device, model.values, backward),
+        weights(model.layout, *device, model.values, {.backward = backward}),
         hybrid(model.config, model.layout, *device) {}
 
   std::unique_ptr<kernels::Device> device;

@@ -49,24 +49,28 @@ class RolloutWorker {
  public:
   static absl::StatusOr<std::unique_ptr<RolloutWorker>> Open(const v1::RegisterResponse& orders) {
     TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(orders.model_dir()));
-    return std::unique_ptr<RolloutWorker>(new RolloutWorker(std::move(folder), orders.fleet()));
+    TEMPER_ASSIGN_OR_RETURN(const kernels::Dtype dtype, model::ParseDtype(orders.dtype()));
+    return std::unique_ptr<RolloutWorker>(
+        new RolloutWorker(std::move(folder), orders.fleet(), dtype));
   }
   void Serve(rollout::EngineLoop& loop) { loop.Start(engine_, follower_); }
 
  private:
-  RolloutWorker(model::ModelFolder folder, const v1::Fleet& fleet)
+  RolloutWorker(model::ModelFolder folder, const v1::Fleet& fleet, kernels::Dtype dtype)
       : folder_(std::move(folder)),
         layout_(folder_.config),
         device_(kernels::OpenCpuDevice(fleet.rollout_threads())),
-        engine_({folder_.config, layout_, folder_.tokenizer.get(), *device_}, Options(fleet)),
+        engine_({folder_.config, layout_, folder_.tokenizer.get(), *device_},
+                Options(fleet, dtype)),
         follower_(layout_, HostId()) {}
 
-  static rollout::Engine::Options Options(const v1::Fleet& fleet) {
+  static rollout::Engine::Options Options(const v1::Fleet& fleet, kernels::Dtype dtype) {
     return {.sequences_max =
                 static_cast<int>(OrDefault(fleet.has_sequences_max(), fleet.sequences_max(), 64)),
             .prefill_chunk = OrDefault(fleet.has_prefill_chunk(), fleet.prefill_chunk(), 512),
             .waiting_max = kWaitingMax,
-            .state_bytes_max = StateBytesMax()};
+            .state_bytes_max = StateBytesMax(),
+            .dtype = dtype};
   }
 
   const model::ModelFolder folder_;

@@ -37,7 +37,7 @@ class Scorer {
          std::span<const float> values, const Choice& choice)
       : folder_(folder),
         device_(kernels::OpenCpuDevice(choice.threads)),
-        weights_(folder.config, layout, *device_, values, /*backward=*/false),
+        weights_(layout, *device_, values, {}),
         hybrid_(folder.config, layout, *device_),
         input_(choice.input) {
     pending_.batch.temperature = static_cast<float>(choice.temperature);

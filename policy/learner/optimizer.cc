@@ -1,14 +1,30 @@
 // Walks the tensors in layout order, so that decay follows each tensor's mask.
 #include "policy/learner/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/ops.h"
 
 namespace temper::learner {
 
+namespace {
+
+bool Learns(const AdamW& adamw, const model::ParameterSpec& spec) {
+  return spec.training == model::Training::kGradient ||
+         (spec.training == model::Training::kRouter && adamw.train_router);
+}
+
+}  // namespace
+
 Optimizer::Optimizer(const model::ParameterLayout& layout, kernels::Device& device)
     : layout_(layout), device_(device), m_(layout.size()), v_(layout.size()) {}
+
+void Optimizer::Mask(const AdamW& adamw, std::span<float> gradients) const {
+  for (const model::ParameterSpec& spec : layout_.specs()) {
+    if (!Learns(adamw, spec)) std::ranges::fill(gradients.subspan(spec.offset, spec.size), 0.0f);
+  }
+}
 
 double Optimizer::GradientNorm(std::span<const float> gradients) const {
   return std::sqrt(device_.ops().sum_squares(device_.stream(), gradients));
@@ -31,6 +47,7 @@ void Optimizer::Update(const AdamW& adamw, double norm, std::span<const float> g
   step.gradient_scale = clipped ? static_cast<float>(adamw.clip_norm / norm) : 1.0f;
   step.step = updates_;
   for (const model::ParameterSpec& spec : layout_.specs()) {
+    if (!Learns(adamw, spec)) continue;
     step.weight_decay = spec.decayed ? static_cast<float>(adamw.weight_decay) : 0.0f;
     device_.ops().adamw(device_.stream(), step, gradients.subspan(spec.offset, spec.size),
                         values.subspan(spec.offset, spec.size),

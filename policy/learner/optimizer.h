@@ -17,12 +17,15 @@ struct AdamW {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8;
   double weight_decay = 0;  // of ParameterSpec.decayed tensors only
   double clip_norm = 0;     // global; 0: no clipping
+  bool train_router = false;
 };
 
 class Optimizer {
  public:
   Optimizer(const model::ParameterLayout& layout, kernels::Device& device);
 
+  // Zeroes the gradients of tensors that an update leaves alone, so that they count in no norm.
+  void Mask(const AdamW& adamw, std::span<float> gradients) const;
   // Before clipping; not finite when any gradient is not.
   double GradientNorm(std::span<const float> gradients) const;
   // Whether an update with this norm keeps weights and moments finite: also the squares must be.

@@ -55,12 +55,14 @@ absl::StatusOr<AdamW> AdamWOptions(const temper::v1::TrainOptions& options) {
   TEMPER_RETURN_IF_ERROR(AboveZero("epsilon", options.epsilon()));
   TEMPER_RETURN_IF_ERROR(AtLeastZero("weight_decay", options.weight_decay()));
   TEMPER_RETURN_IF_ERROR(AtLeastZero("clip_norm", options.clip_norm()));
+  TEMPER_RETURN_IF_ERROR(AtLeastZero("balance_rate", options.balance_rate()));
   return AdamW{.learning_rate = options.learning_rate(),
                .beta1 = options.beta1(),
                .beta2 = options.beta2(),
                .epsilon = options.epsilon(),
                .weight_decay = options.weight_decay(),
-               .clip_norm = options.clip_norm()};
+               .clip_norm = options.clip_norm(),
+               .train_router = options.train_router()};
 }
 
 absl::StatusOr<PassOptions> PolicyPass(const temper::v1::TrainOptions& options,

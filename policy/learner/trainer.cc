@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "policy/learner/expert_balance.h"
 #include "policy/learner/train_options.h"
 
 namespace temper::learner {
@@ -87,8 +88,8 @@ absl::Status Trainer::Load() {
     TEMPER_RETURN_IF_ERROR(model::ReadWeights(options_.model_dir, layout_, values_));
   }
   optimizer_.set_updates(record_.updates);
-  weights_ = std::make_unique<model::Weights>(folder_.config, layout_, *device_, values_,
-                                              /*backward=*/true);
+  weights_ = std::make_unique<model::Weights>(
+      layout_, *device_, values_, model::WeightOptions{.backward = true, .dtype = options_.dtype});
   log::Info("weights loaded", {{"version", record_.version}, {"parameters", layout_.parameters()}});
   return absl::OkStatus();
 }
@@ -167,10 +168,15 @@ absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
     TEMPER_RETURN_IF_ERROR(EnsureReference(pass.objective.kl > 0));
   }
   std::ranges::fill(gradients_, 0.0f);
+  model_.ResetExpertLoads();
   GradientPass gradient_pass(model_, *weights_, reference_.get(), progress_);
   TEMPER_ASSIGN_OR_RETURN(const PassTotals totals, gradient_pass.Run(sequences, pass, gradients_));
 
   TrainMetrics metrics = MetricsOf(totals);
+  const LoadSummary load = Summarize(model_.expert_loads());
+  metrics.set_expert_load_max(load.max);
+  metrics.set_experts_idle(load.idle);
+  optimizer_.Mask(adamw, gradients_);
   const double norm = optimizer_.GradientNorm(gradients_);
   metrics.set_grad_norm(norm);
   metrics.set_skipped(!Optimizer::Safe(adamw, norm) || !std::isfinite(totals.loss));
@@ -180,6 +186,7 @@ absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
     return metrics;
   }
   optimizer_.Update(adamw, norm, gradients_, values_);
+  BalanceExperts(layout_, model_.expert_loads(), request.options().balance_rate(), values_);
   weights_->Repack(values_);
   return metrics;
 }
@@ -202,8 +209,8 @@ absl::Status Trainer::EnsureReference(bool needed) {
   reference_on_disk_ = true;
   if (!needed) return absl::OkStatus();
   reference_values_ = std::move(values);
-  reference_ = std::make_unique<model::Weights>(folder_.config, layout_, *device_,
-                                                reference_values_, /*backward=*/false);
+  reference_ = std::make_unique<model::Weights>(layout_, *device_, reference_values_,
+                                                model::WeightOptions{.dtype = options_.dtype});
   return absl::OkStatus();
 }
 

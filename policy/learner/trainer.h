@@ -34,6 +34,7 @@ class Trainer {
     std::string learner_address;          // goes into every manifest
     std::string shared_dir = "/dev/shm";  // where versions are published
     int threads = 0;                      // 0: one per core
+    kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
   };
 
   // Loads the newest whole checkpoint of the run, or version 0, and publishes it. `progress` counts

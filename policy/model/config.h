@@ -1,6 +1,8 @@
-// What a model is made of, read from a Hugging Face config.json of model_type "nemotron_h".
+// What a model is made of, read from a Hugging Face config.json.
 //
-// Plain values, checked once on reading: later code trusts them.
+// Every family is a list of single-mixer layers: h = h + mixer(norm(h)). A transformer block of the
+// qwen2, qwen3, llama and nemotron-nas families is two of them, attention and MLP; the same layers
+// serve all. Plain values, checked once on reading: later code trusts them.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +14,18 @@
 
 namespace temper::model {
 
-enum class LayerKind { kMamba, kAttention, kMlp };
+enum class Family { kNemotronH, kQwen2, kQwen3, kLlama, kNemotronNas };
+
+// config.json's model_type.
+std::string_view FamilyName(Family family);
+
+enum class LayerKind {
+  kMamba,
+  kAttention,
+  kMlp,
+  kMoe,
+  kLinear,  // one square matrix in the place of an attention or an MLP (nemotron-nas)
+};
 
 // Sizes of one layer; only the fields of its kind are set. Layers may differ from each other.
 struct LayerConfig {
@@ -32,16 +45,41 @@ struct LayerConfig {
   int64_t q_heads = 0;
   int64_t kv_heads = 0;
   int64_t attention_head_dim = 0;
+  bool qkv_bias = false;
+  bool output_bias = false;
+  bool qk_norm = false;  // RMSNorm of every head of q and k, before positions
+  // Rotary positions: head_dim/2 angles a token; empty: no positions.
+  std::vector<float> inverse_frequency;
 
   // kMlp
   int64_t intermediate = 0;
+  bool gated = false;  // down(silu(gate) * up), else down(relu(up)^2)
+
+  // kMoe (model.md section 3.5); the experts are squared-ReLU MLPs
+  int64_t experts = 0;
+  int64_t experts_chosen = 0;  // top-k
+  int64_t expert_intermediate = 0;
+  int64_t shared_intermediate = 0;  // of the shared expert; 0: none
+  int64_t latent = 0;               // width the experts work in; 0: the hidden size
+  int64_t router_groups = 1;
+  int64_t router_groups_chosen = 1;
+  bool normalize_chosen = true;
+  float router_scale = 1.0f;
+
+  // Number of the block whose tensors it holds, where that is not the layer's own place; -1: is.
+  int64_t block = -1;
+  bool in_mlp_place = false;  // kLinear: replaces the block's MLP, not its attention
 
   int64_t inner() const { return heads * head_dim; }
   int64_t conv_channels() const { return inner() + 2 * groups * state; }
   int64_t projection() const { return inner() + conv_channels() + heads; }
+  int64_t q_width() const { return q_heads * attention_head_dim; }
+  int64_t kv_width() const { return kv_heads * attention_head_dim; }
+  bool operator==(const LayerConfig&) const = default;
 };
 
 struct ModelConfig {
+  Family family = Family::kNemotronH;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   float norm_epsilon = 1e-5f;
@@ -53,7 +91,8 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;
   std::string json;  // the file as read, carried along when the model is saved
 
-  std::string Pattern() const;  // e.g. "M-M*-"
+  // One letter a layer: M, *, - as published; E a mixture of experts, L a linear replacement.
+  std::string Pattern() const;
 };
 
 // `place` names the source in messages, e.g. "model/config.json".

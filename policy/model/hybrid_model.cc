@@ -8,8 +8,10 @@
 #include "base/check.h"
 #include "policy/model/layers/attention_layer.h"
 #include "policy/model/layers/head.h"
+#include "policy/model/layers/linear_layer.h"
 #include "policy/model/layers/mamba_layer.h"
 #include "policy/model/layers/mlp_layer.h"
+#include "policy/model/layers/moe_layer.h"
 #include "policy/model/layers/pass.h"
 
 namespace temper::model {
@@ -22,7 +24,7 @@ namespace {
 // Rows computed together without a backward: bounds memory, changes no bit.
 constexpr int64_t kRowsMax = 512;
 
-using Layer = std::variant<MambaLayer, AttentionLayer, MlpLayer>;
+using Layer = std::variant<MambaLayer, AttentionLayer, MlpLayer, MoeLayer, LinearLayer>;
 
 Layer MakeLayer(const ModelConfig& config, const ParameterLayout& layout, int index) {
   const LayerOffsets& offsets = layout.layers()[index];
@@ -31,6 +33,10 @@ Layer MakeLayer(const ModelConfig& config, const ParameterLayout& layout, int in
       return MambaLayer(config, offsets, index);
     case LayerKind::kAttention:
       return AttentionLayer(config, offsets, index);
+    case LayerKind::kMoe:
+      return MoeLayer(config, offsets, index);
+    case LayerKind::kLinear:
+      return LinearLayer(config, offsets, index);
     case LayerKind::kMlp:
       break;
   }
@@ -100,7 +106,7 @@ void CheckBatch(const PackedBatch& batch) {
 
 struct HybridModel::Scratch {
   Scratch(const ModelConfig& config, const ParameterLayout& layout)
-      : head(config, layout), kept(config.layers.size()) {
+      : head(config, layout), kept(config.layers.size()), loads(config.layers.size()) {
     for (size_t i = 0; i < config.layers.size(); ++i) {
       layers.push_back(MakeLayer(config, layout, static_cast<int>(i)));
     }
@@ -111,6 +117,7 @@ struct HybridModel::Scratch {
   Workspace work;
   Activations passing;            // of every layer in turn, when there is no backward
   std::vector<Activations> kept;  // one a layer
+  std::vector<std::vector<int64_t>> loads;
   Buffer hidden, normed, d_hidden, d_normed;
 };
 
@@ -119,7 +126,9 @@ HybridModel::HybridModel(const ModelConfig& config, const ParameterLayout& layou
     : config_(config),
       layout_(layout),
       device_(device),
-      scratch_(std::make_unique<Scratch>(config, layout)) {}
+      scratch_(std::make_unique<Scratch>(config, layout)) {
+  ResetExpertLoads();
+}
 
 HybridModel::~HybridModel() = default;
 
@@ -164,6 +173,24 @@ void HybridModel::Backward(const Pass& pass, std::span<const int32_t> tokens, Vi
   pass.ops.embed_backward(
       pass.stream, tokens, dh,
       View<float>(gradients + layout_.embeddings(), config_.vocab_size, config_.hidden_size));
+}
+
+const std::vector<std::vector<int64_t>>& HybridModel::expert_loads() const {
+  return scratch_->loads;
+}
+
+void HybridModel::ResetExpertLoads() {
+  for (size_t i = 0; i < scratch_->loads.size(); ++i) {
+    scratch_->loads[i].assign(config_.layers[i].experts, 0);
+  }
+}
+
+void HybridModel::CountExperts() {
+  for (size_t i = 0; i < scratch_->loads.size(); ++i) {
+    const std::vector<int64_t>& first = scratch_->kept[i].moe.first;
+    std::vector<int64_t>& load = scratch_->loads[i];
+    for (size_t e = 0; e < load.size(); ++e) load[e] += first[e + 1] - first[e];
+  }
 }
 
 void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
@@ -230,6 +257,7 @@ void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenL
   if (batch.prediction_rows.empty()) return;
   const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};
   const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
+  CountExperts();
   const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
   std::fill_n(dh.data, h.rows * h.cols, 0.0f);
   scratch_->head.Train(pass, h,

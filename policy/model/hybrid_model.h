@@ -62,6 +62,11 @@ class HybridModel {
   void Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
              std::span<float> gradients);
 
+  // Tokens that chose each expert in the Train() calls since the last reset: one list a layer,
+  // empty for layers of other kinds.
+  const std::vector<std::vector<int64_t>>& expert_loads() const;
+  void ResetExpertLoads();
+
  private:
   struct Scratch;
   enum class Keep { kNothing, kAll };
@@ -71,6 +76,7 @@ class HybridModel {
   // dh: gradient of what Forward gave; used up.
   void Backward(const Pass& pass, std::span<const int32_t> tokens, kernels::View<float> dh,
                 float* gradients);
+  void CountExperts();
 
   const ModelConfig& config_;
   const ParameterLayout& layout_;

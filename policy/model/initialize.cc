@@ -57,17 +57,20 @@ Recipe TimeStepBias(const ModelConfig& config) {
   });
 }
 
-Recipe RecipeOf(const ModelConfig& config, const LayerConfig* layer, std::string_view name) {
-  const auto ends = [name](std::string_view suffix) { return name.ends_with(suffix); };
+Recipe RecipeOf(const ModelConfig& config, const ParameterSpec& spec) {
+  const auto ends = [&spec](std::string_view suffix) { return spec.name.ends_with(suffix); };
   if (ends(".A_log")) return Uniform([](double u) { return std::log(1 + 15 * u); });
   if (ends(".D") || ends("norm.weight") || ends("norm_f.weight")) return Constant(1);
   if (ends(".dt_bias")) return TimeStepBias(config);
   if (ends("conv1d.weight") || ends("conv1d.bias")) {
-    const double bound = 1 / std::sqrt(static_cast<double>(layer->conv_taps));
+    const double taps = static_cast<double>(config.layers[spec.layer].conv_taps);
+    const double bound = 1 / std::sqrt(taps);
     return Uniform([bound](double u) { return bound * (2 * u - 1); });
   }
+  if (ends("bias")) return Constant(0);
   // What writes to the residual stream is drawn smaller, so that depth does not add up.
-  if (ends("out_proj.weight") || ends("o_proj.weight") || ends("down_proj.weight")) {
+  if (ends("out_proj.weight") || ends("o_proj.weight") || ends("down_proj.weight") ||
+      ends("fc2_latent_proj.weight")) {
     return Normal(config.initializer_range / std::sqrt(2.0 * config.layers.size()));
   }
   return Normal(config.initializer_range);
@@ -97,12 +100,6 @@ void Fill(uint64_t seed, const Chunk& chunk) {
   }
 }
 
-// "backbone.layers.12.mixer.D" -> 12; -1 for tensors of no layer.
-int LayerIndex(std::string_view name) {
-  constexpr std::string_view kPrefix = "backbone.layers.";
-  return name.starts_with(kPrefix) ? std::atoi(name.data() + kPrefix.size()) : -1;
-}
-
 }  // namespace
 
 void Initialize(const ModelConfig& config, const ParameterLayout& layout, uint64_t seed,
@@ -111,8 +108,7 @@ void Initialize(const ModelConfig& config, const ParameterLayout& layout, uint64
   std::ranges::fill(values, 0.0f);  // the gaps too: the array has one digest
   std::vector<Recipe> recipes;
   for (const ParameterSpec& spec : layout.specs()) {
-    const int layer = LayerIndex(spec.name);
-    recipes.push_back(RecipeOf(config, layer < 0 ? nullptr : &config.layers[layer], spec.name));
+    recipes.push_back(RecipeOf(config, spec));
   }
   std::vector<Chunk> chunks;
   for (size_t i = 0; i < recipes.size(); ++i) {

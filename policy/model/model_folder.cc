@@ -134,10 +134,12 @@ struct Place {
 // Finds every tensor of the layout; what does not fit is listed in `problems`.
 std::vector<Place> Match(const std::vector<SafetensorsFile>& shards, const ParameterLayout& layout,
                          std::vector<std::string>& problems) {
+  const bool hybrid = layout.specs().front().name.starts_with("backbone.");
   std::map<std::string, Place> found;
   for (const SafetensorsFile& file : shards) {
     for (const TensorEntry& entry : file.entries()) {
-      if (!found.emplace(CanonicalName(entry.name), Place{&file, &entry}).second) {
+      const std::string name = hybrid ? CanonicalName(entry.name) : entry.name;
+      if (!found.emplace(name, Place{&file, &entry}).second) {
         problems.push_back(absl::StrCat(entry.name, " stands there twice"));
       }
     }

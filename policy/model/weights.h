@@ -5,41 +5,45 @@
 
 #include <memory>
 #include <span>
-#include <vector>
+#include <string_view>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "kernels/ops.h"
 #include "policy/model/parameters.h"
 
 namespace temper::model {
 
-// Packed matrices of one layer; null where the layer has no such matrix.
-struct PackedLayer {
-  std::unique_ptr<kernels::PackedWeight> in_proj, out_proj;               // Mamba
-  std::unique_ptr<kernels::PackedWeight> q_proj, k_proj, v_proj, o_proj;  // attention
-  std::unique_ptr<kernels::PackedWeight> up_proj, down_proj;              // MLP
+struct WeightOptions {
+  bool backward = false;  // also pack what gradients of activations need
+  // Of the packed matrices; routers stay float32. Rounding happens here and nowhere else, so a
+  // learner and a worker that pack the same floats compute the same bits.
+  kernels::Dtype dtype = kernels::Dtype::kFloat32;
 };
+
+// "float32" or "bfloat16"; INVALID_ARGUMENT names both.
+absl::StatusOr<kernels::Dtype> ParseDtype(std::string_view name);
 
 class Weights {
  public:
   // `values`: layout.size() floats that outlive this object (a mapped file, or the learner's own
-  // array). `backward`: also packs what gradients of activations need.
-  Weights(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device,
-          std::span<const float> values, bool backward);
+  // array).
+  Weights(const ParameterLayout& layout, kernels::Device& device, std::span<const float> values,
+          const WeightOptions& options);
 
   // Packs again from new values of the same layout, in the same memory.
   void Repack(std::span<const float> values);
 
+  // A tensor as it stands, by its offset in the layout.
   const float* at(int64_t offset) const { return values_.data() + offset; }
-  const PackedLayer& layer(int i) const { return packed_[i]; }
-  const kernels::PackedWeight& lm_head() const { return *lm_head_; }
+  // A matrix in packed form (ParameterSpec.packed), by its offset.
+  const kernels::PackedWeight& matrix(int64_t offset) const { return *packed_.at(offset); }
 
  private:
-  const ModelConfig& config_;
   const ParameterLayout& layout_;
   kernels::Device& device_;
   std::span<const float> values_;
-  std::vector<PackedLayer> packed_;
-  std::unique_ptr<kernels::PackedWeight> lm_head_;
+  absl::flat_hash_map<int64_t, std::unique_ptr<kernels::PackedWeight>> packed_;
 };
 
 }  // namespace temper::model

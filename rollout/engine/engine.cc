@@ -73,6 +73,7 @@ Engine::Engine(const Parts& parts, const Options& options)
       layout_(parts.layout),
       tokenizer_(parts.tokenizer),
       device_(parts.device),
+      dtype_(options.dtype),
       model_(parts.config, parts.layout, parts.device),
       accounts_(SizesOf(parts.config),
                 {.sequences_max = options.sequences_max, .bytes_max = options.state_bytes_max}),
@@ -87,8 +88,8 @@ Engine::Engine(const Parts& parts, const Options& options)
 void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> values) {
   TEMPER_CHECK(idle());
   if (weights_ == nullptr) {
-    weights_ = std::make_unique<model::Weights>(config_, layout_, device_, values->floats(),
-                                                /*backward=*/false);
+    weights_ = std::make_unique<model::Weights>(layout_, device_, values->floats(),
+                                                model::WeightOptions{.dtype = dtype_});
   } else {
     weights_->Repack(values->floats());
   }

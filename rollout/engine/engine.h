@@ -31,6 +31,7 @@ class Engine {
     int64_t prefill_chunk = 512;  // prompt tokens of one step
     int64_t waiting_max = 1024;   // groups
     int64_t state_bytes_max = int64_t{4} << 30;
+    kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
   };
   // Everything borrowed outlives the engine. tokenizer: null for a folder without one; then only
   // prompts of tokens are taken, no stop strings, and responses have no text.
@@ -84,6 +85,7 @@ class Engine {
   const model::Tokenizer* const tokenizer_;
   kernels::Device& device_;
 
+  const kernels::Dtype dtype_;
   int64_t version_ = -1;
   int64_t tokens_ = 0;
   std::shared_ptr<const WeightValues> values_;

@@ -6,28 +6,11 @@
 
 #include <cstdint>
 #include <cstring>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
 
 namespace temper::rollout {
-namespace {
-
-// Where the matrices stand that the forward pass reads only in packed form.
-std::set<int64_t> PackedOffsets(const model::ParameterLayout& layout) {
-  std::set<int64_t> offsets;
-  for (const model::LayerOffsets& layer : layout.layers()) {
-    offsets.insert({layer.in_proj, layer.out_proj, layer.q_proj, layer.k_proj, layer.v_proj,
-                    layer.o_proj, layer.up_proj, layer.down_proj});
-  }
-  offsets.insert(layout.lm_head());
-  offsets.erase(-1);
-  offsets.erase(layout.embeddings());  // tied: also the table that tokens are looked up in
-  return offsets;
-}
-
-}  // namespace
 
 WeightValues WeightValues::Allocate(int64_t floats) {
   WeightValues values;
@@ -47,9 +30,9 @@ WeightValues::WeightValues(MappedFile file) : file_(std::move(file)) {
 void WeightValues::ReleasePacked(const model::ParameterLayout& layout) const {
   if (!file_.has_value()) return;
   const uintptr_t page = sysconf(_SC_PAGESIZE);
-  const std::set<int64_t> packed = PackedOffsets(layout);
   for (const model::ParameterSpec& spec : layout.specs()) {
-    if (!packed.contains(spec.offset)) continue;
+    // A tied embedding is also the table that tokens are looked up in.
+    if (!spec.packed || spec.offset == layout.embeddings()) continue;
     const uintptr_t from = reinterpret_cast<uintptr_t>(floats_.data() + spec.offset);
     const uintptr_t begin = (from + page - 1) / page * page;
     const uintptr_t end = (from + spec.size * sizeof(float)) / page * page;

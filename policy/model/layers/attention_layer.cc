@@ -10,13 +10,95 @@ using kernels::kAttentionTile;
 using kernels::View;
 using kernels::Write;
 
+namespace {
+
+// One row a head.
+View<float> Heads(View<float> x, int64_t heads) {
+  return View<float>(x.data, x.rows * heads, x.cols / heads);
+}
+
+}  // namespace
+
 AttentionLayer::AttentionLayer(const ModelConfig& config, const LayerOffsets& offsets, int index)
     : config_(config.layers[index]),
       offsets_(offsets),
+      epsilon_(config.norm_epsilon),
       index_(index),
       shape_{.q_heads = config_.q_heads,
              .kv_heads = config_.kv_heads,
              .head_dim = config_.attention_head_dim} {}
+
+AttentionLayer::Projection AttentionLayer::Q() const {
+  return {.weight = offsets_.q_proj,
+          .bias = offsets_.q_bias,
+          .norm = offsets_.q_norm,
+          .heads = shape_.q_heads,
+          .turned = !config_.inverse_frequency.empty()};
+}
+
+AttentionLayer::Projection AttentionLayer::K() const {
+  return {.weight = offsets_.k_proj,
+          .bias = offsets_.k_bias,
+          .norm = offsets_.k_norm,
+          .heads = shape_.kv_heads,
+          .turned = !config_.inverse_frequency.empty()};
+}
+
+AttentionLayer::Projection AttentionLayer::V() const {
+  return {.weight = offsets_.v_proj,
+          .bias = offsets_.v_bias,
+          .norm = -1,
+          .heads = shape_.kv_heads,
+          .turned = false};
+}
+
+View<float> AttentionLayer::Project(const Pass& pass, const Projection& projection,
+                                    View<const float> u, ProjectionActivations& kept) const {
+  const kernels::Ops& ops = pass.ops;
+  const int64_t rows = u.rows, width = projection.width(shape_.head_dim);
+  const View<float> output = kept.output.Matrix(rows, width);
+  const bool normed = projection.norm >= 0;
+  const View<float> product = normed ? kept.product.Matrix(rows, width) : output;
+  ops.matmul(pass.stream, u, pass.weights.matrix(projection.weight), product, Write::kReplace);
+  if (projection.bias >= 0) {
+    ops.add_bias(pass.stream, pass.weights.at(projection.bias), product);
+  }
+  if (normed) {
+    ops.rms_norm(pass.stream, Heads(product, projection.heads), pass.weights.at(projection.norm),
+                 epsilon_, Heads(output, projection.heads),
+                 kept.rstd.Floats(rows * projection.heads));
+  }
+  if (projection.turned) {
+    ops.rope(pass.stream, pass.segments, projection.heads, config_.inverse_frequency,
+             kernels::Turn::kForward, output);
+  }
+  return output;
+}
+
+void AttentionLayer::ProjectBackward(const Pass& pass, const Projection& projection,
+                                     View<const float> u, View<float> d,
+                                     ProjectionActivations& kept, Workspace& work, View<float> du,
+                                     Write write, float* gradients) const {
+  const kernels::Ops& ops = pass.ops;
+  if (projection.turned) {
+    ops.rope(pass.stream, pass.segments, projection.heads, config_.inverse_frequency,
+             kernels::Turn::kBackward, d);
+  }
+  if (projection.norm >= 0) {
+    const View<float> product = kept.product.Matrix(d.rows, d.cols);
+    const View<float> d_product = work.d_product.Matrix(d.rows, d.cols);
+    std::fill_n(d_product.data, d.rows * d.cols, 0.0f);
+    ops.rms_norm_backward(pass.stream, Heads(product, projection.heads),
+                          pass.weights.at(projection.norm),
+                          kept.rstd.Floats(d.rows * projection.heads), Heads(d, projection.heads),
+                          Heads(d_product, projection.heads), gradients + projection.norm);
+    d = d_product;
+  }
+  if (projection.bias >= 0) ops.bias_backward(pass.stream, d, gradients + projection.bias);
+  ops.matmul_backward_weight(pass.stream, u, d,
+                             View<float>(gradients + projection.weight, d.cols, u.cols));
+  ops.matmul_backward_input(pass.stream, d, pass.weights.matrix(projection.weight), du, write);
+}
 
 void AttentionLayer::TilesOfStates(const Pass& pass, View<const float> k, View<const float> v,
                                    Workspace& work) const {
@@ -61,59 +143,45 @@ void AttentionLayer::TilesOfRows(const Pass& pass, View<const float> k, View<con
 void AttentionLayer::Forward(const Pass& pass, View<const float> u, View<float> h,
                              Activations& kept, Workspace& work) const {
   const kernels::Ops& ops = pass.ops;
-  const int64_t rows = u.rows, q_width = shape_.q_heads * shape_.head_dim;
-  const int64_t kv_width = shape_.kv_heads * shape_.head_dim;
-  const View<float> q = kept.q.Matrix(rows, q_width);
-  const View<float> k = kept.k.Matrix(rows, kv_width);
-  const View<float> v = kept.v.Matrix(rows, kv_width);
-  const View<float> attended = kept.attended.Matrix(rows, q_width);
-  const PackedLayer& packed = pass.weights.layer(index_);
-
-  ops.matmul(pass.stream, u, *packed.q_proj, q, Write::kReplace);
-  ops.matmul(pass.stream, u, *packed.k_proj, k, Write::kReplace);
-  ops.matmul(pass.stream, u, *packed.v_proj, v, Write::kReplace);
+  const int64_t rows = u.rows;
+  const View<float> q = Project(pass, Q(), u, kept.q);
+  const View<float> k = Project(pass, K(), u, kept.k);
+  const View<float> v = Project(pass, V(), u, kept.v);
   if (pass.states.empty()) {
     TilesOfRows(pass, k, v, work);
   } else {
     TilesOfStates(pass, k, v, work);
   }
+  const View<float> attended = kept.attended.Matrix(rows, config_.q_width());
   ops.attention(pass.stream, shape_, pass.segments, q, work.tiles, attended,
                 kept.lse.Floats(rows * shape_.q_heads));
-  ops.matmul(pass.stream, attended, *packed.o_proj, h, Write::kAdd);
+  ops.matmul(pass.stream, attended, pass.weights.matrix(offsets_.o_proj), h, Write::kAdd);
+  if (offsets_.o_bias >= 0) ops.add_bias(pass.stream, pass.weights.at(offsets_.o_bias), h);
 }
 
 void AttentionLayer::Backward(const Pass& pass, View<const float> u, View<const float> d_out,
                               View<float> du, Activations& kept, Workspace& work,
                               float* gradients) const {
   const kernels::Ops& ops = pass.ops;
-  const int64_t rows = u.rows, hidden = u.cols, q_width = shape_.q_heads * shape_.head_dim;
-  const int64_t kv_width = shape_.kv_heads * shape_.head_dim;
-  const View<float> q = kept.q.Matrix(rows, q_width);
-  const View<float> k = kept.k.Matrix(rows, kv_width);
-  const View<float> v = kept.v.Matrix(rows, kv_width);
+  const int64_t rows = u.rows, q_width = config_.q_width(), kv_width = config_.kv_width();
   const View<float> attended = kept.attended.Matrix(rows, q_width);
-  const PackedLayer& packed = pass.weights.layer(index_);
-
+  if (offsets_.o_bias >= 0) ops.bias_backward(pass.stream, d_out, gradients + offsets_.o_bias);
   ops.matmul_backward_weight(pass.stream, attended, d_out,
-                             View<float>(gradients + offsets_.o_proj, hidden, q_width));
+                             View<float>(gradients + offsets_.o_proj, u.cols, q_width));
   const View<float> d_attended = work.d_attended.Matrix(rows, q_width);
-  ops.matmul_backward_input(pass.stream, d_out, *packed.o_proj, d_attended, Write::kReplace);
+  ops.matmul_backward_input(pass.stream, d_out, pass.weights.matrix(offsets_.o_proj), d_attended,
+                            Write::kReplace);
 
   const View<float> dq = work.d_q.Matrix(rows, q_width);
   const View<float> dk = work.d_k.Matrix(rows, kv_width);
   const View<float> dv = work.d_v.Matrix(rows, kv_width);
-  ops.attention_backward(pass.stream, shape_, pass.segments, q, k, v, attended,
-                         kept.lse.Floats(rows * shape_.q_heads), d_attended, dq, dk, dv);
+  ops.attention_backward(pass.stream, shape_, pass.segments, kept.q.output.Matrix(rows, q_width),
+                         kept.k.output.Matrix(rows, kv_width), kept.v.output.Matrix(rows, kv_width),
+                         attended, kept.lse.Floats(rows * shape_.q_heads), d_attended, dq, dk, dv);
 
-  ops.matmul_backward_weight(pass.stream, u, dq,
-                             View<float>(gradients + offsets_.q_proj, q_width, hidden));
-  ops.matmul_backward_weight(pass.stream, u, dk,
-                             View<float>(gradients + offsets_.k_proj, kv_width, hidden));
-  ops.matmul_backward_weight(pass.stream, u, dv,
-                             View<float>(gradients + offsets_.v_proj, kv_width, hidden));
-  ops.matmul_backward_input(pass.stream, dq, *packed.q_proj, du, Write::kReplace);
-  ops.matmul_backward_input(pass.stream, dk, *packed.k_proj, du, Write::kAdd);
-  ops.matmul_backward_input(pass.stream, dv, *packed.v_proj, du, Write::kAdd);
+  ProjectBackward(pass, Q(), u, dq, kept.q, work, du, Write::kReplace, gradients);
+  ProjectBackward(pass, K(), u, dk, kept.k, work, du, Write::kAdd, gradients);
+  ProjectBackward(pass, V(), u, dv, kept.v, work, du, Write::kAdd, gradients);
 }
 
 }  // namespace temper::model

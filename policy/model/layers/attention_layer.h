@@ -1,4 +1,6 @@
-// Causal grouped-query attention without positions: three projections, attention, one projection.
+// Causal grouped-query attention: three projections, attention, one projection.
+//
+// Biases, norms of the heads and rotary positions are options of the layer, by its config.
 #pragma once
 
 #include "policy/model/layers/pass.h"
@@ -18,6 +20,24 @@ class AttentionLayer {
                 float* gradients) const;
 
  private:
+  // Places of one of q, k, v; -1 and 0 where it has no such thing.
+  struct Projection {
+    int64_t weight, bias, norm, heads;
+    bool turned;  // by rotary positions
+    int64_t width(int64_t head_dim) const { return heads * head_dim; }
+  };
+  Projection Q() const;
+  Projection K() const;
+  Projection V() const;
+
+  // What attention reads: [rows, heads*head_dim].
+  kernels::View<float> Project(const Pass& pass, const Projection& projection,
+                               kernels::View<const float> u, ProjectionActivations& kept) const;
+  // `d`: gradient of what Project gave, used up. du (=|+=) its part of the input's gradient.
+  void ProjectBackward(const Pass& pass, const Projection& projection, kernels::View<const float> u,
+                       kernels::View<float> d, ProjectionActivations& kept, Workspace& work,
+                       kernels::View<float> du, kernels::Write write, float* gradients) const;
+
   // Where attention finds the keys and values of every segment: in its state's pages, after the new
   // rows were appended, or in the packed rows themselves.
   void TilesOfStates(const Pass& pass, kernels::View<const float> k, kernels::View<const float> v,
@@ -27,6 +47,7 @@ class AttentionLayer {
 
   const LayerConfig& config_;
   const LayerOffsets& offsets_;
+  const float epsilon_;
   const int index_;
   const kernels::AttentionShape shape_;
 };

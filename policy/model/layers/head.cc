@@ -40,7 +40,8 @@ void Head::Logits(const Pass& pass, View<const float> h, std::span<const int32_t
   const int64_t count = static_cast<int64_t>(rows.size());
   const View<float> normed = normed_.Matrix(count, config_.hidden_size);
   Normalize(pass, h, rows, 0, input_.Matrix(count, config_.hidden_size), normed);
-  pass.ops.matmul(pass.stream, normed, pass.weights.lm_head(), logits, Write::kReplace);
+  pass.ops.matmul(pass.stream, normed, pass.weights.matrix(layout_.lm_head()), logits,
+                  Write::kReplace);
 }
 
 Head::Block Head::Compute(const Pass& pass, View<const float> h, const Predictions& predictions,
@@ -53,7 +54,8 @@ Head::Block Head::Compute(const Pass& pass, View<const float> h, const Predictio
   block.lse = lse_.Floats(block.count);
   Normalize(pass, h, predictions.rows.subspan(first, block.count), predictions.first_row,
             block.input, block.normed);
-  pass.ops.matmul(pass.stream, block.normed, pass.weights.lm_head(), block.logits, Write::kReplace);
+  pass.ops.matmul(pass.stream, block.normed, pass.weights.matrix(layout_.lm_head()), block.logits,
+                  Write::kReplace);
   pass.ops.target_log_prob(pass.stream, block.logits,
                            predictions.targets.subspan(first, block.count), predictions.temperature,
                            logprob, entropy, block.lse);
@@ -98,7 +100,7 @@ void Head::Backward(const Pass& pass, const Block& block, const Predictions& pre
       pass.stream, block.normed, d_logits,
       View<float>(gradients + layout_.lm_head(), config_.vocab_size, hidden));
   const View<float> d_normed = d_normed_.Matrix(block.count, hidden);
-  ops.matmul_backward_input(pass.stream, d_logits, pass.weights.lm_head(), d_normed,
+  ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(layout_.lm_head()), d_normed,
                             Write::kReplace);
   const View<float> d_input = d_input_.Matrix(block.count, hidden);
   std::fill_n(d_input.data, block.count * hidden, 0.0f);

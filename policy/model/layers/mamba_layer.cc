@@ -72,17 +72,16 @@ void MambaLayer::Forward(const Pass& pass, View<const float> u, View<float> h, A
   const View<float> convolved = work.convolved.Matrix(u.rows, config_.conv_channels());
   const View<float> scan = kept.scan.Matrix(u.rows, config_.inner());
   const View<float> gated = work.gated.Matrix(u.rows, config_.inner());
-  const PackedLayer& packed = pass.weights.layer(index_);
   CollectStates(pass, work);
 
-  ops.matmul(pass.stream, u, *packed.in_proj, projection, Write::kReplace);
+  ops.matmul(pass.stream, u, pass.weights.matrix(offsets_.in_proj), projection, Write::kReplace);
   const Projection<float> part = Split(projection);
   Convolve(pass, part.xbc, work.conv_states, convolved);
   ops.ssm_scan(pass.stream, shape_, pass.segments, Inputs(convolved, part.dt),
                Parameters(pass.weights), work.ssm_states, scan);
   ops.gated_norm(pass.stream, scan, part.z, pass.weights.at(offsets_.gated_norm), config_.groups,
                  epsilon_, gated, kept.gate_rstd.Floats(u.rows * config_.groups));
-  ops.matmul(pass.stream, gated, *packed.out_proj, h, Write::kAdd);
+  ops.matmul(pass.stream, gated, pass.weights.matrix(offsets_.out_proj), h, Write::kAdd);
 }
 
 void MambaLayer::Backward(const Pass& pass, View<const float> u, View<const float> d_out,
@@ -90,7 +89,6 @@ void MambaLayer::Backward(const Pass& pass, View<const float> u, View<const floa
                           float* gradients) const {
   const kernels::Ops& ops = pass.ops;
   const int64_t rows = u.rows, hidden = u.cols, inner = config_.inner();
-  const PackedLayer& packed = pass.weights.layer(index_);
   const Projection<float> part = Split(kept.projection.Matrix(rows, config_.projection()));
   const View<float> scan = kept.scan.Matrix(rows, inner);
   const float* gain = pass.weights.at(offsets_.gated_norm);
@@ -102,7 +100,8 @@ void MambaLayer::Backward(const Pass& pass, View<const float> u, View<const floa
   ops.matmul_backward_weight(pass.stream, gated, d_out,
                              View<float>(gradients + offsets_.out_proj, hidden, inner));
   const View<float> d_gated = work.d_gated.Matrix(rows, inner);
-  ops.matmul_backward_input(pass.stream, d_out, *packed.out_proj, d_gated, Write::kReplace);
+  ops.matmul_backward_input(pass.stream, d_out, pass.weights.matrix(offsets_.out_proj), d_gated,
+                            Write::kReplace);
 
   const View<float> d_projection = work.d_projection.Matrix(rows, config_.projection());
   const Projection<float> d_part = Split(d_projection);
@@ -114,7 +113,8 @@ void MambaLayer::Backward(const Pass& pass, View<const float> u, View<const floa
   ops.matmul_backward_weight(
       pass.stream, u, d_projection,
       View<float>(gradients + offsets_.in_proj, config_.projection(), hidden));
-  ops.matmul_backward_input(pass.stream, d_projection, *packed.in_proj, du, Write::kReplace);
+  ops.matmul_backward_input(pass.stream, d_projection, pass.weights.matrix(offsets_.in_proj), du,
+                            Write::kReplace);
 }
 
 // From the recurrence's output back through the convolution.

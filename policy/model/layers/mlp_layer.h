@@ -1,4 +1,4 @@
-// A squared-ReLU feed-forward mixer: down(relu(up(u))^2).
+// A feed-forward mixer: down(relu(up(u))^2), or down(silu(gate(u)) * up(u)) where it is gated.
 #pragma once
 
 #include "policy/model/layers/pass.h"
@@ -18,9 +18,11 @@ class MlpLayer {
                 float* gradients) const;
 
  private:
+  void Activate(const Pass& pass, kernels::View<const float> gate, kernels::View<const float> up,
+                kernels::View<float> activated) const;
+
   const LayerConfig& config_;
   const LayerOffsets& offsets_;
-  const int index_;
 };
 
 }  // namespace temper::model

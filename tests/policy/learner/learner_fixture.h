@@ -136,8 +136,7 @@ class Sampler {
     const auto file = MappedFile::Open(shared_path);
     ASSERT_TRUE(file.ok()) << file.status();
     const auto* floats = reinterpret_cast<const float*>(file->bytes().data());
-    const model::Weights weights(folder_.config, layout_, *device_,
-                                 std::span(floats, layout_.size()), /*backward=*/false);
+    const model::Weights weights(layout_, *device_, std::span(floats, layout_.size()), {});
     Sequence sequence;
     sequence.tokens.assign(episode.prompt_tokens().begin(), episode.prompt_tokens().end());
     sequence.prompt_tokens = episode.prompt_tokens_size();

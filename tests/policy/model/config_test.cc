@@ -133,21 +133,22 @@ TEST(ConfigTest, MlpLayersMayDiffer) {
 }
 
 TEST(ConfigTest, OtherModelsAreRefusedWithWhatIsSupported) {
-  EXPECT_THAT(Refusal("model_type", "llama"),
-              AllOf(HasSubstr("c.json: model_type: found \"llama\""),
-                    HasSubstr("supported: nemotron_h with layers M, * and -")));
-  EXPECT_THAT(Refusal("hybrid_override_pattern", "M-E*"),
-              AllOf(HasSubstr("c.json: hybrid_override_pattern: found 'E' at place 2"),
-                    HasSubstr("supported: nemotron_h")));
-  EXPECT_THAT(Refusal("layers_block_type", {"mamba", "moe"}),
-              HasSubstr("c.json: layers_block_type[1]: found \"moe\""));
+  EXPECT_THAT(Refusal("model_type", "gpt2"),
+              AllOf(HasSubstr("c.json: model_type: found \"gpt2\""),
+                    HasSubstr("supported: nemotron_h, qwen2, qwen3, llama, nemotron-nas")));
+  EXPECT_THAT(Refusal("hybrid_override_pattern", "M-X*"),
+              HasSubstr("c.json: hybrid_override_pattern: found 'X' at place 2, expected M, *, - "
+                        "or E"));
+  EXPECT_THAT(Refusal("layers_block_type", {"mamba", "rwkv"}),
+              HasSubstr("c.json: layers_block_type[1]: found \"rwkv\", expected mamba, attention, "
+                        "mlp or moe"));
   EXPECT_THAT(Refusal("attention_bias", true), HasSubstr("attention_bias: found true"));
   EXPECT_THAT(Refusal("mlp_bias", true), HasSubstr("mlp_bias: found true"));
   EXPECT_THAT(Refusal("use_bias", true), HasSubstr("use_bias: found true"));
   EXPECT_THAT(Refusal("mlp_hidden_act", "silu"), HasSubstr("expected \"relu2\""));
   EXPECT_THAT(Refusal("sliding_window", 4096), HasSubstr("sliding_window: found 4096"));
   EXPECT_THAT(Refusal("quantization_config", {{"quant_algo", "FP8"}}),
-              HasSubstr("quantised weights are not supported"));
+              HasSubstr("expected quant_method \"modelopt\""));
 }
 
 TEST(ConfigTest, MissingFieldsAreNamed) {
@@ -185,6 +186,125 @@ TEST(ConfigTest, HeadsMustDivide) {
   EXPECT_THAT(
       Refusal("num_key_value_heads", 3),
       HasSubstr("num_attention_heads: found 4, expected a multiple of num_key_value_heads"));
+}
+
+TEST(ConfigTest, ReadsExpertsAndWhatMegatronMarksInPatterns) {
+  const ModelConfig config = With([](Json& json) {
+    json["hybrid_override_pattern"] = "ME|*E/*E";  // '|' cuts pipelines, '/' begins the MTP layers
+    json["n_routed_experts"] = 16;
+    json["num_experts_per_tok"] = 3;
+    json["moe_intermediate_size"] = 24;
+    json["moe_shared_expert_intermediate_size"] = 48;
+    json["moe_latent_size"] = 12;
+    json["routed_scaling_factor"] = 2.5;
+    json["n_group"] = 4;
+    json["topk_group"] = 2;
+  });
+  EXPECT_EQ(config.Pattern(), "ME*E");
+  const LayerConfig& moe = config.layers[1];
+  EXPECT_EQ(moe.experts, 16);
+  EXPECT_EQ(moe.experts_chosen, 3);
+  EXPECT_EQ(moe.expert_intermediate, 24);
+  EXPECT_EQ(moe.shared_intermediate, 48);
+  EXPECT_EQ(moe.latent, 12);
+  EXPECT_EQ(moe.router_groups, 4);
+  EXPECT_EQ(moe.router_groups_chosen, 2);
+  EXPECT_FLOAT_EQ(moe.router_scale, 2.5f);
+}
+
+TEST(ConfigTest, ExpertsThatCannotBeChosenAreRefused) {
+  Json json = Good();
+  json.update({{"hybrid_override_pattern", "ME"},
+               {"n_routed_experts", 8},
+               {"num_experts_per_tok", 5},
+               {"moe_intermediate_size", 24},
+               {"n_shared_experts", 0},
+               {"n_group", 4},
+               {"topk_group", 2}});
+  EXPECT_THAT(std::string(ParseModelConfig(json.dump(), "c.json").status().message()),
+              HasSubstr("num_experts_per_tok: found 5, expected at most the 4 experts"));
+  json["n_group"] = 3;
+  EXPECT_THAT(std::string(ParseModelConfig(json.dump(), "c.json").status().message()),
+              HasSubstr("n_routed_experts: found 8, expected a multiple of n_group = 3"));
+}
+
+Json Llama() {
+  return {{"model_type", "llama"},    {"num_hidden_layers", 2},  {"vocab_size", 100},
+          {"hidden_size", 32},        {"intermediate_size", 64}, {"num_attention_heads", 4},
+          {"num_key_value_heads", 2}, {"rope_theta", 10000.0}};
+}
+
+std::string LlamaRefusal(const std::string& key, const Json& value) {
+  Json json = Llama();
+  json[key] = value;
+  return std::string(ParseModelConfig(json.dump(), "c.json").status().message());
+}
+
+TEST(ConfigTest, TransformerBlocksAreTwoLayersEach) {
+  for (const char* family : {"llama", "qwen2", "qwen3"}) {
+    Json json = Llama();
+    json["model_type"] = family;
+    const ModelConfig config = Parsed(json.dump());
+    EXPECT_EQ(config.Pattern(), "*-*-") << family;
+    EXPECT_EQ(config.layers[2].block, 1);
+    EXPECT_TRUE(config.layers[1].gated);
+    EXPECT_EQ(config.layers[0].qkv_bias, family == std::string("qwen2"));
+    EXPECT_EQ(config.layers[0].qk_norm, family == std::string("qwen3"));
+    EXPECT_EQ(config.layers[0].attention_head_dim, family == std::string("qwen3") ? 128 : 8);
+    EXPECT_FLOAT_EQ(config.layers[0].inverse_frequency[0], 1.0f);
+    EXPECT_FLOAT_EQ(config.norm_epsilon, 1e-6f);
+  }
+}
+
+TEST(ConfigTest, WhatNoTransformerLayerDoesIsRefused) {
+  EXPECT_THAT(LlamaRefusal("rope_scaling", {{"rope_type", "yarn"}, {"factor", 4}}),
+              HasSubstr("rope_scaling.rope_type: found \"yarn\"; supported: default, linear, "
+                        "llama3"));
+  EXPECT_THAT(LlamaRefusal("rope_scaling", {{"rope_type", "llama3"}}),
+              HasSubstr("c.json: rope_scaling.factor: missing"));
+  EXPECT_THAT(LlamaRefusal("rope_scaling", {{"rope_type", "llama3"},
+                                            {"factor", 8},
+                                            {"low_freq_factor", 4},
+                                            {"high_freq_factor", 1},
+                                            {"original_max_position_embeddings", 8192}}),
+              HasSubstr("low_freq_factor: found 4, expected less than high_freq_factor = 1"));
+  EXPECT_THAT(LlamaRefusal("partial_rotary_factor", 0.5), HasSubstr("only 1 is supported"));
+  EXPECT_THAT(LlamaRefusal("head_dim", 7), HasSubstr("head_dim: found 7, expected an even number"));
+  EXPECT_THAT(LlamaRefusal("hidden_act", "gelu"), HasSubstr("expected \"silu\""));
+  EXPECT_THAT(LlamaRefusal("mlp_bias", true), HasSubstr("mlp_bias: found true"));
+  EXPECT_THAT(LlamaRefusal("use_sliding_window", true), HasSubstr("windows are not supported"));
+  EXPECT_THAT(LlamaRefusal("layer_types", {"full_attention", "sliding_attention"}),
+              HasSubstr("layer_types[1]: found \"sliding_attention\""));
+  EXPECT_THAT(LlamaRefusal("num_attention_heads", 5),
+              HasSubstr("hidden_size: found 32, expected a multiple of num_attention_heads = 5"));
+}
+
+TEST(ConfigTest, NemotronNasBlocksAreCheckedOneByOne) {
+  const Json whole = {{"attention", {{"n_heads_in_group", 2}}}, {"ffn", {{"ffn_mult", 2.0}}}};
+  Json json = Llama();
+  json["model_type"] = "nemotron-nas";
+  json["block_configs"] = {whole, {{"attention", {{"no_op", true}}}, {"ffn", {{"no_op", true}}}}};
+  const ModelConfig config = Parsed(json.dump());
+  EXPECT_EQ(config.Pattern(), "*-");
+  EXPECT_EQ(config.layers[0].kv_heads, 2);
+  EXPECT_EQ(config.layers[1].intermediate, 256);  // 2 * 2 * 32 / 3 = 42, up to a multiple of 256
+  const auto refusal = [&](const Json& blocks) {
+    json["block_configs"] = blocks;
+    return std::string(ParseModelConfig(json.dump(), "c.json").status().message());
+  };
+  EXPECT_THAT(refusal({whole}), HasSubstr("block_configs: found 1 blocks, expected a list of "
+                                          "num_hidden_layers = 2"));
+  EXPECT_THAT(refusal({whole, {{"attention", {{"no_op", true}}}}}),
+              HasSubstr("block_configs[1].ffn: found nothing"));
+  Json windowed = whole;
+  windowed["attention"]["window_length"] = 512;
+  EXPECT_THAT(refusal({whole, windowed}),
+              HasSubstr("block_configs[1].attention.window_length: found 512"));
+  Json odd = whole;
+  odd["attention"]["n_heads_in_group"] = 3;
+  EXPECT_THAT(refusal({odd, whole}), HasSubstr("found 4, expected a multiple of it = 3"));
+  const Json empty = {{"attention", {{"no_op", true}}}, {"ffn", {{"no_op", true}}}};
+  EXPECT_THAT(refusal({empty, empty}), HasSubstr("every block is empty"));
 }
 
 TEST(ConfigTest, SyntaxErrorsSayLineAndColumn) {

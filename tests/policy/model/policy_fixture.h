@@ -11,12 +11,13 @@
 namespace temper::model {
 
 struct Policy {
-  Policy(const ModelConfig& model, std::vector<float> initial, int threads)
+  Policy(const ModelConfig& model, std::vector<float> initial, int threads,
+         kernels::Dtype dtype = kernels::Dtype::kFloat32)
       : config(model),
         layout(config),
         device(kernels::OpenCpuDevice(threads)),
         values(std::move(initial)),
-        weights(config, layout, *device, values, /*backward=*/true),
+        weights(layout, *device, values, {.backward = true, .dtype = dtype}),
         model(config, layout, *device) {}
 
   void Extend(std::span<const Slice> slices, kernels::View<float> logits) {

@@ -57,6 +57,49 @@ ModelConfig OddSizes() {
   return config;
 }
 
+// Every option of the newer layers at once: latent and plain experts, one of them grouped, rotary
+// positions with bias and head norms, gated and linear feed-forwards.
+ModelConfig EveryOption() {
+  ModelConfig config;
+  config.vocab_size = 59;
+  config.hidden_size = 28;
+  LayerConfig attention{.kind = LayerKind::kAttention,
+                        .q_heads = 4,
+                        .kv_heads = 2,
+                        .attention_head_dim = 6,
+                        .qkv_bias = true,
+                        .output_bias = true,
+                        .qk_norm = true,
+                        .inverse_frequency = {1.0f, 0.3f, 0.01f}};
+  const LayerConfig mamba{.kind = LayerKind::kMamba,
+                          .heads = 2,
+                          .head_dim = 8,
+                          .state = 16,
+                          .groups = 1,
+                          .conv_taps = 4};
+  const LayerConfig experts{.kind = LayerKind::kMoe,
+                            .experts = 7,
+                            .experts_chosen = 3,
+                            .expert_intermediate = 20,
+                            .shared_intermediate = 24,
+                            .router_scale = 2.5f};
+  const LayerConfig latent{.kind = LayerKind::kMoe,
+                           .experts = 6,
+                           .experts_chosen = 2,
+                           .expert_intermediate = 9,
+                           .latent = 12,
+                           .router_groups = 3,
+                           .router_groups_chosen = 2,
+                           .normalize_chosen = false};
+  config.layers = {mamba,
+                   experts,
+                   attention,
+                   latent,
+                   {.kind = LayerKind::kMlp, .intermediate = 36, .gated = true},
+                   {.kind = LayerKind::kLinear}};
+  return config;
+}
+
 std::vector<float> DrawValues(const ModelConfig& config, uint32_t seed) {
   const ParameterLayout layout(config);
   std::vector<float> values(layout.size());
@@ -67,8 +110,9 @@ std::vector<float> DrawValues(const ModelConfig& config, uint32_t seed) {
 
 // The same weights on one thread and on two.
 struct Bench {
-  explicit Bench(const ModelConfig& config)
-      : one(config, DrawValues(config, 3), 1), two(config, DrawValues(config, 3), 2) {}
+  explicit Bench(const ModelConfig& config, kernels::Dtype dtype = kernels::Dtype::kFloat32)
+      : one(config, DrawValues(config, 3), 1, dtype),
+        two(config, DrawValues(config, 3), 2, dtype) {}
   Policy& Any(Random& random) { return Draw(random, 0, 1) == 0 ? one : two; }
   Policy one, two;
 };
@@ -246,10 +290,12 @@ class Mix {
 };
 
 TEST(SameBitsTest, RolloutAndLearnerAgreeOnEveryBitOver200RandomMixes) {
-  Bench round(RoundSizes()), odd(OddSizes());
+  constexpr kernels::Dtype kHalf = kernels::Dtype::kBFloat16;
+  Bench benches[] = {Bench(RoundSizes()), Bench(OddSizes()), Bench(EveryOption()),
+                     Bench(RoundSizes(), kHalf), Bench(EveryOption(), kHalf)};
   for (uint32_t seed = 0; seed < kMixes; ++seed) {
     SCOPED_TRACE(testing::Message() << "mix " << seed);
-    Mix mix(seed % 2 == 0 ? round : odd, seed);
+    Mix mix(benches[seed % std::size(benches)], seed);
     mix.RollOut();
     mix.CheckAgainstLearner();
     ASSERT_FALSE(HasFatalFailure());
