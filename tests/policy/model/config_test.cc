@@ -292,7 +292,7 @@ TEST(ConfigTest, NemotronNasBlocksAreCheckedOneByOne) {
     json["block_configs"] = blocks;
     return std::string(ParseModelConfig(json.dump(), "c.json").status().message());
   };
-  EXPECT_THAT(refusal({whole}), HasSubstr("block_configs: found 1 blocks, expected a list of "
+  EXPECT_THAT(refusal(Json::array({whole})), HasSubstr("block_configs: found 1 blocks, expected a list of "
                                           "num_hidden_layers = 2"));
   EXPECT_THAT(refusal({whole, {{"attention", {{"no_op", true}}}}}),
               HasSubstr("block_configs[1].ffn: found nothing"));
