@@ -48,7 +48,7 @@ struct TileWork {
   int64_t depth;
   float* c;  // row r: c[r * c_row + column]; the next panel is kPanelColumns on
   int64_t c_row;
-  const B* ahead;      // memory wanted soon; only prefetched
+  const B* ahead;      // memory wanted soon, of each panel; only prefetched
   int64_t ahead_step;  // values of it to fetch at each step of depth
 };
 
@@ -87,6 +87,9 @@ HWY_INLINE void RunTile(const TileWork<B>& work) {
   using Part = PanelPart<B, kVectors>;
   const GemmTag d;
   constexpr int kColumns = kPanels * kVectors;
+  // Panels fetched ahead: one line a step is all of a step in bfloat16. In float32 it is half, and
+  // half of several panels misleads the processor's own fetching; a single row has no time for it.
+  constexpr int kFetched = sizeof(B) == 2 && kRows > 1 ? kPanels : 1;
   const auto target = [&work](int r, int j) HWY_ATTR {
     return work.c + r * work.c_row + j / kVectors * kPanelColumns + Part::ColumnOf(j % kVectors);
   };
@@ -113,7 +116,8 @@ HWY_INLINE void RunTile(const TileWork<B>& work) {
       TEMPER_UNROLL
       for (int j = 0; j < kColumns; ++j) acc[r][j] = hn::MulAdd(left, right[j], acc[r][j]);
     }
-    hwy::Prefetch(ahead);
+    TEMPER_UNROLL
+    for (int p = 0; p < kFetched; ++p) hwy::Prefetch(ahead + p * work.b_panel);
     ahead += work.ahead_step;
     a += kPackedA ? kTileRows : 1;
     b += kPanelColumns;

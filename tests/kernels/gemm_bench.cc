@@ -1,94 +1,57 @@
-// Prints GF/s of our matrix products beside oneDNN's packed f32 ones, taken in turns, best of
-// several.
+// Prints GF/s of our matrix products beside oneDNN's, float32 and bfloat16 weights, taken in turns;
+// medians, and each figure's share of what the machine can do at most.
 //
-// Usage: gemm_bench [threads] [seconds per figure]. oneDNN takes its threads from OMP_NUM_THREADS.
-#include <time.h>
-
+// Usage: gemm_bench [threads] [seconds per line] [K N]. oneDNN takes its threads from
+// OMP_NUM_THREADS. Its bfloat16 is another arithmetic: inputs are rounded too, and pairs of
+// products are summed by an instruction of their own.
 #include <algorithm>
-#include <chrono>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "dnnl.hpp"
-#include "kernels/cpu/limits.h"
 #include "kernels/device.h"
 #include "kernels/ops.h"
+#include "tests/kernels/turns.h"
 
 namespace temper::kernels {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using bench::Limits;
+using bench::MedianOfTurns;
 
-// With one thread its own processor time is taken: on a busy machine it is the steadier clock.
-bool processor_time = false;
+// A matrix for oneDNN: [rows, cols] with these strides.
+struct Side {
+  dnnl::memory::data_type type;
+  dnnl::memory::dims strides;
+  void* values;
+};
 
-double Now() {
-  if (!processor_time) {
-    return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
-  }
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
-
-double Seconds(const std::function<void()>& work) {
-  const double begin = Now();
-  work();
-  return Now() - begin;
-}
-
-// Best time of a turn of at least 30 ms: OpenMP's threads spin for a while after their last call,
-// and only then are the cores ours.
-double BestOfTurn(const std::function<void()>& work) {
-  double best = 1e9, spent = 0;
-  while (spent < 0.03) {
-    const double seconds = Seconds(work);
-    best = std::min(best, seconds);
-    spent += seconds;
-  }
-  return best;
-}
-
-// Best time of each, run in turns for about `budget` seconds in all.
-std::pair<double, double> BestOfTurns(double budget, const std::function<void()>& ours,
-                                      const std::function<void()>& theirs) {
-  double best_ours = 1e9, best_theirs = 1e9;
-  const auto begin = Clock::now();
-  do {
-    best_ours = std::min(best_ours, BestOfTurn(ours));
-    best_theirs = std::min(best_theirs, BestOfTurn(theirs));
-  } while (std::chrono::duration<double>(Clock::now() - begin).count() < budget);
-  return {best_ours, best_theirs};
-}
-
-// dst [m, n] = src [m, k] * weights [k, n] by oneDNN, weights given with these strides, packed its
-// own way.
+// dst [m, n] = src [m, k] * weights [k, n] by oneDNN; weights packed its own way, or as they are.
 class OneDnnProduct {
  public:
   using Memory = dnnl::memory;
-  OneDnnProduct(Memory::dims src_strides, Memory::dims weight_strides, bool pack, int64_t m,
-                int64_t k, int64_t n, float* src, float* weights, float* dst)
+  OneDnnProduct(int64_t m, int64_t k, int64_t n, const Side& src, const Side& weights, bool pack,
+                float* dst)
       : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
-    const auto f32 = Memory::data_type::f32;
-    const Memory::desc plain({k, n}, f32, weight_strides);
-    const Memory::desc any({k, n}, f32, Memory::format_tag::any);
-    const Memory::desc source({m, k}, f32, src_strides);
-    const Memory::desc target({m, n}, f32, Memory::dims{n, 1});
+    const Memory::desc plain({k, n}, weights.type, weights.strides);
+    const Memory::desc any({k, n}, weights.type, Memory::format_tag::any);
+    const Memory::desc source({m, k}, src.type, src.strides);
+    const Memory::desc target({m, n}, Memory::data_type::f32, Memory::dims{n, 1});
     const dnnl::matmul::desc description(source, pack ? any : plain, target);
     const dnnl::matmul::primitive_desc primitive(description, engine_);
     matmul_ = dnnl::matmul(primitive);
-    Memory given(plain, engine_, weights);
+    Memory given(plain, engine_, weights.values);
     Memory packed = given;
     if (primitive.weights_desc() != plain) {
       packed = Memory(primitive.weights_desc(), engine_);
       dnnl::reorder(given, packed).execute(stream_, given, packed);
       stream_.wait();
     }
-    arguments_ = {{DNNL_ARG_SRC, Memory(source, engine_, src)},
+    arguments_ = {{DNNL_ARG_SRC, Memory(source, engine_, src.values)},
                   {DNNL_ARG_WEIGHTS, packed},
                   {DNNL_ARG_DST, Memory(target, engine_, dst)}};
   }
@@ -104,57 +67,104 @@ class OneDnnProduct {
   std::unordered_map<int, Memory> arguments_;
 };
 
+constexpr auto kF32 = dnnl::memory::data_type::f32;
+constexpr auto kBf16 = dnnl::memory::data_type::bf16;
+
 std::vector<float> Values(int64_t n) {
   std::vector<float> values(n);
   for (int64_t i = 0; i < n; ++i)
     values[i] = static_cast<float>((i * 2654435761u >> 8) % 1000) / 1000 - 0.5f;
   return values;
 }
-
-void Print(const char* what, int64_t k, int64_t n, int64_t m, std::pair<double, double> best) {
-  const double flops = 2.0 * k * n * m;
-  std::printf("%-9s K=%5ld N=%5ld M=%4ld  ours %7.1f GF/s  oneDNN %7.1f GF/s  ratio %.2f\n", what,
-              static_cast<long>(k), static_cast<long>(n), static_cast<long>(m),
-              flops / best.first / 1e9, flops / best.second / 1e9, best.second / best.first);
-  std::fflush(stdout);
-}
-
-void Compare(Device& device, int64_t k, int64_t n, double budget) {
-  const Ops& ops = device.ops();
-  Stream& stream = device.stream();
-  std::vector<float> weight = Values(n * k), gradient(n * k);
-  auto packed = ops.pack_weight(stream, {weight.data(), n, k}, {.backward = true});
-  for (const int64_t m : {1, 2, 4, 8, 32, 128, 512}) {
-    std::vector<float> x = Values(m * k), y = Values(m * n), out(m * std::max(n, k));
-    OneDnnProduct forward({k, 1}, {1, k}, true, m, k, n, x.data(), weight.data(), out.data());
-    Print("forward", k, n, m,
-          BestOfTurns(
-              budget,
-              [&] {
-                ops.matmul(stream, {x.data(), m, k}, *packed, {out.data(), m, n}, Write::kReplace);
-              },
-              [&] { forward.Run(); }));
-    if (m < 128) continue;
-    OneDnnProduct input({n, 1}, {k, 1}, true, m, n, k, y.data(), weight.data(), out.data());
-    Print("dx", k, n, m,
-          BestOfTurns(
-              budget,
-              [&] {
-                ops.matmul_backward_input(stream, {y.data(), m, n}, *packed, {out.data(), m, k},
-                                          Write::kReplace);
-              },
-              [&] { input.Run(); }));
-    OneDnnProduct weights({1, n}, {k, 1}, false, n, m, k, y.data(), x.data(), gradient.data());
-    Print("dW", k, n, m,
-          BestOfTurns(
-              budget,
-              [&] {
-                ops.matmul_backward_weight(stream, {x.data(), m, k}, {y.data(), m, n},
-                                           {gradient.data(), n, k});
-              },
-              [&] { weights.Run(); }));
+std::vector<uint16_t> Truncated(const std::vector<float>& values) {
+  std::vector<uint16_t> truncated(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    truncated[i] = static_cast<uint16_t>(std::bit_cast<uint32_t>(values[i]) >> 16);
   }
+  return truncated;
 }
+
+class Bench {
+ public:
+  Bench(Device& device, const Limits& limits, int64_t k, int64_t n, double budget)
+      : device_(device),
+        limits_(limits),
+        k_(k),
+        n_(n),
+        budget_(budget),
+        weight_(Values(n * k)),
+        narrow_(Truncated(weight_)),
+        packed_(ops_.pack_weight(stream_, {weight_.data(), n, k}, {.backward = true})),
+        packed_narrow_(ops_.pack_weight(stream_, {weight_.data(), n, k},
+                                        {.backward = true, .dtype = Dtype::kBFloat16})) {}
+
+  void Run(int64_t m) {
+    std::vector<float> x = Values(m * k_), y = Values(m * n_), out(m * std::max(n_, k_));
+    std::vector<uint16_t> x_narrow = Truncated(x), y_narrow = Truncated(y);
+    const auto product = [&](const PackedWeight& weight) {
+      return [&] { ops_.matmul(stream_, {x.data(), m, k_}, weight, {out.data(), m, n_}, kSet); };
+    };
+    OneDnnProduct forward(m, k_, n_, {kF32, {k_, 1}, x.data()}, {kF32, {1, k_}, weight_.data()},
+                          true, out.data());
+    OneDnnProduct forward_narrow(m, k_, n_, {kBf16, {k_, 1}, x_narrow.data()},
+                                 {kBf16, {1, k_}, narrow_.data()}, true, out.data());
+    Print("forward", m,
+          MedianOfTurns(budget_, {product(*packed_), [&] { forward.Run(); },
+                                  product(*packed_narrow_), [&] { forward_narrow.Run(); }}));
+    if (m < 128) return;
+    const auto input = [&](const PackedWeight& weight) {
+      return [&] {
+        ops_.matmul_backward_input(stream_, {y.data(), m, n_}, weight, {out.data(), m, k_}, kSet);
+      };
+    };
+    OneDnnProduct back(m, n_, k_, {kF32, {n_, 1}, y.data()}, {kF32, {k_, 1}, weight_.data()}, true,
+                       out.data());
+    OneDnnProduct back_narrow(m, n_, k_, {kBf16, {n_, 1}, y_narrow.data()},
+                              {kBf16, {k_, 1}, narrow_.data()}, true, out.data());
+    Print("dx", m,
+          MedianOfTurns(budget_, {input(*packed_), [&] { back.Run(); }, input(*packed_narrow_),
+                                  [&] { back_narrow.Run(); }}));
+    std::vector<float> gradient(n_ * k_);
+    OneDnnProduct weights(n_, m, k_, {kF32, {1, n_}, y.data()}, {kF32, {k_, 1}, x.data()}, false,
+                          gradient.data());
+    Print("dW", m,
+          MedianOfTurns(budget_, {[&] {
+                                    ops_.matmul_backward_weight(stream_, {x.data(), m, k_},
+                                                                {y.data(), m, n_},
+                                                                {gradient.data(), n_, k_});
+                                  },
+                                  [&] { weights.Run(); }}));
+  }
+
+ private:
+  static constexpr Write kSet = Write::kReplace;
+
+  // seconds: ours and oneDNN's in float32, then in bfloat16.
+  void Print(const char* what, int64_t m, const std::vector<double>& seconds) const {
+    const double flops = 2.0 * static_cast<double>(k_ * n_ * m);
+    std::printf("%-8s K=%5ld N=%5ld M=%4ld", what, static_cast<long>(k_), static_cast<long>(n_),
+                static_cast<long>(m));
+    for (size_t i = 0; i + 1 < seconds.size(); i += 2) {
+      const double bytes = static_cast<double>(k_ * n_) * (i == 0 ? 4 : 2);
+      std::printf("  %s %6.1f (%3.0f %% of limit) oneDNN %6.1f ratio %.2f", i == 0 ? "f32" : "bf16",
+                  flops / seconds[i] / 1e9, 100 * limits_.Seconds(flops, bytes) / seconds[i],
+                  flops / seconds[i + 1] / 1e9, seconds[i + 1] / seconds[i]);
+    }
+    if (seconds.size() > 2) std::printf("  bf16/f32 %.2f", seconds[0] / seconds[2]);
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+
+  Device& device_;
+  const Limits& limits_;
+  const int64_t k_, n_;
+  const double budget_;
+  const Ops& ops_ = device_.ops();
+  Stream& stream_ = device_.stream();
+  std::vector<float> weight_;
+  std::vector<uint16_t> narrow_;
+  std::unique_ptr<PackedWeight> packed_, packed_narrow_;
+};
 
 }  // namespace
 }  // namespace temper::kernels
@@ -162,13 +172,16 @@ void Compare(Device& device, int64_t k, int64_t n, double budget) {
 int main(int argc, char** argv) {
   using namespace temper::kernels;
   const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
-  const double budget = argc > 2 ? std::atof(argv[2]) : 0.3;
+  const double budget = argc > 2 ? std::atof(argv[2]) : 0.6;
   auto device = OpenCpuDevice(threads);
-  processor_time = device->threads() == 1;
-  std::printf("threads %d  peak %.1f GF/s  read %.1f GB/s\n", device->threads(),
-              MeasureGemmPeak(device->threads()) / 1e9,
-              MeasureReadBandwidth(device->threads()) / 1e9);
-  const int64_t shapes[][2] = {{768, 5144}, {1536, 768}, {768, 3072}, {3072, 768}, {768, 32000}};
-  for (const auto& [k, n] : shapes) Compare(*device, k, n, budget);
+  bench::processor_time = device->threads() == 1;
+  std::vector<std::pair<int64_t, int64_t>> shapes = {{768, 5144}, {1536, 768},   {768, 3072},
+                                                     {3072, 768}, {3136, 12544}, {768, 32000}};
+  if (argc > 4) shapes = {{std::atol(argv[3]), std::atol(argv[4])}};
+  for (const auto& [k, n] : shapes) {
+    const bench::Limits limits = bench::MeasureLimits(device->threads());
+    Bench bench(*device, limits, k, n, budget);
+    for (const int64_t m : {1, 2, 4, 8, 32, 128, 512}) bench.Run(m);
+  }
   return 0;
 }
