@@ -111,13 +111,15 @@ void MultiplyFewRows(const GemmItem& item) {
 }
 
 // ---- many rows: full tiles, a panel at a time
+inline constexpr int kTileParts = kPanelVectors / 2;  // passes over the panel that a tile takes
 template <class B, int kRows, bool kChain>
 HWY_NOINLINE void RowsTile(const TileWork<B>& work) {
   TileWork<B> part = work;
-  for (int column = 0; column < kPanelColumns; column += 2 * kGemmLanes) {
+  for (int i = 0; i < kTileParts; ++i) {
     RunTile<B, kRows, 1, 2, false, kChain>(part);
     part.b += 2 * kGemmLanes;
     part.c += PanelPart<B, 2>::kColumns;
+    part.ahead += part.ahead_part;
   }
 }
 template <class B>
@@ -149,15 +151,19 @@ void MultiplyPanel(const GemmItem& item, int64_t panel, int64_t begin, int64_t d
   const int64_t tiles = (item.a.rows + kTileRows - 1) / kTileRows;
   const B* const b = item.b->panel<B>(panel) + begin * kPanelColumns;
   // While this block of a panel is in use, the next one of the same size is fetched, shared out
-  // over the tiles.
-  const int64_t ahead_step = (kPanelColumns + tiles - 1) / tiles;
+  // over the tiles or their parts, as measured best; a single share fetches what is just ahead.
+  const bool by_parts = (tiles == 1) == (sizeof(B) == 4);
+  const int64_t shares = by_parts ? tiles * kTileParts : tiles;
+  const int64_t ahead_step = (kPanelColumns + shares - 1) / shares;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t row = tile * item.a.rows / tiles;
     const int64_t rows = (tile + 1) * item.a.rows / tiles - row;
     TileWork<B> work = {item.a.row(row) + begin, item.a.stride, b,       0,         depth,
                         c + row * c_row,         c_row,         nullptr, ahead_step};
-    work.ahead = tiles == 1 ? b + 32 * kPanelColumns
-                            : b + item.b->panel_values() + tile * ahead_step * depth;
+    work.ahead = shares == 1
+                     ? b + 32 * kPanelColumns
+                     : b + item.b->panel_values() + tile * shares / tiles * ahead_step * depth;
+    work.ahead_part = by_parts && shares > 1 ? ahead_step * depth : 0;
     (begin > 0 ? RowsKernel<B, true>(rows) : RowsKernel<B, false>(rows))(work);
   }
 }

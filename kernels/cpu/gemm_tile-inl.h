@@ -48,8 +48,9 @@ struct TileWork {
   int64_t depth;
   float* c;  // row r: c[r * c_row + column]; the next panel is kPanelColumns on
   int64_t c_row;
-  const B* ahead;      // memory wanted soon, of each panel; only prefetched
-  int64_t ahead_step;  // values of it to fetch at each step of depth
+  const B* ahead;          // memory wanted soon, of each panel; only prefetched
+  int64_t ahead_step;      // values of it to fetch at each step of depth
+  int64_t ahead_part = 0;  // values of it from one part of the tile to the next
 };
 
 // How the vectors of a tile lie in one panel. A tile has all of a panel's vectors, or two of them:
