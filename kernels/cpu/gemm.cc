@@ -216,7 +216,7 @@ struct Cut {
 };
 
 // `items`: how many this product should make, more or less.
-Cut CutProduct(const Product& product, int64_t items, int64_t items_before) {
+Cut CutProduct(const GemmProduct& product, int64_t items, int64_t items_before) {
   TEMPER_KERNEL_CHECK(product.a.cols == product.b->depth());
   TEMPER_KERNEL_CHECK(product.c.rows == product.a.rows);
   TEMPER_KERNEL_CHECK(product.c.cols == product.b->columns());
@@ -230,7 +230,7 @@ Cut CutProduct(const Product& product, int64_t items, int64_t items_before) {
   return {row_blocks, run, runs, items_before + row_blocks * runs};
 }
 
-GemmItem ItemOf(const Product& product, const Cut& cut, int64_t i, bool add) {
+GemmItem ItemOf(const GemmProduct& product, const Cut& cut, int64_t i, bool add) {
   const int64_t block = i / cut.runs;
   const int64_t row = block * product.a.rows / cut.row_blocks;
   const int64_t rows = (block + 1) * product.a.rows / cut.row_blocks - row;
@@ -242,9 +242,9 @@ GemmItem ItemOf(const Product& product, const Cut& cut, int64_t i, bool add) {
 
 // The products of a grouped call; `panels` picks each weight's.
 template <class PanelsOf>
-std::vector<Product> ProductsOf(View<const float> a, std::span<const RowGroup> groups,
-                                View<float> c, const PanelsOf& panels) {
-  std::vector<Product> products;
+std::vector<GemmProduct> ProductsOf(View<const float> a, std::span<const RowGroup> groups,
+                                    View<float> c, const PanelsOf& panels) {
+  std::vector<GemmProduct> products;
   products.reserve(groups.size());
   for (const RowGroup& group : groups) {
     if (group.count == 0) continue;
@@ -264,15 +264,15 @@ const Panels* BackwardOf(const CpuPackedWeight& weight) {
 
 }  // namespace
 
-void Multiply(ThreadPool& pool, std::span<const Product> products, Write write) {
+void Multiply(ThreadPool& pool, std::span<const GemmProduct> products, Write write) {
   int64_t rows = 0;
-  for (const Product& product : products) rows += product.a.rows;
+  for (const GemmProduct& product : products) rows += product.a.rows;
   if (rows == 0) return;
   // About eight items a thread even out what else runs on the cores.
   std::vector<Cut> cuts;
   cuts.reserve(products.size());
   int64_t items = 0;
-  for (const Product& product : products) {
+  for (const GemmProduct& product : products) {
     cuts.push_back(CutProduct(product, 8 * pool.size() * product.a.rows / rows, items));
     items = cuts.back().items_end;
   }
@@ -287,13 +287,13 @@ void Multiply(ThreadPool& pool, std::span<const Product> products, Write write) 
 
 void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, View<float> y,
             Write write) {
-  const Product product = {x, &static_cast<const CpuPackedWeight&>(weight).forward(), y};
+  const GemmProduct product = {x, &static_cast<const CpuPackedWeight&>(weight).forward(), y};
   Multiply(Cpu(stream).pool(), {&product, 1}, write);
 }
 
 void MatmulBackwardInput(Stream& stream, View<const float> dy, const PackedWeight& weight,
                          View<float> dx, Write write) {
-  const Product product = {dy, BackwardOf(static_cast<const CpuPackedWeight&>(weight)), dx};
+  const GemmProduct product = {dy, BackwardOf(static_cast<const CpuPackedWeight&>(weight)), dx};
   Multiply(Cpu(stream).pool(), {&product, 1}, write);
 }
 

@@ -66,13 +66,13 @@ class Panels {
 // c (=|+=) a * b.  a: [rows, b.depth()]  c: [rows, b.columns()]
 // Each element is one chain of fused multiply-adds in the order of depth, starting at zero; kAdd
 // adds c last.
-struct Product {
+struct GemmProduct {
   View<const float> a;
   const Panels* b;
   View<float> c;
 };
 // All products share the threads as one piece of work; their rows of c are apart.
-void Multiply(ThreadPool& pool, std::span<const Product> products, Write write);
+void Multiply(ThreadPool& pool, std::span<const GemmProduct> products, Write write);
 
 // A weight [out, in]: panels for x * transpose(weight) and, for a learner, for dy * weight.
 class CpuPackedWeight final : public PackedWeight {

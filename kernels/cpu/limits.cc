@@ -107,7 +107,7 @@ double ProductPeak(cpu::ThreadPool& pool) {
   cpu::Panels b(kDepth, columns);
   std::fill_n(b.panel(0), b.count() * b.panel_values(), 0.5f);
   std::vector<float> a(kRows * kDepth, 0.25f), c(kRows * columns);
-  const cpu::Product product = {{a.data(), kRows, kDepth}, &b, {c.data(), kRows, columns}};
+  const cpu::GemmProduct product = {{a.data(), kRows, kDepth}, &b, {c.data(), kRows, columns}};
   double best = 0;
   for (int round = 0; round < 30; ++round) {
     const auto begin = Clock::now();
