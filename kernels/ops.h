@@ -16,110 +16,10 @@
 #include <string_view>
 
 #include "kernels/device.h"
+#include "kernels/shapes.h"
 #include "kernels/view.h"
 
 namespace temper::kernels {
-
-// How a packed weight is stored. Products are float32 either way: a bfloat16 weight gives the bits
-// that the same values in float32 give.
-enum class Dtype { kFloat32, kBFloat16 };
-
-struct PackOptions {
-  bool backward = false;  // also what matmul_backward_input needs
-  Dtype dtype = Dtype::kFloat32;
-};
-
-// Weights are packed in slabs that begin at a multiple of so many rows.
-inline constexpr int64_t kPackRows = 32;
-
-// A weight [out, in] laid out once for fast matmul; made by Ops::make_packed or pack_weight,
-// immutable but for pack_rows and repack_weight.
-class PackedWeight {
- public:
-  virtual ~PackedWeight() = default;
-  virtual int64_t out() const = 0;
-  virtual int64_t in() const = 0;
-};
-
-enum class Write { kReplace, kAdd };
-
-// Mamba-2 mixer sizes: heads H, head_dim P, state N, groups G (head h reads B, C of group h /
-// (H/G)).
-struct SsmShape {
-  int64_t heads = 0;
-  int64_t head_dim = 0;
-  int64_t state = 0;
-  int64_t groups = 0;
-  float dt_min = 0.0f;  // time_step_limit
-  float dt_max = 3.0e38f;
-  int64_t state_floats() const { return heads * head_dim * state; }
-};
-
-// One token's inputs of the recurrence; views into in_proj's and the convolution's outputs.
-struct SsmInputs {
-  View<const float> x;   // [tokens, H*P]
-  View<const float> b;   // [tokens, G*N]
-  View<const float> c;   // [tokens, G*N]
-  View<const float> dt;  // [tokens, H], before bias and softplus
-};
-struct SsmParameters {
-  const float* a_log = nullptr;    // [H]
-  const float* d = nullptr;        // [H]
-  const float* dt_bias = nullptr;  // [H]
-};
-struct SsmInputGradients {
-  View<float> x, b, c, dt;  // as SsmInputs, written
-};
-struct SsmParameterGradients {
-  float* a_log = nullptr;  // [H], accumulated
-  float* d = nullptr;
-  float* dt_bias = nullptr;
-};
-
-// q_heads query heads share kv_heads key/value heads; scale 1/sqrt(head_dim); causal.
-struct AttentionShape {
-  int64_t q_heads = 0;
-  int64_t kv_heads = 0;
-  int64_t head_dim = 0;
-};
-
-// Keys and values of one sequence from position 0, in tiles of kAttentionTile rows. Row r of tile i
-// is position i * kAttentionTile + r: kv_heads*head_dim floats at tile + r * stride.
-inline constexpr int64_t kAttentionTile = 64;
-struct KeyValueTiles {
-  const float* const* keys = nullptr;    // one pointer a tile
-  const float* const* values = nullptr;  // one pointer a tile
-  int64_t stride = 0;                    // floats between rows of a tile
-};
-
-// Which way rotary positions turn: backward is the gradient of forward, and its inverse.
-enum class Turn { kForward, kBackward };
-
-// Which experts see a token (arXiv 2408.15664, 2412.19437): of `groups` equal runs of experts the
-// best `groups_chosen` stay, of theirs the best `chosen`.
-struct RouterShape {
-  int64_t experts = 0;
-  int64_t chosen = 0;
-  int64_t groups = 1;
-  int64_t groups_chosen = 1;
-  bool normalize = true;  // weights of a token sum to scale
-  float scale = 1;
-};
-
-// Rows [begin, begin + count) of a matrix belong to this weight. Null only where count is 0.
-struct RowGroup {
-  const PackedWeight* weight = nullptr;
-  int64_t begin = 0;
-  int64_t count = 0;
-};
-
-// loss gradient through AdamW (arXiv 1711.05101), bias-corrected.
-struct AdamWStep {
-  float learning_rate = 0;
-  float beta1 = 0.9f, beta2 = 0.95f, epsilon = 1e-8f, weight_decay = 0;
-  float gradient_scale = 1;  // multiplies the gradient first (global-norm clipping)
-  int64_t step = 1;          // 1 for the first update
-};
 
 struct Ops {
   std::string_view backend;  // "cpu"
@@ -135,9 +35,9 @@ struct Ops {
                          View<float> y);
 
   // ---- norms
-  // Also the norm of query and key heads, on their view as [tokens * heads, head_dim].
   // y = x * rsqrt(mean(x^2) + epsilon) * gain.  x, y: [tokens, width]  gain: [width]
-  // rstd: [tokens] or null: kept for backward.
+  // rstd: [tokens] or null: kept for backward. y may be x. Query and key heads are normed on their
+  // view as [tokens * heads, head_dim].
   void (*rms_norm)(Stream&, View<const float> x, const float* gain, float epsilon, View<float> y,
                    float* rstd);
   // dx += gradient (the residual stream adds up here); gain_gradient: [width], accumulated.

@@ -50,7 +50,7 @@ void Run(Device& device, const Shape& shape, Dtype dtype, double budget) {
         ops.pack_weight(stream, {values.data(), shape.inner, shape.width}, {.dtype = dtype}));
   }
   for (const int64_t tokens : {1, 4, 16, 64, 512}) {
-    const bench::Limits limits = bench::MeasureLimits(device.threads());
+    const bench::Limits limits = bench::MeasureLimits(device);
     const std::vector<RowGroup> groups = Groups(shape, tokens, weights);
     const int64_t rows = tokens * shape.chosen;
     const std::vector<float> x(rows * shape.width, 0.5f);

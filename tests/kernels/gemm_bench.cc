@@ -179,7 +179,7 @@ int main(int argc, char** argv) {
                                                      {3072, 768}, {3136, 12544}, {768, 32000}};
   if (argc > 4) shapes = {{std::atol(argv[3]), std::atol(argv[4])}};
   for (const auto& [k, n] : shapes) {
-    const bench::Limits limits = bench::MeasureLimits(device->threads());
+    const bench::Limits limits = bench::MeasureLimits(*device);
     Bench bench(*device, limits, k, n, budget);
     for (const int64_t m : {1, 2, 4, 8, 32, 128, 512}) bench.Run(m);
   }

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "kernels/cpu/limits.h"
+#include "kernels/device.h"
+#include "kernels/ops.h"
 
 namespace temper::kernels::bench {
 
@@ -70,11 +72,17 @@ struct Limits {
   }
 };
 
-// Best of a few: on a busy machine a single measurement of the memory is interrupted.
-inline Limits MeasureLimits(int threads) {
-  Limits limits = {MeasureGemmPeak(threads), 0};
-  for (int i = 0; i < 5; ++i) {
-    limits.bandwidth = std::max(limits.bandwidth, MeasureReadBandwidth(threads));
+// The better of the machine's limit as everybody measures it and of a sum over memory by this
+// clock: with one thread on a busy machine only the latter leaves the others' time out.
+inline Limits MeasureLimits(Device& device) {
+  const int threads = device.threads();
+  Limits limits = {MeasureGemmPeak(threads), MeasureReadBandwidth(threads)};
+  const std::vector<float> memory(size_t{64} << 20, 1.0f);
+  for (int i = 0; i < 15; ++i) {
+    const double seconds =
+        Seconds([&] { (void)device.ops().sum_squares(device.stream(), memory); });
+    limits.bandwidth =
+        std::max(limits.bandwidth, 4.0 * static_cast<double>(memory.size()) / seconds);
   }
   std::printf("threads %d  peak %.1f GF/s  read %.1f GB/s\n", threads, limits.peak / 1e9,
               limits.bandwidth / 1e9);
