@@ -126,6 +126,31 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   return *this;
 }
 
+void MappedFile::WillReadInOrder() const {
+  if (data_ != nullptr) madvise(const_cast<std::byte*>(data_), size_, MADV_SEQUENTIAL);
+}
+
+absl::Status MappedFile::Load(int64_t begin, int64_t size) const {
+  if (size == 0) return absl::OkStatus();
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t first = begin / page * page;
+  std::byte* from = const_cast<std::byte*>(data_) + first;
+  while (madvise(from, begin + size - first, MADV_POPULATE_READ) != 0) {
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EINVAL || errno == ENOSYS) return absl::OkStatus();  // Linux before 5.14
+    return absl::DataLossError(
+        absl::StrCat("cannot read bytes ", begin, " to ", begin + size,
+                     ": the file has changed since it was opened, or the disk fails"));
+  }
+  return absl::OkStatus();
+}
+
+void MappedFile::Release(int64_t begin, int64_t size) const {
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t first = (begin + page - 1) / page * page, end = (begin + size) / page * page;
+  if (first < end) madvise(const_cast<std::byte*>(data_) + first, end - first, MADV_DONTNEED);
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
 }

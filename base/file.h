@@ -3,6 +3,7 @@
 // Every error names the path and what the system said.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,14 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
   ~MappedFile();
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+
+  // Tells the system that the file will be read from front to back.
+  void WillReadInOrder() const;
+  // Brings bytes [begin, begin + size) into memory. DATA_LOSS where the file has shrunk since it
+  // was opened or the disk fails: touching such bytes would end the process.
+  absl::Status Load(int64_t begin, int64_t size) const;
+  // Gives back the memory of the whole pages among these bytes; touched again, they are read again.
+  void Release(int64_t begin, int64_t size) const;
 
  private:
   MappedFile(const std::byte* data, size_t size) : data_(data), size_(size) {}

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "policy/model/safetensors.h"
+#include "policy/model/safetensors_writer.h"
 
 namespace temper::learner {
 namespace {

@@ -21,6 +21,7 @@
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "policy/model/safetensors.h"
+#include "policy/model/safetensors_writer.h"
 
 namespace temper::model {
 namespace {

@@ -1,25 +1,20 @@
-// Reads safetensors strictly and writes them plainly.
+// Reads safetensors strictly.
 #include "policy/model/safetensors.h"
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <optional>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "policy/model/number_formats.h"
 
 namespace temper::model {
 namespace {
@@ -51,13 +46,6 @@ constexpr std::array<DtypeSize, 15> kDtypes = {{{"F32", 4},
                                                 {"F8_E4M3", 1},
                                                 {"F8_E5M2", 1}}};
 
-std::optional<int64_t> BytesOf(std::string_view dtype) {
-  for (const DtypeSize& known : kDtypes) {
-    if (known.name == dtype) return known.bytes;
-  }
-  return std::nullopt;
-}
-
 template <class... Parts>
 absl::Status Wrong(std::string_view place, const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(std::string(place), ": ", parts...));
@@ -71,13 +59,22 @@ std::optional<int64_t> Count(const Json& value) {
   return static_cast<int64_t>(number);
 }
 
+// As it stands in the header, control characters escaped, cut when long.
+std::string Shown(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > 200) text = text.substr(0, 197) + "...";
+  return text;
+}
+
 absl::Status ParseShape(const Json& shape, const std::string& at, TensorEntry& entry) {
-  if (!shape.is_array()) return Wrong(at, "shape: expected a list of sizes");
+  if (!shape.is_array()) {
+    return Wrong(at, "shape: found ", Shown(shape), ", expected a list of sizes");
+  }
   entry.elements = 1;
   for (const Json& extent : shape) {
     const auto size = Count(extent);
     if (!size.has_value() || __builtin_mul_overflow(entry.elements, *size, &entry.elements)) {
-      return Wrong(at, "shape: found ", shape.dump(), ", which is no list of sizes, or too large");
+      return Wrong(at, "shape: found ", Shown(shape), ", which is no list of sizes, or too large");
     }
     entry.shape.push_back(*size);
   }
@@ -86,13 +83,21 @@ absl::Status ParseShape(const Json& shape, const std::string& at, TensorEntry& e
 
 absl::StatusOr<TensorEntry> ParseEntry(const std::string& name, const Json& object,
                                        std::string_view place) {
-  const std::string at = absl::StrCat(std::string(place), ": tensor \"", name, "\"");
+  const std::string at = absl::StrCat(std::string(place), ": tensor ", Shown(name));
   TensorEntry entry{.name = name};
-  if (!object.is_object()) return Wrong(at, "expected an object with dtype, shape, data_offsets");
+  if (!object.is_object()) {
+    return Wrong(at, "found ", Shown(object),
+                 ", expected an object with dtype, shape, data_offsets");
+  }
   const Json dtype = object.value("dtype", Json());
   const auto bytes =
-      dtype.is_string() ? BytesOf(dtype.get_ref<const std::string&>()) : std::optional<int64_t>();
-  if (!bytes.has_value()) return Wrong(at, "dtype: found ", dtype.dump(), ", which is not known");
+      dtype.is_string() ? BytesOfDtype(dtype.get_ref<const std::string&>()) : std::nullopt;
+  if (!bytes.has_value()) {
+    return Wrong(at, "dtype: found ", Shown(dtype), ", expected one of ",
+                 absl::StrJoin(kDtypes, ", ", [](std::string* text, const DtypeSize& known) {
+                   text->append(known.name);
+                 }));
+  }
   entry.dtype = dtype.get<std::string>();
   TEMPER_RETURN_IF_ERROR(ParseShape(object.value("shape", Json()), at, entry));
 
@@ -101,7 +106,7 @@ absl::StatusOr<TensorEntry> ParseEntry(const std::string& name, const Json& obje
   const auto begin = pair ? Count(offsets[0]) : std::optional<int64_t>();
   const auto end = pair ? Count(offsets[1]) : std::optional<int64_t>();
   if (!begin.has_value() || !end.has_value() || *begin > *end) {
-    return Wrong(at, "data_offsets: found ", offsets.dump(), ", expected [begin, end]");
+    return Wrong(at, "data_offsets: found ", Shown(offsets), ", expected [begin, end]");
   }
   entry.begin = *begin;
   entry.end = *end;
@@ -123,7 +128,7 @@ absl::Status CheckSpans(std::vector<TensorEntry>& entries, int64_t data_start, i
   int64_t end = 0;
   for (const TensorEntry& entry : entries) {
     if (entry.begin != end) {
-      return Wrong(place, "tensor \"", entry.name, "\" starts at byte ", entry.begin,
+      return Wrong(place, "tensor ", Shown(entry.name), " starts at byte ", entry.begin,
                    " of the data, expected ", end, ": ",
                    entry.begin < end ? "it overlaps another" : "there is a hole before it");
     }
@@ -143,29 +148,61 @@ absl::Status CheckSpans(std::vector<TensorEntry>& entries, int64_t data_start, i
   return absl::OkStatus();
 }
 
-float FromBf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-
-float FromF16(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
-  const uint32_t exponent = bits >> 10 & 0x1F, mantissa = bits & 0x3FF;
-  if (exponent == 0) {  // zero and subnormals: exact in float32
-    const float value = std::ldexp(static_cast<float>(mantissa), -24);
-    return sign ? -value : value;
+absl::Status ParseMetadata(const Json& object, std::string_view place,
+                           std::map<std::string, std::string>& metadata) {
+  if (!object.is_object()) {
+    return Wrong(place, "__metadata__: found ", Shown(object), ", expected an object of texts");
   }
-  const uint32_t wide = exponent == 31 ? 0xFF : exponent + 112;
-  return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
+  for (const auto& [key, value] : object.items()) {
+    if (!value.is_string()) {
+      return Wrong(place, "__metadata__: ", Shown(key), ": found ", Shown(value),
+                   ", expected a text");
+    }
+    metadata[key] = value.get<std::string>();
+  }
+  return absl::OkStatus();
 }
 
-template <float (*kConvert)(uint16_t)>
-void Widen(const std::byte* from, std::span<float> to) {
-  for (size_t i = 0; i < to.size(); ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, from + 2 * i, sizeof(bits));
-    to[i] = kConvert(bits);
+// What a file is whose first bytes cannot be the length of a header.
+std::string_view Recognised(std::string_view file) {
+  if (file.starts_with("GGUF")) return "a GGUF file; convert it to safetensors first";
+  if (file.starts_with("PK\3\4") || file.starts_with("\x80\x02")) {
+    return "a pickle of PyTorch, which is never loaded; convert it to safetensors first";
   }
+  if (file.starts_with("version https://git-lfs")) {
+    return "a pointer of git-lfs, not the file itself; run `git lfs pull` in its folder";
+  }
+  return "no safetensors file";
 }
 
-// "[3, 7]" for the element at `flat`.
+// The JSON between the length and the tensors.
+absl::StatusOr<std::string_view> HeaderText(std::span<const std::byte> file,
+                                            std::string_view place) {
+  if (file.size() < kLengthBytes) {
+    return Wrong(place, "expected a safetensors file, found ", file.size(), " bytes");
+  }
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  uint64_t bytes = 0;
+  std::memcpy(&bytes, file.data(), kLengthBytes);
+  if (bytes > kHeaderBytesMax) {
+    return Wrong(place, "found a header of ", bytes, " bytes, expected at most ", kHeaderBytesMax,
+                 ": this is ", std::string(Recognised(text)));
+  }
+  if (bytes > file.size() - kLengthBytes) {
+    return Wrong(place, "expected a header of ", bytes, " bytes, found ",
+                 file.size() - kLengthBytes, ": the file is truncated");
+  }
+  const std::string_view header = text.substr(kLengthBytes, bytes);
+  if (!header.starts_with('{')) return Wrong(place, "the header is no JSON object {...}");
+  return header;
+}
+
+}  // namespace
+
+std::string ShapeText(std::span<const int64_t> shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
 std::string IndexText(std::span<const int64_t> shape, int64_t flat) {
   std::vector<int64_t> index(shape.size());
   for (size_t k = shape.size(); k-- > 0;) {
@@ -175,114 +212,76 @@ std::string IndexText(std::span<const int64_t> shape, int64_t flat) {
   return ShapeText(index);
 }
 
-absl::Status WriteAll(int fd, const std::string& path, const void* data, size_t size) {
-  const char* at = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t put = write(fd, at, size);
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return ErrnoStatus(path, "cannot write");
-    at += put;
-    size -= put;
+std::optional<int64_t> BytesOfDtype(std::string_view dtype) {
+  for (const DtypeSize& known : kDtypes) {
+    if (known.name == dtype) return known.bytes;
   }
-  return absl::OkStatus();
+  return std::nullopt;
 }
 
-std::string Header(const std::map<std::string, std::string>& metadata,
-                   std::span<const TensorToWrite> tensors) {
-  nlohmann::ordered_json header;
-  if (!metadata.empty()) header["__metadata__"] = metadata;
-  int64_t begin = 0;
-  for (const TensorToWrite& tensor : tensors) {
-    const int64_t end = begin + static_cast<int64_t>(tensor.values.size_bytes());
-    header[tensor.name] = {
-        {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {begin, end}}};
-    begin = end;
-  }
-  std::string text = header.dump();
-  text.append((8 - text.size() % 8) % 8, ' ');
-  return text;
-}
-
-}  // namespace
-
-std::string ShapeText(std::span<const int64_t> shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
-}
-
-absl::StatusOr<std::vector<TensorEntry>> ParseSafetensors(std::span<const std::byte> file,
-                                                          std::string_view place) {
-  if (file.size() < kLengthBytes) {
-    return Wrong(place, "expected a safetensors file, found ", file.size(), " bytes");
-  }
-  uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, file.data(), kLengthBytes);
-  if (header_bytes > kHeaderBytesMax) {
-    return Wrong(place, "found a header of ", header_bytes, " bytes, expected at most ",
-                 kHeaderBytesMax, "; is it a safetensors file?");
-  }
-  if (header_bytes > file.size() - kLengthBytes) {
-    return Wrong(place, "expected a header of ", header_bytes, " bytes, found ",
-                 file.size() - kLengthBytes, ": the file is truncated");
-  }
-  const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes,
-                              header_bytes);
-  TEMPER_ASSIGN_OR_RETURN(const Json header,
+absl::StatusOr<SafetensorsHeader> ParseSafetensors(std::span<const std::byte> file,
+                                                   std::string_view place) {
+  TEMPER_ASSIGN_OR_RETURN(const std::string_view text, HeaderText(file, place));
+  TEMPER_ASSIGN_OR_RETURN(const Json object,
                           ParseJson(text, absl::StrCat(std::string(place), " (header)")));
-  if (!header.is_object()) return Wrong(place, "the header is no JSON object");
-  std::vector<TensorEntry> entries;
-  for (const auto& [name, object] : header.items()) {
-    if (name == "__metadata__") continue;
-    TEMPER_ASSIGN_OR_RETURN(TensorEntry entry, ParseEntry(name, object, place));
-    entries.push_back(std::move(entry));
+  SafetensorsHeader header;
+  for (const auto& [name, value] : object.items()) {
+    if (name == "__metadata__") {
+      TEMPER_RETURN_IF_ERROR(ParseMetadata(value, place, header.metadata));
+      continue;
+    }
+    TEMPER_ASSIGN_OR_RETURN(TensorEntry entry, ParseEntry(name, value, place));
+    header.entries.push_back(std::move(entry));
   }
-  TEMPER_RETURN_IF_ERROR(CheckSpans(entries, static_cast<int64_t>(kLengthBytes + header_bytes),
+  TEMPER_RETURN_IF_ERROR(CheckSpans(header.entries,
+                                    static_cast<int64_t>(kLengthBytes + text.size()),
                                     static_cast<int64_t>(file.size()), place));
-  return entries;
+  return header;
 }
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   TEMPER_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  TEMPER_ASSIGN_OR_RETURN(std::vector<TensorEntry> entries, ParseSafetensors(file.bytes(), path));
-  return SafetensorsFile(path, std::move(file), std::move(entries));
+  const std::span<const std::byte> bytes = file.bytes();
+  TEMPER_ASSIGN_OR_RETURN(SafetensorsHeader header, ParseSafetensors(bytes, path));
+  file.WillReadInOrder();
+  return SafetensorsFile(path, std::move(file), bytes, std::move(header));
+}
+
+absl::StatusOr<SafetensorsFile> SafetensorsFile::OfBytes(const std::string& place,
+                                                         std::span<const std::byte> bytes) {
+  TEMPER_ASSIGN_OR_RETURN(SafetensorsHeader header, ParseSafetensors(bytes, place));
+  return SafetensorsFile(place, std::nullopt, bytes, std::move(header));
+}
+
+absl::StatusOr<std::span<const std::byte>> SafetensorsFile::Load(int64_t begin,
+                                                                 int64_t size) const {
+  TEMPER_CHECK(begin >= 0 && size >= 0 && begin + size <= static_cast<int64_t>(bytes_.size()));
+  if (mapped_.has_value()) {
+    const absl::Status loaded = mapped_->Load(begin, size);
+    if (!loaded.ok()) {
+      return absl::Status(loaded.code(), absl::StrCat(path_, ": ", std::string(loaded.message())));
+    }
+  }
+  return bytes_.subspan(begin, size);
+}
+
+void SafetensorsFile::Release(int64_t begin, int64_t size) const {
+  if (mapped_.has_value()) mapped_->Release(begin, size);
 }
 
 absl::Status SafetensorsFile::ReadFloats(const TensorEntry& entry, std::span<float> values) const {
   TEMPER_CHECK(static_cast<int64_t>(values.size()) == entry.elements);
-  const std::byte* from = file_.bytes().data() + entry.begin;
-  if (entry.dtype == "F32") {
-    if (!values.empty()) std::memcpy(values.data(), from, values.size_bytes());
-  } else if (entry.dtype == "BF16") {
-    Widen<FromBf16>(from, values);
-  } else if (entry.dtype == "F16") {
-    Widen<FromF16>(from, values);
-  } else {
-    return Wrong(path_, "tensor \"", entry.name, "\": found ", entry.dtype,
-                 ", expected F32, F16 or BF16");
+  const std::string at = absl::StrCat(path_, ": tensor ", Shown(entry.name));
+  if (!IsFloatDtype(entry.dtype)) {
+    return Wrong(at, "found ", entry.dtype, ", expected floating-point numbers");
   }
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (std::isfinite(values[i])) continue;
-    return Wrong(path_, "tensor \"", entry.name, "\" at ",
-                 IndexText(entry.shape, static_cast<int64_t>(i)), ": found ", values[i],
-                 ", expected finite numbers");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status WriteSafetensors(const std::string& path,
-                              const std::map<std::string, std::string>& metadata,
-                              std::span<const TensorToWrite> tensors) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd < 0) return ErrnoStatus(path, "cannot create");
-  const auto close_fd = absl::MakeCleanup([fd] { close(fd); });
-  const std::string header = Header(metadata, tensors);
-  const uint64_t length = header.size();
-  TEMPER_RETURN_IF_ERROR(WriteAll(fd, path, &length, kLengthBytes));
-  TEMPER_RETURN_IF_ERROR(WriteAll(fd, path, header.data(), header.size()));
-  for (const TensorToWrite& tensor : tensors) {
-    TEMPER_RETURN_IF_ERROR(WriteAll(fd, path, tensor.values.data(), tensor.values.size_bytes()));
-  }
-  if (fsync(fd) != 0) return ErrnoStatus(path, "cannot sync");
-  return absl::OkStatus();
+  TEMPER_ASSIGN_OR_RETURN(const std::span<const std::byte> bytes,
+                          Load(entry.begin, entry.end - entry.begin));
+  WidenTo(entry.dtype, bytes.data(), values);
+  const int64_t bad = FirstNotFinite(values);
+  if (bad < 0) return absl::OkStatus();
+  return Wrong(absl::StrCat(at, " at ", IndexText(entry.shape, bad)), "found ", values[bad],
+               ", expected finite numbers");
 }
 
 }  // namespace temper::model

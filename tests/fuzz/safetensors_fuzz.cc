@@ -10,10 +10,10 @@
 namespace {
 
 void Try(std::span<const std::byte> file) {
-  const auto entries = temper::model::ParseSafetensors(file, "file");
-  if (!entries.ok()) return;
+  const auto header = temper::model::ParseSafetensors(file, "file");
+  if (!header.ok()) return;
   int64_t end = -1;
-  for (const temper::model::TensorEntry& entry : *entries) {
+  for (const temper::model::TensorEntry& entry : header->entries) {
     TEMPER_CHECK(entry.begin >= 8 && entry.begin <= entry.end);
     TEMPER_CHECK(entry.end <= static_cast<int64_t>(file.size()));
     TEMPER_CHECK(end < 0 || entry.begin == end);

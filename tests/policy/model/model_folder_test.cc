@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "nlohmann/json.hpp"
 #include "policy/model/safetensors.h"
+#include "policy/model/safetensors_writer.h"
 
 namespace temper::model {
 namespace {

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "policy/model/safetensors_writer.h"
+
 namespace temper::model {
 namespace {
 
@@ -123,7 +125,20 @@ TEST_F(SafetensorsTest, OtherTypesOfNumbersAreNotFloats) {
   const auto ints =
       Read(R"({"w":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", std::string(8, '\0'));
   EXPECT_THAT(std::string(ints.status().message()),
-              HasSubstr("found I64, expected F32, F16 or BF16"));
+              HasSubstr("tensor \"w\": found I64, expected floating-point numbers"));
+}
+
+TEST_F(SafetensorsTest, FilesOfOtherFormatsAreNamed) {
+  EXPECT_THAT(Refusal(std::string("GGUF\3\0\0\0", 8) + std::string(64, '\1')),
+              HasSubstr("this is a GGUF file; convert it to safetensors first"));
+  EXPECT_THAT(Refusal(std::string("PK\3\4\0\0\x08\x08", 8) + std::string(64, '\1')),
+              HasSubstr("this is a pickle of PyTorch, which is never loaded; convert it"));
+  EXPECT_THAT(Refusal("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20"), HasSubstr("a pickle of PyTorch"));
+  EXPECT_THAT(Refusal("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n"),
+              HasSubstr("run `git lfs pull`"));
+  EXPECT_THAT(Refusal(std::string(64, 'x')), HasSubstr("this is no safetensors file"));
+  // A header of 640 bytes begins as a pickle does.
+  EXPECT_THAT(Refusal(FileOf("{}" + std::string(638, ' '), "")), IsEmpty());
 }
 
 TEST_F(SafetensorsTest, ATruncatedFileSaysHowLongItShouldBe) {
@@ -156,8 +171,20 @@ TEST_F(SafetensorsTest, HeadersThatContradictThemselvesAreRefused) {
   EXPECT_THAT(Refusal(two("null", "[0,4]"), 4), HasSubstr("data_offsets: found null"));
   EXPECT_THAT(Refusal(R"({"a":{},"a":{}})", 0), HasSubstr("key \"a\" stands twice"));
   EXPECT_THAT(Refusal("[]", 0), HasSubstr("the header is no JSON object"));
+  EXPECT_THAT(Refusal(" {}", 0), HasSubstr("the header is no JSON object"));
+  EXPECT_THAT(Refusal("{} ", 0), IsEmpty());
   EXPECT_THAT(Refusal("{", 0), HasSubstr("not valid JSON"));
-  EXPECT_THAT(Refusal(R"({"a":5})", 0), HasSubstr("tensor \"a\": expected an object"));
+  EXPECT_THAT(Refusal("{}{", 0), HasSubstr("not valid JSON"));
+  EXPECT_THAT(Refusal("{\"\xff\":{}}", 0), HasSubstr("not valid JSON"));
+  EXPECT_THAT(Refusal("{\"\xc0\xaf\":{}}", 0), HasSubstr("not valid JSON"));  // an overlong "/"
+  EXPECT_THAT(Refusal(R"({"a":5})", 0),
+              HasSubstr("tensor \"a\": found 5, expected an object with dtype"));
+  EXPECT_THAT(Refusal(R"({"__metadata__":5})", 0),
+              HasSubstr("__metadata__: found 5, expected an object of texts"));
+  EXPECT_THAT(Refusal(R"({"__metadata__":{"format":["pt"]}})", 0),
+              HasSubstr("__metadata__: \"format\": found [\"pt\"], expected a text"));
+  EXPECT_THAT(Refusal(R"({"a\nb":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2),
+              HasSubstr("f: tensor \"a\\nb\" starts at byte 1"));  // one line in the log
 }
 
 TEST_F(SafetensorsTest, SizesThatOverflowAreRefused) {
@@ -175,7 +202,7 @@ TEST_F(SafetensorsTest, SizesThatOverflowAreRefused) {
           4),
       HasSubstr("the file is truncated"));
   EXPECT_THAT(Refusal(R"({"a":{"dtype":"F128","shape":[1],"data_offsets":[0,16]}})", 16),
-              HasSubstr("dtype: found \"F128\""));
+              HasSubstr("tensor \"a\": dtype: found \"F128\", expected one of F32, BF16"));
 }
 
 }  // namespace
