@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <set>
+#include <thread>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -19,9 +19,10 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
+#include "kernels/cpu/thread_pool.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/safetensors.h"
 #include "policy/model/safetensors_writer.h"
+#include "policy/model/weight_source.h"
 
 namespace temper::model {
 namespace {
@@ -29,9 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr char kWeights[] = "model.safetensors";
-constexpr char kIndex[] = "model.safetensors.index.json";
-constexpr size_t kProblemsShown = 50;
+constexpr int64_t kSlabFloats = 1 << 20;
 
 // Carried along unchanged when a model is saved.
 constexpr std::array<const char*, 5> kCarried = {"tokenizer.json", "tokenizer_config.json",
@@ -64,116 +63,21 @@ absl::Status MergeGenerationConfig(const std::string& path, ModelConfig& config)
   return absl::OkStatus();
 }
 
-// The name as ParameterLayout spells it.
-std::string CanonicalName(std::string name) {
-  constexpr std::string_view kOther = "model.", kOurs = "backbone.";
-  if (name.starts_with(kOther)) name = absl::StrCat(kOurs.data(), name.substr(kOther.size()));
-  if (name == "backbone.embedding.weight" || name == "backbone.embed_tokens.weight") {
-    return "backbone.embeddings.weight";
-  }
-  return name;
-}
-
-// What the folder holds in place of safetensors.
-absl::Status NoWeights(const std::string& path) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(path, error)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension == ".gguf" || extension == ".bin" || extension == ".pt" || extension == ".pth") {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": found ", entry.path().filename().string(), ", expected ", kWeights,
-                       "; convert the weights to safetensors first"));
-    }
-  }
-  return absl::NotFoundError(absl::StrCat(path, ": found neither ", kWeights, " nor ", kIndex));
-}
-
-// Names of the shards that the index lists, each once.
-absl::StatusOr<std::set<std::string>> ShardsOf(const std::string& index_path) {
-  TEMPER_ASSIGN_OR_RETURN(const std::string text, ReadFile(index_path));
-  TEMPER_ASSIGN_OR_RETURN(const Json index, ParseJson(text, index_path));
-  const Json map = index.is_object() ? index.value("weight_map", Json()) : Json();
-  if (!map.is_object() || map.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(index_path, ": weight_map: expected tensor names with their files"));
-  }
-  std::set<std::string> shards;
-  for (const auto& [name, file] : map.items()) {
-    const std::string shard = file.is_string() ? file.get<std::string>() : "";
-    if (shard.empty() || shard.find('/') != std::string::npos || shard.starts_with('.')) {
-      return absl::InvalidArgumentError(absl::StrCat(index_path, ": weight_map: ", name, ": found ",
-                                                     file.dump(),
-                                                     ", expected a file in this folder"));
-    }
-    shards.insert(shard);
-  }
-  return shards;
-}
-
-absl::StatusOr<std::vector<SafetensorsFile>> OpenShards(const std::string& path) {
-  std::set<std::string> names;
-  if (Exists(JoinPath(path, kWeights))) {
-    names.insert(kWeights);
-  } else if (Exists(JoinPath(path, kIndex))) {
-    TEMPER_ASSIGN_OR_RETURN(names, ShardsOf(JoinPath(path, kIndex)));
-  } else {
-    return NoWeights(path);
-  }
-  std::vector<SafetensorsFile> shards;
-  for (const std::string& name : names) {
-    TEMPER_ASSIGN_OR_RETURN(SafetensorsFile shard, SafetensorsFile::Open(JoinPath(path, name)));
-    shards.push_back(std::move(shard));
-  }
-  return shards;
-}
-
-struct Place {
-  const SafetensorsFile* file = nullptr;
-  const TensorEntry* entry = nullptr;
+// Some rows of one tensor: what one thread reads at a time.
+struct Slab {
+  size_t tensor = 0;
+  int64_t first = 0, rows = 0;
 };
 
-// Finds every tensor of the layout; what does not fit is listed in `problems`.
-std::vector<Place> Match(const std::vector<SafetensorsFile>& shards, const ParameterLayout& layout,
-                         std::vector<std::string>& problems) {
-  const bool hybrid = layout.specs().front().name.starts_with("backbone.");
-  std::map<std::string, Place> found;
-  for (const SafetensorsFile& file : shards) {
-    for (const TensorEntry& entry : file.entries()) {
-      const std::string name = hybrid ? CanonicalName(entry.name) : entry.name;
-      if (!found.emplace(name, Place{&file, &entry}).second) {
-        problems.push_back(absl::StrCat(entry.name, " stands there twice"));
-      }
+std::vector<Slab> CutIntoSlabs(const WeightSource& source, size_t tensors) {
+  std::vector<Slab> slabs;
+  for (size_t i = 0; i < tensors; ++i) {
+    const int64_t step = std::max<int64_t>(1, kSlabFloats / std::max<int64_t>(1, source.cols(i)));
+    for (int64_t first = 0; first < source.rows(i); first += step) {
+      slabs.push_back({i, first, std::min(step, source.rows(i) - first)});
     }
   }
-  std::vector<Place> places;
-  for (const ParameterSpec& spec : layout.specs()) {
-    const auto at = found.find(spec.name);
-    if (at == found.end()) {
-      problems.push_back(
-          absl::StrCat(spec.name, " is missing, expected shape ", ShapeText(spec.shape)));
-      continue;
-    }
-    places.push_back(at->second);
-    if (at->second.entry->shape != spec.shape) {
-      problems.push_back(absl::StrCat(spec.name, " has shape ", ShapeText(at->second.entry->shape),
-                                      ", expected ", ShapeText(spec.shape)));
-    }
-    found.erase(at);
-  }
-  for (const auto& [name, place] : found) {
-    problems.push_back(absl::StrCat(place.entry->name, " is not expected by config.json"));
-  }
-  return places;
-}
-
-absl::Status Problems(const std::string& path, std::vector<std::string> problems) {
-  const size_t count = problems.size();
-  if (count > kProblemsShown) {
-    problems.resize(kProblemsShown);
-    problems.push_back(absl::StrCat("and ", count - kProblemsShown, " more"));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": ", count, " tensor(s) do not fit: ", absl::StrJoin(problems, "; ")));
+  return slabs;
 }
 
 absl::Status Fill(const std::string& folder, const std::string& source, const ModelConfig& config,
@@ -188,7 +92,8 @@ absl::Status Fill(const std::string& folder, const std::string& source, const Mo
   for (const ParameterSpec& spec : layout.specs()) {
     tensors.push_back({spec.name, spec.shape, values.subspan(spec.offset, spec.size)});
   }
-  TEMPER_RETURN_IF_ERROR(WriteSafetensors(JoinPath(folder, kWeights), {{"format", "pt"}}, tensors));
+  TEMPER_RETURN_IF_ERROR(
+      WriteSafetensors(JoinPath(folder, kWeightsFile), {{"format", "pt"}}, tensors));
   return SyncDirectory(folder);
 }
 
@@ -218,27 +123,31 @@ absl::StatusOr<ModelFolder> OpenModelFolder(const std::string& path) {
 absl::Status ReadWeights(const std::string& path, const ParameterLayout& layout,
                          std::span<float> values) {
   TEMPER_CHECK(static_cast<int64_t>(values.size()) == layout.size());
-  TEMPER_ASSIGN_OR_RETURN(const std::vector<SafetensorsFile> shards, OpenShards(path));
-  std::vector<std::string> problems;
-  const std::vector<Place> places = Match(shards, layout, problems);
-  if (!problems.empty()) return Problems(path, std::move(problems));
+  const std::span<const ParameterSpec> specs = layout.specs();
+  TEMPER_ASSIGN_OR_RETURN(const WeightSource source, WeightSource::Open(path, specs));
   std::ranges::fill(values, 0.0f);  // the gaps between tensors
-  for (size_t i = 0; i < places.size(); ++i) {
-    const ParameterSpec& spec = layout.specs()[i];
-    TEMPER_RETURN_IF_ERROR(
-        places[i].file->ReadFloats(*places[i].entry, values.subspan(spec.offset, spec.size)));
-  }
+  const std::vector<Slab> slabs = CutIntoSlabs(source, specs.size());
+  std::vector<absl::Status> statuses(slabs.size());
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int threads = static_cast<int>(std::clamp<int64_t>(layout.size() / kSlabFloats, 1, cores));
+  kernels::cpu::ThreadPool pool(threads);
+  pool.ParallelFor(static_cast<int64_t>(slabs.size()), [&](int64_t k) {
+    const auto& [i, first, rows] = slabs[k];
+    float* to = values.data() + specs[i].offset + first * source.cols(i);
+    statuses[k] = source.Read(i, first, {to, rows, source.cols(i)});
+    source.Release(i, first, rows);
+  });
+  for (const absl::Status& status : statuses) TEMPER_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::map<std::string, int64_t>> CountWeights(const std::string& path,
                                                             const ParameterLayout& layout) {
-  TEMPER_ASSIGN_OR_RETURN(const std::vector<SafetensorsFile> shards, OpenShards(path));
-  std::vector<std::string> problems;
-  const std::vector<Place> places = Match(shards, layout, problems);
-  if (!problems.empty()) return Problems(path, std::move(problems));
+  TEMPER_ASSIGN_OR_RETURN(const WeightSource source, WeightSource::Open(path, layout.specs()));
   std::map<std::string, int64_t> counts;
-  for (const Place& place : places) counts[place.entry->dtype] += place.entry->elements;
+  for (size_t i = 0; i < layout.specs().size(); ++i) {
+    counts[source.Format(i)] += layout.specs()[i].size;
+  }
   return counts;
 }
 

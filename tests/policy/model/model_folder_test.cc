@@ -148,7 +148,7 @@ TEST_F(ModelFolderTest, ShardsAndOtherSpellingsAreRead) {
   fs::remove(Path("m/two.safetensors"));
   EXPECT_THAT(Refusal("m"), HasSubstr("two.safetensors"));
   Put("m/model.safetensors.index.json", R"({"weight_map": {"x": "../../etc/passwd"}})");
-  EXPECT_THAT(Refusal("m"), HasSubstr("expected a file in this folder"));
+  EXPECT_THAT(Refusal("m"), HasSubstr("expected the name of a safetensors file in this folder"));
   Put("m/model.safetensors.index.json", R"({"weight_map": []})");
   EXPECT_THAT(Refusal("m"), HasSubstr("weight_map: expected tensor names"));
 }
@@ -157,11 +157,11 @@ TEST_F(ModelFolderTest, EveryTensorThatDoesNotFitIsListedInOneMessage) {
   std::vector<TensorToWrite> tensors = Tensors();
   const std::string missing = tensors[3].name, misshapen = tensors[2].name;
   tensors[2].shape = {tensors[2].shape[1], tensors[2].shape[0]};
-  tensors[3].name = "mtp.layers.0.norm.weight";
+  tensors[3].name = "layers.0.norm.weight";
   WriteTensors("m/model.safetensors", tensors);
   EXPECT_THAT(Refusal("m"),
               AllOf(HasSubstr("3 tensor(s) do not fit"), HasSubstr(missing + " is missing"),
-                    HasSubstr("mtp.layers.0.norm.weight is not expected by config.json"),
+                    HasSubstr("layers.0.norm.weight is not expected by config.json"),
                     HasSubstr(misshapen + " has shape [8, 26], expected [26, 8]")));
 }
 
