@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/model_folder.h"
+#include "policy/model/model_folder_writer.h"
 
 namespace temper::cli {
 namespace {

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "orchestrator/run_files.h"
 #include "policy/model/model_folder.h"
+#include "policy/model/model_folder_writer.h"
 
 namespace temper::cli {
 namespace {

@@ -17,6 +17,7 @@
 #include "base/status_macros.h"
 #include "policy/learner/moments_file.h"
 #include "policy/model/model_folder.h"
+#include "policy/model/model_folder_writer.h"
 
 namespace temper::learner {
 namespace {

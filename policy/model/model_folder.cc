@@ -1,27 +1,18 @@
-// Opens, reads and writes model folders; what is wrong with one is said in one message.
+// Opens and reads model folders; what is wrong with one is said in one message.
 #include "policy/model/model_folder.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <thread>
-#include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
 #include "kernels/cpu/thread_pool.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/safetensors_writer.h"
 #include "policy/model/weight_source.h"
 
 namespace temper::model {
@@ -31,11 +22,6 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr int64_t kSlabFloats = 1 << 20;
-
-// Carried along unchanged when a model is saved.
-constexpr std::array<const char*, 5> kCarried = {"tokenizer.json", "tokenizer_config.json",
-                                                 "special_tokens_map.json",
-                                                 "generation_config.json", "chat_template.jinja"};
 
 // eos ids of generation_config.json join those of config.json.
 absl::Status MergeGenerationConfig(const std::string& path, ModelConfig& config) {
@@ -78,23 +64,6 @@ std::vector<Slab> CutIntoSlabs(const WeightSource& source, size_t tensors) {
     }
   }
   return slabs;
-}
-
-absl::Status Fill(const std::string& folder, const std::string& source, const ModelConfig& config,
-                  const ParameterLayout& layout, std::span<const float> values) {
-  TEMPER_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, "config.json"), config.json));
-  for (const char* name : kCarried) {
-    if (source.empty() || !Exists(JoinPath(source, name))) continue;
-    TEMPER_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(JoinPath(source, name)));
-    TEMPER_RETURN_IF_ERROR(WriteFileAtomically(JoinPath(folder, name), bytes));
-  }
-  std::vector<TensorToWrite> tensors;
-  for (const ParameterSpec& spec : layout.specs()) {
-    tensors.push_back({spec.name, spec.shape, values.subspan(spec.offset, spec.size)});
-  }
-  TEMPER_RETURN_IF_ERROR(
-      WriteSafetensors(JoinPath(folder, kWeightsFile), {{"format", "pt"}}, tensors));
-  return SyncDirectory(folder);
 }
 
 }  // namespace
@@ -149,30 +118,6 @@ absl::StatusOr<std::map<std::string, int64_t>> CountWeights(const std::string& p
     counts[source.Format(i)] += layout.specs()[i].size;
   }
   return counts;
-}
-
-absl::Status WriteModelFolder(const std::string& path, const std::string& source,
-                              const ModelConfig& config, const ParameterLayout& layout,
-                              std::span<const float> values) {
-  TEMPER_CHECK(static_cast<int64_t>(values.size()) == layout.size());
-  std::error_code error;
-  std::string target = fs::absolute(path, error).lexically_normal().string();
-  while (target.size() > 1 && target.ends_with('/')) target.pop_back();
-  if (Exists(target) && !(fs::is_directory(target, error) && fs::is_empty(target, error))) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(path, ": stands there already; expected a new or an empty folder"));
-  }
-  TEMPER_RETURN_IF_ERROR(MakeDirectories(Dirname(target)));
-  const std::string aside = absl::StrCat(target, ".tmp-", getpid());
-  TEMPER_RETURN_IF_ERROR(RemoveAll(aside));
-  auto remove_aside = absl::MakeCleanup([&aside] { RemoveAll(aside).IgnoreError(); });
-  TEMPER_RETURN_IF_ERROR(MakeDirectories(aside));
-  TEMPER_RETURN_IF_ERROR(Fill(aside, source, config, layout, values));
-  if (std::rename(aside.c_str(), target.c_str()) != 0) {
-    return ErrnoStatus(path, "cannot rename to");
-  }
-  std::move(remove_aside).Cancel();
-  return SyncDirectory(Dirname(target));
 }
 
 }  // namespace temper::model

@@ -1,4 +1,5 @@
-// A Hugging Face model folder: config, tokenizer, weights; read, checked and written whole.
+// A Hugging Face model folder: config, tokenizer, weights; read and checked. model_folder_writer.h
+// writes one.
 #pragma once
 
 #include <cstdint>
@@ -27,20 +28,15 @@ struct ModelFolder {
 // Reads config.json, generation_config.json and tokenizer.json. Checks that the vocabulary fits.
 absl::StatusOr<ModelFolder> OpenModelFolder(const std::string& path);
 
-// Reads model.safetensors, or the shards of model.safetensors.index.json, into the layout's array
-// as float32 (F32, F16 and BF16 files). All missing, unexpected and mis-shaped tensors are listed
-// in one message; a value that is not finite is an error that names the tensor and place.
+// Reads the weights into the layout's array as float32, on all cores; WeightSource says from what
+// kinds of folder. All missing, unexpected and mis-shaped tensors are listed in one message; a
+// value that is not finite is an error that names the tensor and place.
 absl::Status ReadWeights(const std::string& path, const ParameterLayout& layout,
                          std::span<float> values);
 
-// Floats on disk by dtype ("BF16": 121000000), after the checks of ReadWeights that need no values.
+// Values on disk by format ("BF16": 121000000), after the checks of ReadWeights that need no
+// values.
 absl::StatusOr<std::map<std::string, int64_t>> CountWeights(const std::string& path,
                                                             const ParameterLayout& layout);
-
-// Writes config.json, the tokenizer files of `source` (may be empty) and model.safetensors (F32).
-// `path` must not exist or be empty; nothing half-written is left behind on failure.
-absl::Status WriteModelFolder(const std::string& path, const std::string& source,
-                              const ModelConfig& config, const ParameterLayout& layout,
-                              std::span<const float> values);
 
 }  // namespace temper::model

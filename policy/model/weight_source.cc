@@ -88,6 +88,7 @@ class WeightMatch {
   // Tensor i is part `part` of the `parts` equal ones of a member.
   Slot Take(size_t i, size_t member, int64_t part, int64_t parts) {
     members_[member].role = Role::kWeights;
+    TEMPER_CHECK(static_cast<int64_t>(members_[member].specs.size()) == part);  // in their order
     members_[member].specs.push_back(i);
     const int64_t rows = members_[member].tensor.rows() / parts;
     return {.member = member, .first_row = part * rows, .rows = rows};

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "nlohmann/json.hpp"
+#include "policy/model/model_folder_writer.h"
 #include "policy/model/safetensors.h"
 #include "policy/model/safetensors_writer.h"
 
