@@ -51,6 +51,7 @@ int Main(int argc, char** argv) {
   AddAudit(program, chosen);
   AddInit(program, chosen);
   AddInspect(program, chosen);
+  AddExport(program, chosen);
   AddGenerate(program, chosen);
   AddScore(program, chosen);
   AddTokenize(program, chosen);

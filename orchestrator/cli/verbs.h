@@ -33,6 +33,7 @@ void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
 void AddInit(CLI::App& program, Chosen& chosen);
 void AddInspect(CLI::App& program, Chosen& chosen);
+void AddExport(CLI::App& program, Chosen& chosen);
 void AddGenerate(CLI::App& program, Chosen& chosen);
 void AddScore(CLI::App& program, Chosen& chosen);
 void AddTokenize(CLI::App& program, Chosen& chosen);
