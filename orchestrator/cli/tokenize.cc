@@ -13,7 +13,7 @@
 #include "base/json_text.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/verbs.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 namespace temper::cli {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "policy/model/hybrid_model.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 #include "temper/v1/learner.pb.h"
 
 namespace temper::learner {

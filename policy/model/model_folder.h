@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "policy/model/config.h"
 #include "policy/model/parameters.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 namespace temper::model {
 

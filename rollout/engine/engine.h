@@ -15,7 +15,7 @@
 #include "policy/model/config.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/parameters.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 #include "policy/model/weights.h"
 #include "rollout/engine/accounts.h"
 #include "rollout/engine/sampler.h"

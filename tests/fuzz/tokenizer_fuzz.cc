@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 namespace {
 

@@ -16,7 +16,7 @@
 #include "nlohmann/json.hpp"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/parameters.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 #include "rollout/engine/engine.h"
 
 namespace temper::rollout {

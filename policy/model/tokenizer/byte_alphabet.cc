@@ -1,5 +1,5 @@
 // Bytes to characters and back, and the shape of UTF-8.
-#include "policy/model/tokenizer_alphabet.h"
+#include "policy/model/tokenizer/byte_alphabet.h"
 
 #include <array>
 

@@ -8,8 +8,8 @@
 #include "base/json_text.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/tokenizer_alphabet.h"
-#include "policy/model/tokenizer_tables.h"
+#include "policy/model/tokenizer/byte_alphabet.h"
+#include "policy/model/tokenizer/tables.h"
 
 namespace temper::model {
 namespace {

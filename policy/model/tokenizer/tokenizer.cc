@@ -1,7 +1,7 @@
 // Encoding and decoding with the tables of a tokenizer.json.
 //
 // Bytes that are no valid UTF-8 encode too: each run of them is a piece of its own.
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 #include <deque>
 #include <utility>
@@ -9,8 +9,8 @@
 #include "absl/strings/string_view.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "policy/model/tokenizer_alphabet.h"
-#include "policy/model/tokenizer_tables.h"
+#include "policy/model/tokenizer/byte_alphabet.h"
+#include "policy/model/tokenizer/tables.h"
 
 namespace temper::model {
 namespace {

@@ -1,12 +1,12 @@
 // Finds added tokens with two tries, as their `normalized` flag says.
-#include "policy/model/tokenizer_added.h"
+#include "policy/model/tokenizer/added_tokens.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
-#include "policy/model/tokenizer_alphabet.h"
-#include "policy/model/tokenizer_split.h"
+#include "policy/model/tokenizer/byte_alphabet.h"
+#include "policy/model/tokenizer/splitter.h"
 
 namespace temper::model {
 namespace {

@@ -1,5 +1,5 @@
 // Patterns translated for PCRE2, and what is done with their matches.
-#include "policy/model/tokenizer_split.h"
+#include "policy/model/tokenizer/splitter.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

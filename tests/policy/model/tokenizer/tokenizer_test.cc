@@ -1,5 +1,5 @@
 // Encodes as the tokenizers library does, and refuses what it cannot read.
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -11,9 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nlohmann/json_fwd.hpp"
-#include "policy/model/tokenizer_added.h"
-#include "policy/model/tokenizer_merges.h"
-#include "policy/model/tokenizer_split.h"
+#include "policy/model/tokenizer/added_tokens.h"
+#include "policy/model/tokenizer/merge_table.h"
+#include "policy/model/tokenizer/splitter.h"
 
 namespace temper::model {
 

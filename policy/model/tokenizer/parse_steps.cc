@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/tokenizer_tables.h"
+#include "policy/model/tokenizer/tables.h"
 
 namespace temper::model {
 namespace {

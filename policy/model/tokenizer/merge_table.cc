@@ -1,5 +1,5 @@
 // Merging: a scan for the words of ordinary text, a heap for what is long.
-#include "policy/model/tokenizer_merges.h"
+#include "policy/model/tokenizer/merge_table.h"
 
 #include <array>
 #include <climits>
