@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "kernels/device.h"
 #include "nlohmann/json.hpp"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/model_folder.h"
 #include "policy/model/parameters.h"
 #include "rollout/engine/engine.h"
-#include "rollout/engine/utf8.h"
 
 namespace temper::cli {
 namespace {
@@ -41,8 +41,8 @@ class Collector final : public rollout::EpisodeSink {
   void Progress(int32_t sample, std::string_view text) override {
     if (!live_) return;
     pending_ += text;
-    const size_t whole = pending_.size() - rollout::OpenUtf8Bytes(pending_);
-    std::fputs(rollout::ValidUtf8(std::string_view(pending_).substr(0, whole)).c_str(), stdout);
+    const size_t whole = pending_.size() - OpenUtf8Bytes(pending_);
+    std::fputs(ValidUtf8(std::string_view(pending_).substr(0, whole)).c_str(), stdout);
     std::fflush(stdout);
     pending_.erase(0, whole);
   }
@@ -52,7 +52,7 @@ class Collector final : public rollout::EpisodeSink {
   }
   void Done(const absl::Status& status) override {
     status_ = status;
-    if (live_) std::fputs(rollout::ValidUtf8(pending_).c_str(), stdout);
+    if (live_) std::fputs(ValidUtf8(pending_).c_str(), stdout);
   }
 
   const absl::Status& status() const { return status_; }

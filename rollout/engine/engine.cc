@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
-#include "rollout/engine/utf8.h"
+#include "base/utf8.h"
 
 namespace temper::rollout {
 namespace {

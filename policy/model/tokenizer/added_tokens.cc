@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "policy/model/tokenizer/byte_alphabet.h"
+#include "base/utf8.h"
 #include "policy/model/tokenizer/splitter.h"
 
 namespace temper::model {
@@ -19,12 +19,12 @@ const TextPattern& Compiled(const char* pattern) {
 
 // Empty where the text does not start (end) with a whole character.
 std::string_view FirstCharacter(std::string_view text) {
-  return text.substr(0, CharacterBytes(text));
+  return text.substr(0, FirstCharacterBytes(text));
 }
 std::string_view LastCharacter(std::string_view text) {
   for (size_t size = 1; size <= std::min<size_t>(4, text.size()); ++size) {
     const std::string_view tail = text.substr(text.size() - size);
-    if (CharacterBytes(tail) == size) return tail;
+    if (FirstCharacterBytes(tail) == size) return tail;
   }
   return "";
 }

@@ -1,4 +1,4 @@
-// Bytes to characters and back, and the shape of UTF-8.
+// Bytes to characters and back.
 #include "policy/model/tokenizer/byte_alphabet.h"
 
 #include <array>
@@ -54,26 +54,6 @@ std::optional<std::string> BytesOfText(std::string_view text) {
     bytes.push_back(static_cast<char>(byte));
   }
   return bytes;
-}
-
-size_t CharacterBytes(std::string_view text) {
-  if (text.empty()) return 0;
-  const auto byte = [text](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t size = lead >= 0xC2 && lead <= 0xDF   ? 2
-                      : lead >= 0xE0 && lead <= 0xEF ? 3
-                      : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                     : 0;
-  if (size == 0 || text.size() < size) return 0;
-  // The second byte's range shuts out overlong forms, surrogates and what is beyond U+10FFFF.
-  const uint8_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  const uint8_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < size; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  return size;
 }
 
 }  // namespace temper::model

@@ -14,8 +14,4 @@ std::string CharacterOfByte(uint8_t byte);
 // The bytes that a token's text stands for; nothing when a character is outside the alphabet.
 std::optional<std::string> BytesOfText(std::string_view text);
 
-// Bytes of the UTF-8 character that `text` starts with; 0 when it starts with none (also for
-// surrogates, overlong forms and what lies beyond U+10FFFF).
-size_t CharacterBytes(std::string_view text);
-
 }  // namespace temper::model

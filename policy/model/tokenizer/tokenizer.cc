@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "policy/model/tokenizer/byte_alphabet.h"
+#include "base/utf8.h"
 #include "policy/model/tokenizer/tables.h"
 
 namespace temper::model {
@@ -31,10 +31,10 @@ void EncodePiece(const TokenizerTables& tables, std::string_view piece,
 
 // Bytes of the longest valid (or, if `text` starts with none, invalid) run that `text` starts with.
 size_t RunBytes(std::string_view text, bool& valid) {
-  valid = CharacterBytes(text) > 0;
+  valid = FirstCharacterBytes(text) > 0;
   size_t size = 0;
   while (size < text.size()) {
-    const size_t character = CharacterBytes(text.substr(size));
+    const size_t character = FirstCharacterBytes(text.substr(size));
     if ((character > 0) != valid) break;
     size += valid ? character : 1;
   }

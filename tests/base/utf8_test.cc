@@ -1,9 +1,9 @@
 // Text that a model made becomes text that protobuf and JSON accept.
-#include "rollout/engine/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
-namespace temper::rollout {
+namespace temper {
 namespace {
 
 constexpr char kReplacement[] = "\xEF\xBF\xBD";
@@ -36,5 +36,20 @@ TEST(Utf8Test, SeesACharacterThatIsNotWholeYet) {
   EXPECT_EQ(OpenUtf8Bytes("\xC3\xFF"), 0u);
 }
 
+TEST(Utf8Test, MeasuresWhatIsValid) {
+  EXPECT_EQ(FirstCharacterBytes(""), 0u);
+  EXPECT_EQ(FirstCharacterBytes("ab"), 1u);
+  EXPECT_EQ(FirstCharacterBytes("\xE2\x82\xAC!"), 3u);
+  EXPECT_EQ(FirstCharacterBytes("\xE2\x82"), 0u);
+  EXPECT_EQ(FirstCharacterBytes("\xFF"), 0u);
+  // Around the edges of the words that ASCII is read by.
+  for (size_t ascii = 0; ascii < 20; ++ascii) {
+    const std::string text = std::string(ascii, 'a') + "\xC3\xA9";
+    EXPECT_EQ(ValidUtf8Bytes(text), ascii + 2);
+    EXPECT_EQ(ValidUtf8Bytes(text + "\x80 more"), ascii + 2);
+    EXPECT_EQ(ValidUtf8Bytes(text.substr(0, ascii + 1)), ascii);
+  }
+}
+
 }  // namespace
-}  // namespace temper::rollout
+}  // namespace temper

@@ -1,9 +1,10 @@
 // UTF-8 as RFC 3629 has it: no surrogates, nothing overlong, nothing above U+10FFFF.
-#include "rollout/engine/utf8.h"
+#include "base/utf8.h"
 
 #include <cstdint>
+#include <cstring>
 
-namespace temper::rollout {
+namespace temper {
 namespace {
 
 struct Piece {
@@ -33,7 +34,33 @@ Piece FirstPiece(std::string_view bytes) {
   return {length, Piece::kWhole};
 }
 
+// Bytes at the front that are ASCII, eight at a time; up to seven more may follow.
+size_t AsciiBytes(std::string_view bytes) {
+  size_t size = 0;
+  for (uint64_t word = 0; size + sizeof(word) <= bytes.size(); size += sizeof(word)) {
+    std::memcpy(&word, bytes.data() + size, sizeof(word));
+    if (word & 0x8080808080808080) break;
+  }
+  return size;
+}
+
 }  // namespace
+
+size_t FirstCharacterBytes(std::string_view bytes) {
+  if (bytes.empty()) return 0;
+  const Piece piece = FirstPiece(bytes);
+  return piece.kind == Piece::kWhole ? piece.size : 0;
+}
+
+size_t ValidUtf8Bytes(std::string_view bytes) {
+  size_t size = AsciiBytes(bytes);
+  while (size < bytes.size()) {
+    const Piece piece = FirstPiece(bytes.substr(size));
+    if (piece.kind != Piece::kWhole) break;
+    size += piece.size;
+  }
+  return size;
+}
 
 std::string ValidUtf8(std::string_view bytes) {
   std::string text;
@@ -54,4 +81,4 @@ size_t OpenUtf8Bytes(std::string_view bytes) {
   return 0;
 }
 
-}  // namespace temper::rollout
+}  // namespace temper
