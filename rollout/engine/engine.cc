@@ -273,8 +273,7 @@ absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logp
   sequence.logprobs.push_back(logprobs[*token]);
   sequence.entropy_sum += entropy;
   if (tokenizer_ != nullptr && *token < tokenizer_->vocab_size()) {
-    const std::string piece =
-        tokenizer_->Decode(std::span<const int32_t>(&*token, 1), /*skip_special_tokens=*/true);
+    const std::string_view piece = tokenizer_->TokenBytes(*token, /*skip_special_tokens=*/true);
     sequence.text += piece;
     sequence.added = piece.size();
     request.sink->Progress(sequence.sample, piece);

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 GPT2 = None  # ByteLevel's own
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
@@ -40,6 +40,9 @@ TEXTS = [
     "user says </s> and <tool> ok", "word<mask>word <mask> word", "  <strip>  x  <strip>", "a<strip>\n\nb",
     "foo single foo singles xsingle single", "single", "<sx <s", "\u0000\u0001\u001f\u007f", "Ġ Ċ ĉ", "\U0010ffff\ud7ff\ue000",
     "\u0301\u0302 leading marks", "12 34 567 8901 २३४५ ٣٤٥", "tab\there\r\rcr\r\nlf\n\x0bvt\x0cff",
+    "a\u0323\u0307 a\u0307\u0323 \u1e69 s\u0307\u0323", "ﬁne ½ ℌ ① Å \u212b \ufdfa",
+    "\uac00\u11a7 \u1100\u1161\u11a8 \uac01 \u1100\u1161", "</s>\n\n\nafter", "</s> \n \t<tool>", "12345678 1234 12 HelloWorldABC",
+    "a\u200dsingle single\u200c single①", "<café> <cafe\u0301> <CAFÉ>", "¿Qué? — „so“ … 100% naïve ☃ 漢字 <0x41>", "▁a ▁▁ _ ▁",
 ]
 
 ADDED = [
@@ -90,6 +93,46 @@ def families():
              pre_tokenizers.Split(Regex(r"\w+"), "contiguous", invert=True),
              pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     yield "steps", trained(pre_tokenizers.Sequence(steps), 330)
+    places = [pre_tokenizers.Split(Regex(r"(?=[A-Z])"), "isolated"), pre_tokenizers.Split(Regex(r"\b"), "merged_with_previous"),
+              pre_tokenizers.Split(Regex(r"(?<=[0-9])(?=(?:[0-9]{3})+(?![0-9]))"), "removed"),
+              pre_tokenizers.Split(Regex(r"\p{Han}+|(?i:the)|x*"), "merged_with_next", invert=True),
+              pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    empty = trained(pre_tokenizers.Sequence(places), 330)
+    empty.post_processor = processors.Sequence([processors.ByteLevel(), bos_template(empty, eos=True), processors.ByteLevel()])
+    yield "empty_matches", empty
+    yield "sentencepiece", sentencepiece(fallback=True)
+    yield "unknown", sentencepiece(fallback=False)
+    yield "nfc", normalized(normalizers.NFC())
+    yield "nfkd", normalized(normalizers.Sequence([normalizers.NFKD(), normalizers.Replace(Regex(r"\p{M}+"), "")]))
+
+
+def sentencepiece(fallback):
+    """As Llama 2 has it: no pre-tokenizer, spaces as U+2581, and bytes (or <unk>) for what has no token."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.train_from_iterator([CORPUS[:700]], trainers.BpeTrainer(
+        vocab_size=300, special_tokens=["<unk>", "<s>", "</s>"], show_progress=False))
+    file = json.loads(tokenizer.to_str())
+    model, bytes_ = file["model"], [f"<0x{byte:02X}>" for byte in range(256)] if fallback else []
+    model["byte_fallback"] = fallback
+    model["vocab"] |= {name: len(model["vocab"]) + i for i, name in enumerate(bytes_)}
+    file["pre_tokenizer"] = None
+    file["normalizer"] = {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
+    file["decoder"] = {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+    tokenizer = Tokenizer.from_str(json.dumps(file))
+    tokenizer.post_processor = bos_template(tokenizer)
+    return tokenizer
+
+
+def normalized(normalizer):
+    tokenizer = trained(split(QWEN2), 330)
+    tokenizer.normalizer = normalizer
+    # Found in the normalized text, whichever way they are written here.
+    tokenizer.add_tokens([AddedToken("<cafe\u0301>", normalized=True), AddedToken("\u1e69", normalized=False)])
+    return tokenizer
 
 
 def expected(tokenizer):

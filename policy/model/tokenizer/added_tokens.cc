@@ -1,4 +1,4 @@
-// Finds added tokens with two tries, as their `normalized` flag says.
+// Finds added tokens by narrowing the sorted list of them, byte by byte.
 #include "policy/model/tokenizer/added_tokens.h"
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/utf8.h"
-#include "policy/model/tokenizer/splitter.h"
+#include "policy/model/tokenizer/text_pattern.h"
 
 namespace temper::model {
 namespace {
@@ -39,7 +39,8 @@ bool IsSpace(std::string_view character) {
   return Matches(pattern, character);
 }
 bool IsWord(std::string_view character) {
-  static const TextPattern& pattern = Compiled("\\w");
+  // Not \w: here the library asks another engine, which adds the joiners to what Oniguruma has.
+  static const TextPattern& pattern = Compiled("[\\w\\x{200c}\\x{200d}]");
   return Matches(pattern, character);
 }
 
@@ -62,68 +63,69 @@ size_t SpaceAtEnd(std::string_view text) {
 
 void AddedTokens::Add(AddedToken token) {
   TEMPER_CHECK(!token.text.empty());
-  Trie& trie = token.normalized ? normalized_ : plain_;
-  int32_t node = 0;
-  for (const char c : token.text) {
-    const int32_t fresh = static_cast<int32_t>(trie.nodes.size());
-    const auto [at, added] = trie.nodes[node].next.try_emplace(c, fresh);
-    node = at->second;
-    if (added) trie.nodes.emplace_back();
-  }
-  trie.starts[static_cast<uint8_t>(token.text[0])] = true;
-  trie.nodes[node].token = static_cast<int32_t>(tokens_.size());
-  tokens_.push_back(std::move(token));
+  Index& index = token.normalized ? normalized_ : as_written_;
+  index.starts[static_cast<uint8_t>(token.text[0])] = true;
+  index.tokens.push_back(std::move(token));
 }
 
-int32_t AddedTokens::Longest(const Trie& trie, std::string_view text) const {
-  if (!trie.starts[static_cast<uint8_t>(text[0])]) return -1;
-  int32_t node = 0, longest = -1;
-  for (const char c : text) {
-    const auto at = trie.nodes[node].next.find(c);
-    if (at == trie.nodes[node].next.end()) break;
-    node = at->second;
-    if (trie.nodes[node].token >= 0) longest = trie.nodes[node].token;
+void AddedTokens::Finish() {
+  for (Index* index : {&as_written_, &normalized_}) {
+    std::vector<AddedToken>& tokens = index->tokens;
+    std::stable_sort(tokens.begin(), tokens.end(),
+                     [](const AddedToken& a, const AddedToken& b) { return a.text < b.text; });
+    const auto same = [](const AddedToken& a, const AddedToken& b) { return a.text == b.text; };
+    // unique keeps the first of equals, so from the back it keeps the last.
+    tokens.erase(tokens.begin(), std::unique(tokens.rbegin(), tokens.rend(), same).base());
+  }
+}
+
+const AddedToken* AddedTokens::Longest(const Index& index, std::string_view text) {
+  if (!index.starts[static_cast<uint8_t>(text[0])]) return nullptr;
+  const AddedToken* longest = nullptr;
+  auto begin = index.tokens.begin(), end = index.tokens.end();
+  // All of [begin, end) start with text[0, size).
+  for (size_t size = 0; size < text.size(); ++size) {
+    const uint8_t next = text[size];
+    const auto byte = [size](const AddedToken& token) {  // the end of a token comes first
+      return size < token.text.size() ? static_cast<uint8_t>(token.text[size]) : -1;
+    };
+    begin = std::partition_point(begin, end, [&](const auto& token) { return byte(token) < next; });
+    end = std::partition_point(begin, end, [&](const auto& token) { return byte(token) == next; });
+    if (begin == end) break;
+    if (begin->text.size() == size + 1) longest = &*begin;
   }
   return longest;
 }
 
-void AddedTokens::SplitBy(const Trie& trie, std::string_view text, bool parse_special,
-                          std::vector<Stretch>& stretches) const {
+std::vector<Stretch> AddedTokens::Split(std::string_view text, Round round,
+                                        bool parse_special) const {
+  const Index& index = round == Round::kAsWritten ? as_written_ : normalized_;
+  std::vector<Stretch> stretches;
   size_t done = 0;
+  size_t space_end = 0;  // of the last white space that was taken: matches may lie inside it
   for (size_t at = 0; at < text.size();) {
-    const int32_t index = Longest(trie, text.substr(at));
-    if (index < 0) {
+    const AddedToken* const token = Longest(index, text.substr(at));
+    if (token == nullptr) {
       ++at;
       continue;
     }
-    const AddedToken& token = tokens_[index];
-    size_t begin = at, end = at + token.text.size();
+    size_t begin = at, end = at + token->text.size();
     at = end;
-    if (token.special && !parse_special) continue;
-    if (token.single_word && (IsWord(LastCharacter(text.substr(0, begin))) ||
-                              IsWord(FirstCharacter(text.substr(end))))) {
+    if (token->special && !parse_special) continue;
+    if (token->single_word && (IsWord(LastCharacter(text.substr(0, begin))) ||
+                               IsWord(FirstCharacter(text.substr(end))))) {
       continue;
     }
-    if (token.lstrip) begin -= SpaceAtEnd(text.substr(done, begin - std::min(done, begin)));
-    if (token.rstrip) end += SpaceAtStart(text.substr(end));
+    if (token->lstrip) begin -= SpaceAtEnd(text.substr(done, begin - std::min(done, begin)));
+    if (token->rstrip) {
+      if (end >= space_end) space_end = end + SpaceAtStart(text.substr(end));
+      end = space_end;
+    }
     if (begin > done) stretches.push_back({-1, text.substr(done, begin - done)});
-    stretches.push_back({token.id, text.substr(begin, end - begin)});
+    stretches.push_back({token->id, text.substr(begin, end - begin)});
     done = end;
-    at = std::max(at, end);
   }
   if (done < text.size()) stretches.push_back({-1, text.substr(done)});
-}
-
-std::vector<Stretch> AddedTokens::Split(std::string_view text, bool parse_special) const {
-  std::vector<Stretch> first, stretches;
-  SplitBy(plain_, text, parse_special, first);
-  for (const Stretch& stretch : first) {
-    if (stretch.id >= 0) {
-      stretches.push_back(stretch);
-    } else {
-      SplitBy(normalized_, stretch.text, parse_special, stretches);
-    }
-  }
   return stretches;
 }
 

@@ -3,6 +3,7 @@
 // Bytes that are no valid UTF-8 encode too: each run of them is a piece of its own.
 #include "policy/model/tokenizer/tokenizer.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -15,49 +16,60 @@
 namespace temper::model {
 namespace {
 
-// Appends the tokens of a piece inside which merging is free.
-void EncodePiece(const TokenizerTables& tables, std::string_view piece,
-                 std::vector<int32_t>& symbols, std::vector<int32_t>& tokens) {
-  const auto whole = tables.whole.find(absl::string_view(piece.data(), piece.size()));
-  if (whole != tables.whole.end()) {
-    tokens.push_back(whole->second);
-    return;
-  }
-  symbols.clear();
-  for (const char c : piece) symbols.push_back(tables.byte_ids[static_cast<uint8_t>(c)]);
-  tables.merges.Apply(symbols);
-  tokens.insert(tokens.end(), symbols.begin(), symbols.end());
-}
+// One text on its way to tokens.
+class Encoding {
+ public:
+  Encoding(const TokenizerTables& tables, bool parse_special, std::vector<int32_t>& tokens)
+      : tables_(tables), parse_special_(parse_special), tokens_(tokens) {}
 
-// Bytes of the longest valid (or, if `text` starts with none, invalid) run that `text` starts with.
-size_t RunBytes(std::string_view text, bool& valid) {
-  valid = FirstCharacterBytes(text) > 0;
-  size_t size = 0;
-  while (size < text.size()) {
-    const size_t character = FirstCharacterBytes(text.substr(size));
-    if ((character > 0) != valid) break;
-    size += valid ? character : 1;
-  }
-  return size;
-}
-
-void EncodeText(const TokenizerTables& tables, std::string_view text,
-                std::vector<int32_t>& tokens) {
-  std::vector<int32_t> symbols;
-  while (!text.empty()) {
-    bool valid = false;
-    const std::string_view run = text.substr(0, RunBytes(text, valid));
-    text.remove_prefix(run.size());
-    if (!valid) {
-      EncodePiece(tables, run, symbols, tokens);
-      continue;
-    }
-    std::deque<std::string> owned;
-    for (const std::string_view piece : tables.splitter.Split(run, owned)) {
-      EncodePiece(tables, piece, symbols, tokens);
+  void Text(std::string_view text) {
+    using Round = AddedTokens::Round;
+    for (const Stretch& stretch : tables_.added.Split(text, Round::kAsWritten, parse_special_)) {
+      if (stretch.id >= 0) {
+        tokens_.push_back(stretch.id);
+      } else {
+        Runs(stretch.text);
+      }
     }
   }
-}
+
+ private:
+  // Cuts off what is no UTF-8, which neither a normalizer nor a pattern may see.
+  void Runs(std::string_view text) {
+    while (!text.empty()) {
+      if (const size_t valid = ValidUtf8Bytes(text); valid > 0) {
+        Valid(text.substr(0, valid));
+        text.remove_prefix(valid);
+      }
+      size_t broken = 0;
+      while (broken < text.size() && FirstCharacterBytes(text.substr(broken)) == 0) ++broken;
+      Piece(text.substr(0, broken));
+      text.remove_prefix(broken);
+    }
+  }
+
+  void Valid(std::string_view text) {
+    std::string storage;
+    const std::string_view normalized = tables_.normalizer.Apply(text, storage);
+    using Round = AddedTokens::Round;
+    for (const Stretch& stretch :
+         tables_.added.Split(normalized, Round::kNormalized, parse_special_)) {
+      if (stretch.id >= 0) {
+        tokens_.push_back(stretch.id);
+        continue;
+      }
+      std::deque<std::string> owned;
+      for (const std::string_view piece : tables_.splitter.Split(stretch.text, owned)) Piece(piece);
+    }
+  }
+
+  void Piece(std::string_view piece) { tables_.model.Encode(piece, symbols_, tokens_); }
+
+  const TokenizerTables& tables_;
+  const bool parse_special_;
+  std::vector<int32_t>& tokens_;
+  std::vector<int32_t> symbols_;
+};
 
 }  // namespace
 
@@ -83,35 +95,34 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, Special special,
                                        bool add_special_tokens) const {
   std::vector<int32_t> tokens;
   if (add_special_tokens) tokens = tables_->before;
-  for (const Stretch& stretch : tables_->added.Split(text, special == Special::kParse)) {
-    if (stretch.id >= 0) {
-      tokens.push_back(stretch.id);
-    } else {
-      EncodeText(*tables_, stretch.text, tokens);
-    }
-  }
+  Encoding(*tables_, special == Special::kParse, tokens).Text(text);
   if (add_special_tokens) {
     tokens.insert(tokens.end(), tables_->after.begin(), tables_->after.end());
   }
   return tokens;
 }
 
+std::string_view Tokenizer::TokenBytes(int32_t token, bool skip_special_tokens) const {
+  if (skip_special_tokens && tables_->detokenizer.IsSpecial(token)) return "";
+  return tables_->detokenizer.Bytes(token);
+}
+
 std::string Tokenizer::Decode(std::span<const int32_t> tokens, bool skip_special_tokens) const {
   std::string text;
-  for (const int32_t token : tokens) {
-    // A model's vocabulary may be padded beyond the tokenizer's: such ids stand for nothing.
-    if (token < 0 || token >= vocab_size()) continue;
-    if (skip_special_tokens && tables_->special[token]) continue;
-    text += tables_->bytes[token];
-  }
+  for (const int32_t token : tokens) text += TokenBytes(token, skip_special_tokens);
+  const EdgeStrip& strip = edge_strip();
+  text.erase(0, strip.AtStart(text, strip.start));
+  text.resize(text.size() - strip.AtEnd(text, strip.stop));
   return text;
 }
 
-int64_t Tokenizer::vocab_size() const { return static_cast<int64_t>(tables_->bytes.size()); }
+int64_t Tokenizer::vocab_size() const { return tables_->detokenizer.size(); }
 
 int32_t Tokenizer::TokenId(std::string_view token) const {
   const auto at = tables_->ids.find(absl::string_view(token.data(), token.size()));
   return at == tables_->ids.end() ? -1 : at->second;
 }
+
+const EdgeStrip& Tokenizer::edge_strip() const { return tables_->detokenizer.strip; }
 
 }  // namespace temper::model

@@ -1,4 +1,4 @@
-// Text to token ids and back: byte-level BPE read from a Hugging Face tokenizer.json.
+// Text to token ids and back: byte-pair encoding read from a Hugging Face tokenizer.json.
 //
 // Immutable after loading; any thread may call it.
 #pragma once
@@ -14,6 +14,8 @@
 
 namespace temper::model {
 
+struct EdgeStrip;
+
 class Tokenizer {
  public:
   // `place` names the file in messages.
@@ -27,12 +29,16 @@ class Tokenizer {
   // add_special_tokens: run the post-processor (e.g. prepend <s>).
   std::vector<int32_t> Encode(std::string_view text, Special special,
                               bool add_special_tokens) const;
-  // Bytes as they come; may end inside a UTF-8 character.
+  // Bytes as they come; may end inside a UTF-8 character. Ids of no token stand for nothing.
   std::string Decode(std::span<const int32_t> tokens, bool skip_special_tokens) const;
+  // The bytes of one token in the middle of a text; see stream_decoder.h for text as it grows.
+  std::string_view TokenBytes(int32_t token, bool skip_special_tokens) const;
 
   int64_t vocab_size() const;
   // -1 when the vocabulary has no such token.
   int32_t TokenId(std::string_view token) const;
+  // What a decoded text loses at its ends.
+  const EdgeStrip& edge_strip() const;
 
  private:
   struct Tables;
