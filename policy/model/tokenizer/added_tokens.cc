@@ -39,8 +39,9 @@ bool IsSpace(std::string_view character) {
   return Matches(pattern, character);
 }
 bool IsWord(std::string_view character) {
-  // Not \w: here the library asks another engine, which adds the joiners to what Oniguruma has.
-  static const TextPattern& pattern = Compiled("[\\w\\x{200c}\\x{200d}]");
+  // Not \w: here the library asks another engine, for which the joiners belong to words.
+  static const TextPattern& pattern =
+      Compiled("[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}]");
   return Matches(pattern, character);
 }
 

@@ -9,11 +9,13 @@
 namespace temper::model {
 namespace {
 
-// PCRE2 counts U+180E as a space, Unicode no longer does; and Oniguruma's \w holds marks.
+// PCRE2 counts U+180E as a space, Unicode no longer does.
 constexpr char kSpace[] =
     "\\t-\\r\\x20\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}"
     "\\x{3000}";
-constexpr char kWord[] = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+// Oniguruma's \w holds marks, of numbers only the decimal ones, and yet the powers and fractions of
+// Latin-1.
+constexpr char kWord[] = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}";
 
 bool IsLetter(char c) { return std::isalpha(static_cast<unsigned char>(c)); }
 bool IsAlphanumeric(char c) { return std::isalnum(static_cast<unsigned char>(c)); }
@@ -112,9 +114,10 @@ class Translator {
     if (name.empty() || !std::all_of(name.begin(), name.end(), IsLetter)) {
       return Unsupported(absl::StrCat("\\p{", std::string(name), "}"));
     }
+    const bool script = name.size() > 2 && name != "Alphabetic";
     return Replace(close + 1 - at_,
                    absl::StrCat("\\", std::string(1, Peek(1)), "{", caret ? "^" : "",
-                                name.size() > 2 ? "sc:" : "", std::string(name), "}"));
+                                script ? "sc:" : "", std::string(name), "}"));
   }
 
   // Groups that mean the same in both. (?i) does; m, s and x do not.
