@@ -7,6 +7,7 @@
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/model_bench.h"
+#include "orchestrator/cli/tokenize_bench.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/model_folder.h"
 
@@ -17,6 +18,7 @@ namespace {
 struct Choice {
   std::string name;
   std::string model;
+  std::string text;
   std::string dtype = "f32";
   bool json = false;
   BenchOptions options;
@@ -35,14 +37,14 @@ constexpr Bench kBenches[] = {
 };
 
 absl::StatusOr<const Bench*> FindBench(const std::string& name) {
-  std::vector<std::string> names;
+  std::vector<std::string> names = {"tokenize"};
   for (const Bench& bench : kBenches) {
     if (bench.name == name) return &bench;
     names.push_back(bench.name);
   }
   return absl::InvalidArgumentError(absl::StrCat("there is no bench \"", name, "\"",
                                                  Suggestion(name, names),
-                                                 " (prefill, decode, train-step)"));
+                                                 " (prefill, decode, train-step, tokenize)"));
 }
 
 absl::Status CheckChoice(const Choice& choice) {
@@ -99,6 +101,12 @@ void PrintTable(const Measurement& result) {
 }
 
 absl::Status RunBench(const Choice& choice) {
+  if (choice.name == "tokenize") {
+    return BenchTokenize({.model = choice.model,
+                          .text = choice.text,
+                          .runs = choice.options.runs,
+                          .json = choice.json});
+  }
   TEMPER_ASSIGN_OR_RETURN(const Bench* bench, FindBench(choice.name));
   TEMPER_RETURN_IF_ERROR(CheckChoice(choice));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.model));
@@ -119,8 +127,10 @@ void AddBench(CLI::App& program, Chosen& chosen) {
   std::string names = "What to measure:";
   for (const Bench& bench : kBenches)
     absl::StrAppend(&names, "\n", bench.name, ": ", bench.measures);
+  names += "\ntokenize: text to tokens on one core, of --text FILE.jsonl";
   verb->add_option("name", choice->name, names)->required();
   verb->add_option("--model", choice->model, "Model folder; `temper init` makes one");
+  verb->add_option("--text", choice->text, "tokenize: JSON lines; every text value is encoded");
   verb->add_option("--dtype", choice->dtype, "Arithmetic; f32 is what there is")
       ->capture_default_str();
   verb->add_option("--batch", choice->options.batch, "Sequences side by side")
