@@ -10,6 +10,7 @@
 #include "orchestrator/cli/tokenize_bench.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/model_folder.h"
+#include "policy/model/weights.h"
 
 namespace temper::cli {
 
@@ -19,7 +20,7 @@ struct Choice {
   std::string name;
   std::string model;
   std::string text;
-  std::string dtype = "f32";
+  std::string dtype = "float32";
   bool json = false;
   BenchOptions options;
 };
@@ -48,10 +49,6 @@ absl::StatusOr<const Bench*> FindBench(const std::string& name) {
 }
 
 absl::Status CheckChoice(const Choice& choice) {
-  if (choice.dtype != "f32") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--dtype ", choice.dtype, ": this build computes in f32 only"));
-  }
   if (choice.model.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "bench ", choice.name, " needs a model folder: --model DIR. ",
@@ -78,8 +75,9 @@ void PrintTable(const Measurement& result) {
   std::printf("%-12s %10s %10s %10s\n", "bench", "tokens/s", "limit", "fraction");
   std::printf("%-12s %10.1f %10.1f %9.1f%%\n\n", result.name.c_str(), result.value, result.limit,
               100 * result.value / result.limit);
-  std::printf("%.0f sequences of %.0f tokens, %.0f threads, f32; median of %.0f runs",
-              number("batch"), number("tokens"), number("threads"), number("runs"));
+  std::printf("%.0f sequences of %.0f tokens, %.0f threads, %s; median of %.0f runs",
+              number("batch"), number("tokens"), number("threads"),
+              details.at("dtype").get<std::string>().c_str(), number("runs"));
   std::printf(" (%.3f s; %.3f to %.3f s)\n", number("seconds"), number("seconds_min"),
               number("seconds_max"));
   std::printf("limit: %s\n", result.formula.c_str());
@@ -113,7 +111,9 @@ absl::Status RunBench(const Choice& choice) {
   const model::ParameterLayout layout(folder.config);
   std::vector<float> values(layout.size());
   TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.model, layout, values));
-  const Measurement result = bench->run({folder.config, layout, values}, choice.options);
+  BenchOptions options = choice.options;
+  TEMPER_ASSIGN_OR_RETURN(options.dtype, model::ParseDtype(choice.dtype));
+  const Measurement result = bench->run({folder.config, layout, values}, options);
   choice.json ? PrintJson(result) : PrintTable(result);
   return absl::OkStatus();
 }
@@ -131,7 +131,8 @@ void AddBench(CLI::App& program, Chosen& chosen) {
   verb->add_option("name", choice->name, names)->required();
   verb->add_option("--model", choice->model, "Model folder; `temper init` makes one");
   verb->add_option("--text", choice->text, "tokenize: JSON lines; every text value is encoded");
-  verb->add_option("--dtype", choice->dtype, "Arithmetic; f32 is what there is")
+  verb->add_option("--dtype", choice->dtype, "How matrices are held; sums are float32 with both")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
   verb->add_option("--batch", choice->options.batch, "Sequences side by side")
       ->check(CLI::Range(int64_t{1}, int64_t{4096}));

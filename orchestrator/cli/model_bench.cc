@@ -40,8 +40,9 @@ double Median(std::vector<double> seconds) {
 struct Setting {
   Setting(const BenchModel& model, const BenchOptions& options, bool backward)
       : device(kernels::OpenCpuDevice(options.threads)),
-        demand(DemandOf(model.config, model.layout)),
-        weights(model.layout, *device, model.values, {.backward = backward}),
+        demand(DemandOf(model.config, model.layout, options.dtype)),
+        weights(model.layout, *device, model.values,
+                {.backward = backward, .dtype = options.dtype}),
         hybrid(model.config, model.layout, *device) {}
 
   std::unique_ptr<kernels::Device> device;
@@ -74,7 +75,7 @@ Measurement Report(std::string name, const Setting& setting, const BenchOptions&
   getrusage(RUSAGE_SELF, &usage);
   Measurement result{.name = std::move(name), .value = tokens / Median(seconds)};
   result.details = {
-      {"dtype", "f32"},
+      {"dtype", options.dtype == kernels::Dtype::kBFloat16 ? "bfloat16" : "float32"},
       {"threads", setting.device->threads()},
       {"batch", options.batch},
       {"tokens", options.tokens},

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "kernels/ops.h"
 #include "policy/model/config.h"
 #include "policy/model/parameters.h"
 
@@ -17,7 +18,8 @@ struct BenchOptions {
   int64_t tokens = 0;   // tokens of each sequence; 0: the bench's own default
   int64_t context = 0;  // decode: tokens before those; 0: its default
   int threads = 0;      // 0: one per core
-  int runs = 5;         // the median is reported
+  kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
+  int runs = 5;                                     // the median is reported
 };
 
 struct Measurement {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/model_folder.h"
@@ -23,6 +24,7 @@ struct Choice {
   std::string folder, input;
   double temperature = 1.0;
   int threads = 0;
+  std::string dtype = "source";
 };
 
 // The lines read but not yet written.
@@ -34,11 +36,10 @@ struct Pending {
 class Scorer {
  public:
   Scorer(const model::ModelFolder& folder, const model::ParameterLayout& layout,
-         std::span<const float> values, const Choice& choice)
+         kernels::Device& device, const model::Weights& weights, const Choice& choice)
       : folder_(folder),
-        device_(kernels::OpenCpuDevice(choice.threads)),
-        weights_(layout, *device_, values, {}),
-        hybrid_(folder.config, layout, *device_),
+        weights_(weights),
+        hybrid_(folder.config, layout, device),
         input_(choice.input) {
     pending_.batch.temperature = static_cast<float>(choice.temperature);
   }
@@ -124,8 +125,7 @@ class Scorer {
   }
 
   const model::ModelFolder& folder_;
-  std::unique_ptr<kernels::Device> device_;
-  model::Weights weights_;
+  const model::Weights& weights_;
   model::HybridModel hybrid_;
   const std::string input_;
   Pending pending_;
@@ -136,9 +136,11 @@ absl::Status RunScore(const Choice& choice) {
   if (!input) return absl::NotFoundError(absl::StrCat(choice.input, ": cannot be opened"));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.folder));
   const model::ParameterLayout layout(folder.config);
-  std::vector<float> values(layout.size());
-  TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.folder, layout, values));
-  Scorer scorer(folder, layout, values, choice);
+  const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(choice.threads);
+  TEMPER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<model::Weights> weights,
+      model::Weights::Load(choice.folder, layout, *device, DtypeOf(choice.dtype)));
+  Scorer scorer(folder, layout, *device, *weights, choice);
   std::string line;
   for (int64_t number = 1; std::getline(input, line); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
@@ -165,6 +167,7 @@ void AddScore(CLI::App& program, Chosen& chosen) {
       ->capture_default_str();
   verb->add_option("--threads", choice->threads, "Threads; default: one per core")
       ->check(CLI::Range(1, 1024));
+  AddDtype(*verb, choice->dtype);
   verb->add_flag("--json", choice->json, "As always: one JSON document a line on stdout");
   verb->callback([choice, &chosen] {
     chosen = [choice] {

@@ -3,6 +3,7 @@
 // Pure arithmetic on sizes; what counts as unavoidable is said at each formula.
 #pragma once
 
+#include "kernels/ops.h"
 #include "policy/model/config.h"
 #include "policy/model/parameters.h"
 
@@ -16,15 +17,21 @@ struct Peaks {
 
 // What the arithmetic of one token costs, and what a step must move.
 struct Demand {
-  double body = 0;         // weights multiplied for every token, without the head
-  double head = 0;         // weights of the vocabulary projection
+  double body = 0;     // weights multiplied for every token, without the head
+  double experts = 0;  // weights of all routed experts; only a share of them is in body
+  double chosen = 0;   // of those, the weights that one token multiplies
+  double weight_bytes = sizeof(float);  // a weight, as it lies in memory
+  double head = 0;                      // weights of the vocabulary projection
   double scan_flops = 0;   // of the recurrence: 3 multiply-adds for each element of every state
   double state_bytes = 0;  // recurrent state of one sequence
 
   double weights() const { return body + head; }
+  // What a step of `batch` tokens reads: every expert that some token chose, were choices even.
+  double StepBytes(int64_t batch) const;
 };
 
-Demand DemandOf(const model::ModelConfig& config, const model::ParameterLayout& layout);
+Demand DemandOf(const model::ModelConfig& config, const model::ParameterLayout& layout,
+                kernels::Dtype dtype = kernels::Dtype::kFloat32);
 
 // Seconds of the recurrence for one token, did it run at the arithmetic peak.
 double ScanSeconds(const Demand& demand, const Peaks& peaks);

@@ -136,9 +136,7 @@ View<float> HybridModel::Forward(const Pass& pass, std::span<const int32_t> toke
   const int64_t rows = static_cast<int64_t>(tokens.size());
   const View<float> h = scratch_->hidden.Matrix(rows, config_.hidden_size);
   const View<float> u = scratch_->normed.Matrix(rows, config_.hidden_size);
-  const View<const float> table(pass.weights.at(layout_.embeddings()), config_.vocab_size,
-                                config_.hidden_size);
-  pass.ops.embed(pass.stream, tokens, table, h);
+  pass.weights.Embed(tokens, h);
   for (size_t i = 0; i < scratch_->layers.size(); ++i) {
     Activations& kept = keep == Keep::kAll ? scratch_->kept[i] : scratch_->passing;
     if (keep == Keep::kAll) {

@@ -87,7 +87,7 @@ Engine::Engine(const Parts& parts, const Options& options)
 
 void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> values) {
   TEMPER_CHECK(idle());
-  if (weights_ == nullptr) {
+  if (values_ == nullptr) {
     weights_ = std::make_unique<model::Weights>(layout_, device_, values->floats(),
                                                 model::WeightOptions{.dtype = dtype_});
   } else {
@@ -95,6 +95,13 @@ void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> val
   }
   values->ReleasePacked(layout_);
   values_ = std::move(values);
+  version_ = version;
+}
+
+void Engine::SetWeights(int64_t version, std::unique_ptr<model::Weights> weights) {
+  TEMPER_CHECK(idle());
+  weights_ = std::move(weights);
+  values_.reset();
   version_ = version;
 }
 

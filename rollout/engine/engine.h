@@ -46,6 +46,8 @@ class Engine {
 
   // Makes `version` current; the engine must be idle. The values stay alive until the next call.
   void SetWeights(int64_t version, std::shared_ptr<const WeightValues> values);
+  // The same for weights that were packed from a folder (model::Weights::Load).
+  void SetWeights(int64_t version, std::unique_ptr<model::Weights> weights);
   int64_t version() const { return version_; }  // -1: no weights yet
 
   // Takes the group in. Otherwise nothing was taken and the sink is not told:

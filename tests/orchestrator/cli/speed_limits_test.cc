@@ -65,6 +65,29 @@ TEST(SpeedLimitsTest, ASmallBatchIsBoundByReadingTheWeights) {
   EXPECT_NEAR(DecodeLimit(demand, slow_memory, 2) / two, 0.9, 0.01);
 }
 
+TEST(SpeedLimitsTest, HalfTheBytesDoubleWhatMemoryAllows) {
+  const model::ModelConfig config = Reference();
+  Demand demand = DemandOf(config, model::ParameterLayout(config), kernels::Dtype::kBFloat16);
+  EXPECT_EQ(demand.StepBytes(1), 2 * demand.weights());
+  demand.state_bytes = 0;
+  EXPECT_NEAR(DecodeLimit(demand, kMachine, 1), 36e9 / (97e6 * 2), 1);
+}
+
+TEST(SpeedLimitsTest, OnlyChosenExpertsAreMultipliedAndOnlyTouchedOnesRead) {
+  model::ModelConfig config;
+  config.vocab_size = 10;
+  config.hidden_size = 8;
+  config.layers = {{.kind = model::LayerKind::kMoe,
+                    .experts = 4,
+                    .experts_chosen = 2,
+                    .expert_intermediate = 16}};
+  const Demand demand = DemandOf(config, model::ParameterLayout(config));
+  const double expert = 2 * 8 * 16, rest = 4 * 8 + 4 + 8 + 8;  // router, correction, two norms
+  EXPECT_EQ(demand.body, rest + 2 * expert);
+  EXPECT_EQ(demand.StepBytes(1), 4 * (80 + rest + 2 * expert));
+  EXPECT_EQ(demand.StepBytes(2), 4 * (80 + rest + 3 * expert));  // 1 - (1/2)^2 of four
+}
+
 TEST(SpeedLimitsTest, ATiedHeadIsCountedOnce) {
   model::ModelConfig config = Reference();
   config.tie_word_embeddings = true;

@@ -98,8 +98,9 @@ inline std::string TinyTokenizer() {
 }
 
 // A model folder with fresh weights.
-inline void MakeModelFolder(const std::string& path, uint64_t seed = 7) {
-  const auto config = model::ParseModelConfig(TinyConfig(), "tiny");
+inline void MakeModelFolder(const std::string& path, uint64_t seed = 7,
+                            const std::string& json = TinyConfig()) {
+  const auto config = model::ParseModelConfig(json, "tiny");
   ASSERT_TRUE(config.ok()) << config.status();
   const model::ParameterLayout layout(*config);
   std::vector<float> values(layout.size());

@@ -79,6 +79,20 @@ TEST_P(FamiliesTest, TheGreedyContinuationIsTheSame) {
   EXPECT_EQ(greedy, expected_["greedy"].get<std::vector<int32_t>>());
 }
 
+// Packed straight from the file, without the flat array.
+TEST_P(FamiliesTest, WeightsLoadedFromTheFolderGiveTheSameBits) {
+  for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBFloat16}) {
+    const std::unique_ptr<Policy> policy = golden_.MakePolicy(1, dtype);
+    const auto loaded = Weights::Load(golden_.folder(), policy->layout, *policy->device, dtype);
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    const PackedBatch batch = GoldenBatch(expected_);
+    std::vector<float> a(batch.prediction_rows.size()), b(a.size());
+    policy->Score(batch, a);
+    policy->model.Score(**loaded, batch, b, {});
+    EXPECT_TRUE(SameBits(a, b));
+  }
+}
+
 // In both storage types of matrices.
 TEST_P(FamiliesTest, DecodeScoreAndTrainingAgreeBitForBitOnAnyThreads) {
   for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBFloat16}) {

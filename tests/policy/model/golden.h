@@ -24,6 +24,8 @@ class Golden {
   explicit Golden(const std::string& name)
       : folder_(std::string(TEMPER_TEST_DATA "/golden/") + name) {}
 
+  const std::string& folder() const { return folder_; }
+
   ModelConfig Config() const {
     absl::StatusOr<ModelConfig> config = ReadModelConfig(folder_ + "/config.json");
     EXPECT_TRUE(config.ok()) << config.status();
