@@ -7,12 +7,19 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace temper {
 namespace {
 
 constexpr int kDepthMax = 64;
+
+// The end of what was read, where the fault lies; a string that nobody closed may be very long.
+std::string Shown(const std::string& text) {
+  constexpr std::size_t kShownMax = 60;
+  return ValidUtf8(text.size() <= kShownMax ? text : "..." + text.substr(text.size() - kShownMax));
+}
 
 // Remembers only where parsing stopped, and the first repeated key.
 class Inspector : public nlohmann::json_sax<nlohmann::json> {
@@ -30,7 +37,7 @@ class Inspector : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(string_t& name) override {
     if (keys_.back().insert(name).second) return true;
-    problem = absl::StrCat("key \"", name, "\" stands twice in one object");
+    problem = absl::StrCat("key \"", Shown(name), "\" stands twice in one object");
     return false;
   }
   bool end_object() override {
@@ -48,7 +55,7 @@ class Inspector : public nlohmann::json_sax<nlohmann::json> {
     position = at;
     problem = token.empty() || token == "<U+0000>"
                   ? "the text ends where more JSON was expected"
-                  : absl::StrCat("found \"", token, "\" where JSON does not allow it");
+                  : absl::StrCat("found \"", Shown(token), "\" where JSON does not allow it");
     return false;
   }
 

@@ -2,12 +2,22 @@
 #include "policy/model/tokenizer/json_at.h"
 
 #include "absl/strings/str_cat.h"
+#include "base/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace temper::model {
 namespace {
 
 using Json = nlohmann::json;
+
+constexpr size_t kShownMax = 60;
+
+std::string Shown(const Json& value) {
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() <= kShownMax) return text;
+  text.resize(ValidUtf8Bytes(std::string_view(text).substr(0, kShownMax - 3)));
+  return text + "...";
+}
 
 const Json& None() {
   static const Json& none = *new Json();
@@ -30,14 +40,14 @@ JsonAt JsonAt::operator[](size_t index) const {
 
 absl::Status WrongAt(const JsonAt& at, std::string_view key, std::string_view expected) {
   if (!key.empty()) return WrongAt(at[std::string(key).c_str()], "", expected);
-  std::string found = at.value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (found.size() > 60) found = found.substr(0, 57) + "...";
-  return WrongAt(at, absl::StrCat("found ", found, ", expected ", std::string(expected)));
+  return WrongAt(at, absl::StrCat("found ", Shown(at.value), ", expected ", std::string(expected)));
 }
 
 absl::Status WrongAt(const JsonAt& at, std::string_view words) {
   return absl::InvalidArgumentError(absl::StrCat(at.path, ": ", std::string(words)));
 }
+
+std::string Quoted(std::string_view text) { return Shown(Json(text)); }
 
 absl::StatusOr<bool> FlagAt(const JsonAt& at, const char* key, bool fallback) {
   const Json& value = at[key].value;

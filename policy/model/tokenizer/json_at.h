@@ -24,6 +24,9 @@ absl::Status WrongAt(const JsonAt& at, std::string_view key, std::string_view ex
 // "<path>: <words>".
 absl::Status WrongAt(const JsonAt& at, std::string_view words);
 
+// Text in quotes, on one line and of readable length.
+std::string Quoted(std::string_view text);
+
 absl::StatusOr<bool> FlagAt(const JsonAt& at, const char* key, bool fallback);
 // "" when there is none.
 absl::StatusOr<std::string> TextAt(const JsonAt& at, const char* key);

@@ -12,6 +12,7 @@ absl::StatusOr<TokenizerTables> ParseTokenizer(std::string_view json, std::strin
   const std::string file(place);
   if (!object.is_object()) return WrongAt({object, file}, "", "an object {...}");
   const JsonAt root{object, file + ": "};
+  TEMPER_RETURN_IF_ERROR(CheckModel(root["model"]));
   TokenizerTables tables;
   TEMPER_RETURN_IF_ERROR(ParseNormalizer(root["normalizer"], tables.normalizer));
   TEMPER_RETURN_IF_ERROR(

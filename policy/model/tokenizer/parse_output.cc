@@ -18,7 +18,7 @@ absl::Status ParseSpecial(const JsonAt& piece, const JsonAt& specials,
                           const TokenizerTables& tables, std::vector<int32_t>& tokens) {
   TEMPER_ASSIGN_OR_RETURN(const std::string name, TextAt(piece["SpecialToken"], "id"));
   const JsonAt special{specials[name.c_str()].value,
-                       absl::StrCat(specials.path, "[\"", name, "\"]")};
+                       absl::StrCat(specials.path, "[", Quoted(name), "]")};
   const JsonAt ids = special["ids"];
   TEMPER_ASSIGN_OR_RETURN(const size_t size, SizeAt(ids, kStepsMax, "the ids of a special token"));
   for (size_t i = 0; i < size; ++i) {

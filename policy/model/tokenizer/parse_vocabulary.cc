@@ -1,4 +1,5 @@
 // Reads the vocabulary, merges and added tokens of a tokenizer.json.
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -16,13 +17,26 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int32_t kIdsMax = 1 << 22;
 constexpr size_t kAddedBytesMax = 1024;  // every place of a text is compared with them
 
-absl::StatusOr<int32_t> IdOf(const JsonAt& at) {
+// What reading tokens needs beside the place at hand.
+struct Reading {
+  const DecodeSteps& decode;
+  TokenizerTables& tables;
+  int32_t ids_max;
+};
+
+// Ids may leave gaps, but a few bytes of file may not ask for much memory.
+int32_t IdsMax(size_t tokens) {
+  return static_cast<int32_t>(std::min<size_t>(1 << 22, (1 << 16) + 16 * tokens));
+}
+
+absl::StatusOr<int32_t> IdOf(const JsonAt& at, int32_t ids_max) {
   const Json& value = at.value;
-  if (value.is_number_unsigned() && value.get<uint64_t>() < kIdsMax) return value.get<int32_t>();
-  return WrongAt(at, "", absl::StrCat("a token id below ", kIdsMax));
+  if (value.is_number_unsigned() && value.get<uint64_t>() < static_cast<uint64_t>(ids_max)) {
+    return value.get<int32_t>();
+  }
+  return WrongAt(at, "", absl::StrCat("a token id below ", ids_max));
 }
 
 int32_t Find(const TokenizerTables& tables, const std::string& text) {
@@ -36,65 +50,67 @@ absl::Status PutToken(const JsonAt& at, const std::string& text, int32_t id, std
   const auto [known, fresh] = tables.ids.try_emplace(text, id);
   if (!fresh) {
     if (known->second == id) return absl::OkStatus();
-    return WrongAt(at,
-                   absl::StrCat("token \"", text, "\" has the ids ", known->second, " and ", id));
+    return WrongAt(
+        at, absl::StrCat("token ", Quoted(text), " has the ids ", known->second, " and ", id));
   }
   if (tables.detokenizer.Has(id)) {
-    return WrongAt(
-        at, absl::StrCat("id ", id, " stands for more than one token, \"", text, "\" among them"));
+    return WrongAt(at, absl::StrCat("id ", id, " stands for more than one token, ", Quoted(text),
+                                    " among them"));
   }
   tables.detokenizer.Put(id, bytes);
   return absl::OkStatus();
 }
 
-absl::Status ParseAddedToken(const JsonAt& at, const DecodeSteps& decode, TokenizerTables& tables) {
+absl::Status ParseAddedToken(const JsonAt& at, const Reading& reading) {
+  TokenizerTables& tables = reading.tables;
   if (!at.value.is_object()) return WrongAt(at, "", "an object");
   AddedToken token;
-  TEMPER_ASSIGN_OR_RETURN(token.text, TextAt(at, "content"));
-  if (token.text.empty()) return WrongAt(at, "content", "the token's text");
-  if (token.text.size() > kAddedBytesMax) {
+  TEMPER_ASSIGN_OR_RETURN(const std::string name, TextAt(at, "content"));
+  if (name.empty()) return WrongAt(at, "content", "the token's text");
+  if (name.size() > kAddedBytesMax) {
     return WrongAt(at, "content", absl::StrCat("at most ", kAddedBytesMax, " bytes"));
   }
-  TEMPER_ASSIGN_OR_RETURN(token.id, IdOf(at["id"]));
+  TEMPER_ASSIGN_OR_RETURN(token.id, IdOf(at["id"], reading.ids_max));
   TEMPER_ASSIGN_OR_RETURN(token.special, FlagAt(at, "special", false));
   TEMPER_ASSIGN_OR_RETURN(token.single_word, FlagAt(at, "single_word", false));
   TEMPER_ASSIGN_OR_RETURN(token.lstrip, FlagAt(at, "lstrip", false));
   TEMPER_ASSIGN_OR_RETURN(token.rstrip, FlagAt(at, "rstrip", false));
   TEMPER_ASSIGN_OR_RETURN(token.normalized, FlagAt(at, "normalized", !token.special));
-  const std::string name = token.text;
-  if (token.normalized) {
-    std::string storage;
-    token.text = tables.normalizer.Apply(name, storage);
-    if (token.text.empty())
-      return WrongAt(at, "content", "text that the normalizer leaves some of");
-  }
+  std::string storage;
+  token.text = token.normalized ? tables.normalizer.Apply(name, storage) : name;
+  if (token.text.empty()) return WrongAt(at, "content", "text that the normalizer leaves some of");
   TEMPER_RETURN_IF_ERROR(
-      PutToken(at, name, token.id, decode.Bytes(token.text, /*added=*/true), tables));
+      PutToken(at, name, token.id, reading.decode.Bytes(token.text, /*added=*/true), tables));
   if (token.special) tables.detokenizer.MarkSpecial(token.id);
   tables.added.Add(std::move(token));
   return absl::OkStatus();
 }
 
-absl::Status ParseAdded(const JsonAt& list, const DecodeSteps& decode, TokenizerTables& tables) {
+absl::Status ParseAdded(const JsonAt& list, const Reading& reading) {
   if (list.value.is_null()) return absl::OkStatus();
-  TEMPER_ASSIGN_OR_RETURN(const size_t size, SizeAt(list, kIdsMax, "a list of added tokens"));
-  for (size_t i = 0; i < size; ++i) {
-    TEMPER_RETURN_IF_ERROR(ParseAddedToken(list[i], decode, tables));
+  if (!list.value.is_array()) return WrongAt(list, "", "a list of added tokens");
+  for (size_t i = 0; i < list.value.size(); ++i) {
+    TEMPER_RETURN_IF_ERROR(ParseAddedToken(list[i], reading));
   }
-  tables.added.Finish();
+  reading.tables.added.Finish();
   return absl::OkStatus();
 }
 
-absl::Status ParseTokens(const JsonAt& vocab, const DecodeSteps& decode, TokenizerTables& tables) {
+absl::Status ParseTokens(const JsonAt& vocab, const Reading& reading) {
+  TokenizerTables& tables = reading.tables;
   if (!vocab.value.is_object()) return WrongAt(vocab, "", "an object of tokens and their ids");
   for (const auto& [text, value] : vocab.value.items()) {
-    TEMPER_ASSIGN_OR_RETURN(const int32_t id,
-                            IdOf({value, absl::StrCat(vocab.path, "[\"", text, "\"]")}));
+    const absl::StatusOr<int32_t> id = IdOf({value, ""}, reading.ids_max);
+    if (!id.ok()) {
+      const JsonAt place{value, absl::StrCat(vocab.path, "[", Quoted(text), "]")};
+      return IdOf(place, reading.ids_max).status();
+    }
     if (text.empty()) return WrongAt(vocab, "found an empty token");
-    TEMPER_RETURN_IF_ERROR(PutToken(vocab, text, id, decode.Bytes(text, /*added=*/false), tables));
+    TEMPER_RETURN_IF_ERROR(
+        PutToken(vocab, text, *id, reading.decode.Bytes(text, /*added=*/false), tables));
     // A special token must not come out of text, not even where one character spells it.
-    if (FirstCharacterBytes(text) == text.size() && !tables.detokenizer.IsSpecial(id)) {
-      tables.model.characters.emplace(text, id);
+    if (FirstCharacterBytes(text) == text.size() && !tables.detokenizer.IsSpecial(*id)) {
+      tables.model.characters.emplace(text, *id);
     }
   }
   return absl::OkStatus();
@@ -177,22 +193,6 @@ absl::Status ParseMerges(const JsonAt& merges, TokenizerTables& tables) {
   return absl::OkStatus();
 }
 
-// Refuses options that change what merging does.
-absl::Status CheckModelOptions(const JsonAt& model) {
-  if (!model.value.is_object()) return WrongAt(model, "", "a model of type BPE");
-  TEMPER_ASSIGN_OR_RETURN(const std::string type, TextAt(model, "type"));
-  if (!type.empty() && type != "BPE") return WrongAt(model, "type", "\"BPE\"");
-  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    TEMPER_ASSIGN_OR_RETURN(const std::string text, TextAt(model, key));
-    if (!text.empty()) return WrongAt(model, key, "none: it is not supported");
-  }
-  const Json& dropout = model["dropout"].value;
-  if (!dropout.is_null() && dropout != 0) {
-    return WrongAt(model, "dropout", "none: encoding is deterministic");
-  }
-  return absl::OkStatus();
-}
-
 // Which pieces become a single token: most words of ordinary text do, and need no merging.
 void FindWhole(const Json& vocab, bool ignore_merges, TokenizerTables& tables) {
   std::vector<int32_t> symbols;
@@ -212,16 +212,32 @@ void FindWhole(const Json& vocab, bool ignore_merges, TokenizerTables& tables) {
 
 }  // namespace
 
+absl::Status CheckModel(const JsonAt& model) {
+  if (!model.value.is_object()) return WrongAt(model, "", "a model of type BPE");
+  TEMPER_ASSIGN_OR_RETURN(const std::string type, TextAt(model, "type"));
+  if (!type.empty() && type != "BPE") return WrongAt(model, "type", "\"BPE\"");
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    TEMPER_ASSIGN_OR_RETURN(const std::string text, TextAt(model, key));
+    if (!text.empty()) return WrongAt(model, key, "none: it is not supported");
+  }
+  const Json& dropout = model["dropout"].value;
+  if (!dropout.is_null() && dropout != 0) {
+    return WrongAt(model, "dropout", "none: encoding is deterministic");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ParseVocabulary(const JsonAt& root, const DecodeSteps& decode,
                              TokenizerTables& tables) {
   const JsonAt model = root["model"];
-  TEMPER_RETURN_IF_ERROR(CheckModelOptions(model));
-  TEMPER_RETURN_IF_ERROR(ParseAdded(root["added_tokens"], decode, tables));
-  TEMPER_RETURN_IF_ERROR(ParseTokens(model["vocab"], decode, tables));
+  const JsonAt added = root["added_tokens"], vocab = model["vocab"];
+  const Reading reading{decode, tables, IdsMax(added.value.size() + vocab.value.size())};
+  TEMPER_RETURN_IF_ERROR(ParseAdded(added, reading));
+  TEMPER_RETURN_IF_ERROR(ParseTokens(vocab, reading));
   TEMPER_RETURN_IF_ERROR(ParseFallback(model, tables));
   TEMPER_RETURN_IF_ERROR(ParseMerges(model["merges"], tables));
   TEMPER_ASSIGN_OR_RETURN(const bool ignore_merges, FlagAt(model, "ignore_merges", false));
-  FindWhole(model["vocab"].value, ignore_merges, tables);
+  FindWhole(vocab.value, ignore_merges, tables);
   return absl::OkStatus();
 }
 

@@ -31,6 +31,8 @@ struct TokenizerTables {
 
 absl::StatusOr<TokenizerTables> ParseTokenizer(std::string_view json, std::string_view place);
 
+// Refuses what is no BPE, and options that change what merging does.
+absl::Status CheckModel(const JsonAt& model);
 // Parts of the file, in the order in which they have to be read.
 absl::Status ParseNormalizer(const JsonAt& normalizer, Normalizer& steps);
 // Sets `byte_level` when pieces end as bytes.

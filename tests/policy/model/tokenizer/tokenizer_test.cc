@@ -238,5 +238,83 @@ TEST(TokenizerTest, SyntaxErrorsSayLineAndColumn) {
   EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("t.json:2:11: not valid JSON"));
 }
 
+std::string ParseRefusal(const std::string& json) {
+  const auto tokenizer = Tokenizer::Parse(json, "t.json");
+  return tokenizer.ok() ? "" : std::string(tokenizer.status().message());
+}
+
+TEST(TokenizerTest, NastyFilesAreRefusedInOneShortLine) {
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  const std::string bytes = FileBytes(kBytesJson);
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "the text ends"},
+      {"\"tokenizer\"", "expected an object"},
+      {"{\"model\": " + deep + "}", "nested deeper than 64 levels"},
+      {"{\"model\": {}, \"model\": {}}", "key \"model\" stands twice"},
+      {std::string("{\"a\0b\": 1}", 10), "not valid JSON"},
+      {"{\"a\": \"\xff\xfe\"}", "not valid JSON"},
+      {"{\"a\": \"\\ud800\"}", "not valid JSON"},
+      {"{\"a\": \"" + std::string(1 << 20, 'x'), "not valid JSON"},
+      {"{\"model\": \"" + std::string(1 << 20, 'x') + "\"}", "expected a model of type BPE"},
+      {bytes.substr(0, bytes.size() / 2), "not valid JSON"},
+  };
+  for (const auto& [json, words] : cases) {
+    const std::string refusal = ParseRefusal(json);
+    EXPECT_THAT(refusal, HasSubstr(words));
+    EXPECT_LT(refusal.size(), 250u);
+    EXPECT_EQ(refusal.find('\n'), std::string::npos);
+  }
+}
+
+TEST(TokenizerTest, AFewBytesOfFileCannotAskForMuchMemory) {
+  EXPECT_THAT(Refusal([](Json& json) { json["model"]["vocab"]["a"] = 4'000'000; }),
+              HasSubstr("t.json: model.vocab[\"a\"]: found 4000000, expected a token id below"));
+  EXPECT_THAT(
+      Refusal([](Json& json) { json["added_tokens"][0]["content"] = std::string(2000, 'x'); }),
+      HasSubstr("t.json: added_tokens[0].content"));
+  EXPECT_THAT(Refusal([](Json& json) {
+                Json steps = Json::array();
+                for (int i = 0; i < 100; ++i) steps.push_back({{"type", "NFC"}});
+                json["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+              }),
+              HasSubstr("t.json: normalizer.normalizers: found 100 members, expected at most 64"));
+}
+
+TEST(TokenizerTest, WhatTextWouldLoseIsRefused) {
+  EXPECT_THAT(Refusal([](Json& json) {
+                json["pre_tokenizer"] = nullptr;
+                json["model"]["unk_token"] = "no such token";
+              }),
+              HasSubstr("t.json: model.unk_token: found \"no such token\""));
+  EXPECT_THAT(Refusal([](Json& json) {
+                json["pre_tokenizer"] = nullptr;
+                json["model"]["byte_fallback"] = true;
+              }),
+              HasSubstr("no token for 256 of the 256 bytes"));
+  EXPECT_THAT(Refusal([](Json& json) {
+                json["decoder"] = {{"type", "Sequence"},
+                                   {"decoders", {{{"type", "Fuse"}}, {{"type", "ByteLevel"}}}}};
+              }),
+              HasSubstr("decoder.decoders[1].type: found \"ByteLevel\", expected only Fuse or"));
+  EXPECT_THAT(Refusal([](Json& json) {
+                json["normalizer"] = {
+                    {"type", "Replace"}, {"pattern", {{"Regex", "(a)"}}}, {"content", "$1"}};
+              }),
+              HasSubstr("t.json: normalizer.content: found \"$1\""));
+}
+
+TEST(TokenizerTest, ACatastrophicPatternStillEncodesEverything) {
+  Json json = Json::parse(FileBytes(kBytesJson));
+  json["pre_tokenizer"] = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "Split"}, {"pattern", {{"Regex", "(?:a+)+b"}}}, {"behavior", "Isolated"}},
+        {{"type", "ByteLevel"}, {"use_regex", false}, {"add_prefix_space", false}}}}};
+  const auto tokenizer = Tokenizer::Parse(json.dump(), "t.json");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::string text(50'000, 'a');
+  EXPECT_EQ((*tokenizer)->Decode((*tokenizer)->Encode(text, Special::kAsText, false), false), text);
+}
+
 }  // namespace
 }  // namespace temper::model
