@@ -18,6 +18,7 @@ import transformers
 import check_roundtrip
 
 LOGPROB_TOLERANCE = 2e-5
+MESSAGE_MAX = 200  # characters of an error in the table
 
 
 def run(program, *arguments):
@@ -57,7 +58,7 @@ def row_of(program, folder):
             run(program, "export", folder, f"{scratch}/written", "--json")
             trip = check_roundtrip.difference(folder, f"{scratch}/written")
     except (RuntimeError, ValueError, OSError) as error:
-        return ["FAILED: " + str(error)], False
+        return [f"FAILED: {error}"[:MESSAGE_MAX]], False
     passed = logprob <= LOGPROB_TOLERANCE and greedy and trip == 0
     cells = [f"{logprob:.1e}", "equal" if greedy else "DIFFERS", "identical" if trip == 0 else f"{trip:.1e}",
              f"{beside['logits']:.1e}" if beside else "no class", "passed" if passed else "FAILED"]
