@@ -46,8 +46,8 @@ class GradientTest : public testing::Test {
   }
 
   PassTotals Run(const PassOptions& options, std::vector<float>& gradients) {
-    const model::Weights weights(sampler_->config(), sampler_->layout(), sampler_->device(),
-                                 values_, true);
+    const model::Weights weights(sampler_->layout(), sampler_->device(), values_,
+                                 {.backward = true});
     gradients.assign(values_.size(), 0.0f);
     GradientPass pass(sampler_->model(), weights, nullptr, progress_);
     const auto totals = pass.Run(sequences_, options, gradients);

@@ -123,7 +123,7 @@ TEST(EngineTest, GreedyTakesTheMostLikelyTokenAndReportsItAtTemperatureOne) {
   EXPECT_EQ(episodes.at(0).tokens, episodes.at(1).tokens);
 
   model::HybridModel model(tiny.config, tiny.layout, *tiny.device);
-  const model::Weights weights(tiny.config, tiny.layout, *tiny.device, tiny.values, false);
+  const model::Weights weights(tiny.layout, *tiny.device, tiny.values, {});
   model::SequenceState state(tiny.config);
   std::vector<float> row(kVocab);
   std::vector<int32_t> next = request.prompt_tokens;
@@ -236,7 +236,7 @@ TEST(EngineTest, LogProbabilitiesHaveTheBitsThatScoringGives) {
       }
     }
     model::HybridModel model(tiny.config, tiny.layout, *tiny.device);
-    const model::Weights weights(tiny.config, tiny.layout, *tiny.device, tiny.values, false);
+    const model::Weights weights(tiny.layout, *tiny.device, tiny.values, {});
     std::vector<float> scored(reported.size());
     model.Score(weights, batch, scored, {});
     for (size_t i = 0; i < scored.size(); ++i) {
