@@ -6,7 +6,8 @@ Three tokenizers with the regexes, flags and files of Tekken (Nemotron), Llama 3
 STYLE.json is the tokenizer.json, STYLE.digests.json what the library makes of
   strings: 10,000 random ones, which the test draws again by the rule of random_string() from random_strings.json;
   lines:   each line of lines.txt, 500 of text in 20 scripts and 500 of code;
-  blocks:  every ten of these lines as one text.
+  blocks:  every ten of these lines as one text;
+  gsm8k:   questions and answers of tests/data/gsm8k_sample.jsonl.
 A digest is FNV-1a (32 bits, 8 hexadecimal digits) over the ids as 4 bytes each, lowest first: those with special
 tokens recognised and the post-processor run, then -1, then those with special tokens left as text.
 """
@@ -155,11 +156,13 @@ def main(folder):
         json.dump({"ranges": RANGES, "snippets": SNIPPETS, "excluded": EXCLUDED,
                    "digest": f"{digest(''.join(strings).encode()):08x}"}, file)
         file.write("\n")
+    with open(os.path.join(os.path.dirname(__file__), "../data/gsm8k_sample.jsonl"), encoding="utf-8") as file:
+        gsm8k = [row[key] for row in map(json.loads, file) for key in ("question", "answer")]
     blocks = ["\n".join(lines[i:i + 10]) for i in range(0, len(lines), 10)]
     for name, tokenizer in styles([block + "\n" for block in blocks]):
         tokenizer.save(f"{folder}/{name}.json", pretty=False)
         with open(f"{folder}/{name}.digests.json", "w") as file:
-            write_digests(file, tokenizer, {"strings": strings, "lines": lines, "blocks": blocks})
+            write_digests(file, tokenizer, {"strings": strings, "lines": lines, "blocks": blocks, "gsm8k": gsm8k})
 
 
 if __name__ == "__main__":

@@ -104,6 +104,16 @@ std::vector<std::string> Blocks() {
   return blocks;
 }
 
+std::vector<std::string> Gsm8k() {
+  std::vector<std::string> texts;
+  const std::string file = FileBytes(std::string(TEMPER_TEST_DATA) + "/gsm8k_sample.jsonl");
+  for (const absl::string_view line : absl::StrSplit(file, '\n', absl::SkipEmpty())) {
+    const Json row = Json::parse(line);
+    texts.insert(texts.end(), {row["question"], row["answer"]});
+  }
+  return texts;
+}
+
 std::string DigestOfIds(const Tokenizer& tokenizer, const std::string& text) {
   std::vector<int32_t> ids = tokenizer.Encode(text, Special::kParse, true);
   ids.push_back(-1);
@@ -156,6 +166,8 @@ TEST_P(ParityTest, TenThousandRandomStringsGiveTheLibrarysIds) {
 }
 TEST_P(ParityTest, LinesInTwentyScriptsAndCodeGiveTheLibrarysIds) { Compare("lines", Lines()); }
 TEST_P(ParityTest, TextsOfManyLinesGiveTheLibrarysIds) { Compare("blocks", Blocks()); }
+
+TEST_P(ParityTest, WordProblemsGiveTheLibrarysIds) { Compare("gsm8k", Gsm8k()); }
 
 INSTANTIATE_TEST_SUITE_P(Styles, ParityTest, testing::Values("tekken", "llama3", "qwen2"),
                          [](const auto& style) { return std::string(style.param); });
