@@ -73,6 +73,21 @@ TEST_F(BadInputTest, AModelFolderThatIsDamagedIsRefused) {
   ExpectRefused({"tokenize", Path("model")}, {"tokenizer.json"});
 }
 
+TEST_F(BadInputTest, AnExportKeepsWhatStandsThereAndWhatItWasGiven) {
+  ASSERT_EQ(Temper({"init", Path("config.json"), Path("model")}).exit_code, 0);
+  const Outcome half = Temper({"export", Path("model"), Path("half"), "--dtype", "bfloat16"});
+  EXPECT_EQ(half.exit_code, 0) << half.errors;
+  EXPECT_NE(half.output.find("BF16 "), std::string::npos) << half.output;
+  const Outcome again = Temper({"export", Path("half"), Path("again"), "--source", Path("half")});
+  EXPECT_EQ(again.exit_code, 0) << again.errors;
+  EXPECT_EQ(*ReadFile(Path("again/model.safetensors")), *ReadFile(Path("half/model.safetensors")));
+  EXPECT_EQ(*ReadFile(Path("again/tokenizer.json")), *ReadFile(Path("model/tokenizer.json")));
+  ExpectRefused({"export", Path("model"), Path("half")}, {"half: stands there already"});
+  ExpectRefused({"export", Path("nowhere"), Path("new")}, {"nowhere", "model folder"});
+  ExpectRefused({"export", Path("model"), Path("new"), "--dtype", "int4"}, {"--dtype", "bfloat16"});
+  EXPECT_FALSE(Exists(Path("new")));
+}
+
 TEST_F(BadInputTest, APortInUseAndAForeignAddressAreNamed) {
   LiveRun run({spec_, "--dir", Path("first"), "--listen", "127.0.0.1:47391"});
   ASSERT_TRUE(run.WaitFor([](const std::string&) { return true; }));
