@@ -319,6 +319,7 @@ def main():
     parser.add_argument("names", nargs="*", default=[*FAMILIES, "decilm"])
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # the models are tiny: threads would only wait for each other
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     for name in arguments.names:
