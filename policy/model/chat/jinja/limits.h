@@ -1,0 +1,61 @@
+// What a template may use: steps, bytes, items, depth; and the meter that counts them.
+//
+// A template is written by a stranger. Every step, and every byte and item that is made, is paid
+// for from one purse, so that neither time nor memory can run away.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/status.h"
+
+namespace temper::model::jinja {
+
+struct Limits {
+  int64_t steps = 2'000'000;     // nodes evaluated, items made, and one for every 64 bytes made
+  size_t text_bytes = 16 << 20;  // of one string, and of what is rendered
+  size_t items = 1 << 20;        // of one list
+  int calls = 400;               // expressions and statements inside each other, macros included
+};
+
+// Lists in lists in lists, of data and of what a template builds.
+inline constexpr int kNestingMax = 100;
+// Expressions and blocks inside each other, in the source.
+inline constexpr int kSourceNestingMax = 150;
+inline constexpr size_t kBytesPerStep = 64;
+inline constexpr size_t kSourceBytesMax = 4 << 20;
+
+// RESOURCE_EXHAUSTED names the limit that was met.
+class Meter {
+ public:
+  explicit Meter(const Limits& limits) : limits_(limits), left_(limits.steps) {}
+
+  absl::Status Steps(int64_t count);
+  // Before a string of that many bytes is made.
+  absl::Status Text(size_t bytes);
+  // Before a list of that many items is made.
+  absl::Status Items(size_t count);
+
+  // One more evaluation inside others, for as long as it lives.
+  class Level {
+   public:
+    explicit Level(Meter& meter) : meter_(meter) { ++meter_.level_; }
+    ~Level() { --meter_.level_; }
+    Level(const Level&) = delete;
+    // One step; refused when too many stand inside each other.
+    absl::Status Enter();
+
+   private:
+    Meter& meter_;
+  };
+
+  const Limits& limits() const { return limits_; }
+  int64_t used() const { return limits_.steps - left_; }
+
+ private:
+  const Limits limits_;
+  int64_t left_;
+  int level_ = 0;
+};
+
+}  // namespace temper::model::jinja

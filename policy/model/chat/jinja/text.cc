@@ -1,0 +1,49 @@
+// Keeps the marks beside the bytes.
+#include "policy/model/chat/jinja/text.h"
+
+#include <algorithm>
+
+namespace temper::model::jinja {
+
+Text Text::FromInput(std::string bytes) {
+  Text text(std::move(bytes));
+  text.Mark(0, text.size());
+  return text;
+}
+
+void Text::Mark(size_t begin, size_t end) {
+  if (begin == end) return;
+  if (!input_.empty() && input_.back().end == begin) {
+    input_.back().end = end;
+  } else {
+    input_.push_back({begin, end});
+  }
+}
+
+void Text::Append(const Text& text) {
+  const size_t at = size();
+  bytes_ += text.bytes_;
+  for (const Span& span : text.input_) Mark(at + span.begin, at + span.end);
+}
+
+void Text::Append(std::string_view bytes, const Text& source) {
+  const size_t at = size();
+  bytes_ += bytes;
+  if (!source.input_.empty()) Mark(at, size());
+}
+
+Text Text::Slice(size_t begin, size_t end) const {
+  Text slice(bytes_.substr(begin, end - begin));
+  const auto first =
+      std::ranges::partition_point(input_, [begin](const Span& span) { return span.end <= begin; });
+  for (auto span = first; span != input_.end() && span->begin < end; ++span) {
+    slice.Mark(std::max(span->begin, begin) - begin, std::min(span->end, end) - begin);
+  }
+  return slice;
+}
+
+Text Text::Changed(std::string bytes) const {
+  return input_.empty() ? Text(std::move(bytes)) : FromInput(std::move(bytes));
+}
+
+}  // namespace temper::model::jinja
