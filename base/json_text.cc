@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "base/utf8.h"
 #include "nlohmann/json.hpp"
 
@@ -80,9 +81,7 @@ std::string LineAndColumn(std::string_view text, std::size_t position) {
   return absl::StrCat(line, ":", column);
 }
 
-}  // namespace
-
-absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view place) {
+absl::Status Inspect(std::string_view text, std::string_view place) {
   Inspector inspector;
   if (!nlohmann::json::sax_parse(text, &inspector)) {
     const std::string where =
@@ -90,7 +89,20 @@ absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view
     return absl::InvalidArgumentError(
         absl::StrCat(std::string(place), where, ": not valid JSON: ", inspector.problem));
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, std::string_view place) {
+  TEMPER_RETURN_IF_ERROR(Inspect(text, place));
   return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+absl::StatusOr<nlohmann::ordered_json> ParseOrderedJson(std::string_view text,
+                                                        std::string_view place) {
+  TEMPER_RETURN_IF_ERROR(Inspect(text, place));
+  return nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
 }  // namespace temper

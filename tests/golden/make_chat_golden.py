@@ -1,7 +1,7 @@
 """Makes tests/data/golden/chat/conversations.json: python3 make_chat_golden.py CHAT_FOLDER  (needs `transformers`)
 
 Fifty conversations, each rendered by transformers.apply_chat_template with every *.jinja of CHAT_FOLDER; templates
-that refuse some of them (tools, parts) get thirty plain ones more, so that fifty are rendered by each.
+that refuse some of them (tools, parts) get 32 plain ones more, so that fifty are rendered by each.
 "inputs": what was given. "texts": for each template, a text per conversation, null where the template refuses.
 The clock stands at 2026-11-25 12:00 UTC.
 """
@@ -46,8 +46,8 @@ def conversation(random_, plain=False):
     system = random_.choice(SYSTEMS)
     if system is not None:
         messages.append({"role": "system", "content": system})
-    tools = None if plain else random_.choice([None, None, [WEATHER], [WEATHER, SEARCH], [NOTHING, SEARCH, WEATHER]])
-    for turn in range(random_.randint(1, 4)):
+    tools = None if plain else random_.choice([None, None, None, [WEATHER], [WEATHER, SEARCH], [NOTHING, SEARCH, WEATHER]])
+    for turn in range(random_.randint(1, 3)):
         user = random_.choice(USERS)
         if not plain and random_.random() < 0.12:
             user = [{"type": "text", "text": user}, {"type": "text", "text": "and more"}]
@@ -86,7 +86,7 @@ def main():
     chat_utils.datetime = Clock
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), bos_token="<s>", eos_token="</s>")
     random_ = random.Random(20261125)
-    inputs = [conversation(random_) for _ in range(50)] + [conversation(random_, plain=True) for _ in range(30)]
+    inputs = [conversation(random_) for _ in range(50)] + [conversation(random_, plain=True) for _ in range(32)]
     texts = {}
     for file in sorted(os.listdir(folder)):
         if not file.endswith(".jinja"):
