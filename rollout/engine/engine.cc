@@ -11,6 +11,7 @@
 #include "base/philox.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "policy/model/chat/chat_prompt.h"
 
 namespace temper::rollout {
 namespace {
@@ -40,6 +41,17 @@ absl::Status CheckSampling(const Sampling& sampling, bool has_tokenizer) {
         "stop: the model folder has no tokenizer, so responses have no text to search");
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckThinking(const std::optional<ThinkingBudget>& thinking, bool has_tokenizer) {
+  if (!thinking.has_value()) return absl::OkStatus();
+  if (thinking->tokens < 1 || thinking->grace < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("thinking budget ", thinking->tokens, ": expected at least 1 token"));
+  }
+  if (has_tokenizer) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "thinking budget: the model folder has no tokenizer to write the closing tag with");
 }
 
 absl::Status CheckSamples(const std::vector<int32_t>& samples) {
@@ -72,6 +84,7 @@ Engine::Engine(const Parts& parts, const Options& options)
     : config_(parts.config),
       layout_(parts.layout),
       tokenizer_(parts.tokenizer),
+      chat_(parts.chat),
       device_(parts.device),
       dtype_(options.dtype),
       model_(parts.config, parts.layout, parts.device),
@@ -105,21 +118,52 @@ void Engine::SetWeights(int64_t version, std::unique_ptr<model::Weights> weights
   version_ = version;
 }
 
-absl::Status Engine::Complete(GroupRequest& request) const {
-  TEMPER_RETURN_IF_ERROR(CheckSampling(request.sampling, tokenizer_ != nullptr));
-  TEMPER_RETURN_IF_ERROR(CheckSamples(request.samples));
-  if (request.prompt_tokens.empty()) {
-    if (tokenizer_ == nullptr) {
-      return absl::InvalidArgumentError(
-          "prompt: the model folder has no tokenizer.json; give token ids instead of text");
-    }
-    request.prompt_tokens = tokenizer_->Encode(
-        request.prompt_text, model::Tokenizer::Special::kAsText, /*add_special_tokens=*/true);
-    if (request.prompt_tokens.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("prompt \"", request.prompt_id, "\": no tokens, expected at least one"));
-    }
+absl::Status Engine::EncodePlain(GroupRequest& request) const {
+  request.prompt_tokens = tokenizer_->Encode(
+      request.prompt_text, model::Tokenizer::Special::kAsText, /*add_special_tokens=*/true);
+  return absl::OkStatus();
+}
+
+// No clock: the same row makes the same prompt on every day and every worker.
+absl::Status Engine::RenderConversation(GroupRequest& request) const {
+  const std::string place = absl::StrCat("prompt \"", request.prompt_id, "\"");
+  TEMPER_ASSIGN_OR_RETURN(model::ChatRequest chat,
+                          model::ParseChatRequest(request.chat_json, place));
+  if (chat_ == nullptr) {
+    if (model::IsLoneUserText(chat)) return EncodePlain(request);
+    return absl::InvalidArgumentError(
+        absl::StrCat(place,
+                     ": is a conversation, and the model folder has no chat template "
+                     "(chat_template.jinja, or chat_template in tokenizer_config.json)"));
   }
+  const std::optional<int64_t> budget = chat.thinking_budget;
+  TEMPER_ASSIGN_OR_RETURN(
+      const model::RenderedChat rendered,
+      model::RenderRequest(*chat_, model::FindThinkingSwitch(chat_->source()), std::move(chat)));
+  request.prompt_tokens = model::EncodeChat(*tokenizer_, rendered, {});
+  if (budget.has_value()) {
+    request.thinking = {.tokens = *budget, .open = model::EndsInThought(rendered.text)};
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Tokenize(GroupRequest& request) const {
+  if (tokenizer_ == nullptr) {
+    return absl::InvalidArgumentError(
+        "prompt: the model folder has no tokenizer.json; give token ids instead of text");
+  }
+  TEMPER_RETURN_IF_ERROR(request.chat_json.empty() ? EncodePlain(request)
+                                                   : RenderConversation(request));
+  if (!request.prompt_tokens.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("prompt \"", request.prompt_id, "\": no tokens, expected at least one"));
+}
+
+absl::Status Engine::Complete(GroupRequest& request) const {
+  if (request.prompt_tokens.empty()) TEMPER_RETURN_IF_ERROR(Tokenize(request));
+  TEMPER_RETURN_IF_ERROR(CheckSampling(request.sampling, tokenizer_ != nullptr));
+  TEMPER_RETURN_IF_ERROR(CheckThinking(request.thinking, tokenizer_ != nullptr));
+  TEMPER_RETURN_IF_ERROR(CheckSamples(request.samples));
   for (const int32_t token : request.prompt_tokens) {
     if (token < 0 || token >= config_.vocab_size) {
       return absl::InvalidArgumentError(
@@ -140,6 +184,7 @@ absl::Status Engine::Submit(GroupRequest request) {
   TEMPER_RETURN_IF_ERROR(Complete(request));
   auto group = std::make_unique<Group>(std::move(request));
   group->prompt_hash = HashName(group->request.prompt_id);
+  if (group->request.thinking.has_value()) group->tags.emplace(*tokenizer_);
   return scheduler_.Admit(group);
 }
 
@@ -267,8 +312,9 @@ absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logp
                         .prompt_hash = sequence.group.prompt_hash,
                         .sample = sequence.sample,
                         .position = static_cast<int64_t>(sequence.tokens.size())};
-  std::optional<int32_t> token = greedy;
-  if (request.sampling.temperature != 0.0) {
+  const std::optional<int32_t> forced = sequence.thought.Forced();
+  std::optional<int32_t> token = forced.value_or(greedy);
+  if (!forced.has_value() && request.sampling.temperature != 0.0) {
     token = sampler_.Draw(logprobs, request.sampling.top_p, UniformOf(place));
   }
   if (!token.has_value() || !std::isfinite(logprobs[*token])) {
@@ -278,6 +324,7 @@ absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logp
   }
   sequence.tokens.push_back(*token);
   sequence.logprobs.push_back(logprobs[*token]);
+  if (request.thinking.has_value()) sequence.forced.push_back(forced.has_value() ? 1 : 0);
   sequence.entropy_sum += entropy;
   if (tokenizer_ != nullptr && *token < tokenizer_->vocab_size()) {
     const std::string_view piece = tokenizer_->TokenBytes(*token, /*skip_special_tokens=*/true);
@@ -287,6 +334,7 @@ absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logp
   } else {
     sequence.added = 0;
   }
+  sequence.thought.Observe(*token, sequence.text, sequence.added);
   return absl::OkStatus();
 }
 
@@ -311,6 +359,7 @@ bool Engine::DeliverIfEnded(Sequence& sequence, bool running) {
                   .prompt_tokens = group.request.prompt_tokens,
                   .tokens = std::move(sequence.tokens),
                   .logprobs = std::move(sequence.logprobs),
+                  .forced = std::move(sequence.forced),
                   .version = version_,
                   .finish_reason = reason,
                   .text = ValidUtf8(sequence.text),

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "kernels/device.h"
+#include "policy/model/chat/chat_template.h"
 #include "policy/model/config.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/parameters.h"
@@ -34,12 +35,14 @@ class Engine {
     kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
   };
   // Everything borrowed outlives the engine. tokenizer: null for a folder without one; then only
-  // prompts of tokens are taken, no stop strings, and responses have no text.
+  // prompts of tokens are taken, no stop strings, and responses have no text. chat: null for a
+  // folder without a chat template; then no conversations are taken.
   struct Parts {
     const model::ModelConfig& config;
     const model::ParameterLayout& layout;
     const model::Tokenizer* tokenizer = nullptr;
     kernels::Device& device;
+    const model::ChatTemplate* chat = nullptr;
   };
 
   Engine(const Parts& parts, const Options& options);
@@ -69,6 +72,9 @@ class Engine {
 
  private:
   absl::Status Complete(GroupRequest& request) const;
+  absl::Status Tokenize(GroupRequest& request) const;
+  absl::Status EncodePlain(GroupRequest& request) const;
+  absl::Status RenderConversation(GroupRequest& request) const;
   void DropCancelled();
   void StartSamples();
   void StartSample(Group& group);
@@ -85,6 +91,7 @@ class Engine {
   const model::ModelConfig& config_;
   const model::ParameterLayout& layout_;
   const model::Tokenizer* const tokenizer_;
+  const model::ChatTemplate* const chat_;
   kernels::Device& device_;
 
   const kernels::Dtype dtype_;

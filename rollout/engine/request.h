@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "rollout/engine/thought.h"
 
 namespace temper::rollout {
 
@@ -31,7 +33,9 @@ struct Episode {
   std::vector<int32_t> prompt_tokens;
   std::vector<int32_t> tokens;  // the end token included
   std::vector<float> logprobs;  // at the sampling temperature (greedy: at 1), never truncated
-  int64_t version = 0;          // of the weights, for every token
+  // 1 for a token that a thinking budget put in, else 0; empty: all were sampled.
+  std::vector<uint8_t> forced;
+  int64_t version = 0;  // of the weights, for every token
   FinishReason finish_reason = FinishReason::kLength;
   // All of `tokens` as text, a stop string included and special tokens left out; valid UTF-8:
   // U+FFFD stands for bytes that are none.
@@ -56,11 +60,15 @@ class EpisodeSink {
 // Samples of one prompt, wanted under one version.
 struct GroupRequest {
   int64_t group_id = 0;
-  std::string prompt_id;               // part of the key of the randomness
-  std::string prompt_text;             // tokenised by the engine when prompt_tokens is empty
+  std::string prompt_id;    // part of the key of the randomness
+  std::string prompt_text;  // tokenised by the engine when prompt_tokens is empty
+  // A conversation as chat_prompt.h reads it, for the folder's chat template; it counts in place of
+  // prompt_text when not empty, but for one of a lone user text where the folder has no template.
+  std::string chat_json;
   std::vector<int32_t> prompt_tokens;  // taken as they are when not empty
   std::vector<int32_t> samples;        // sample numbers, each >= 0, no two the same
   Sampling sampling;
+  std::optional<ThinkingBudget> thinking;  // needs a tokenizer
   int64_t version = 0;
   std::shared_ptr<EpisodeSink> sink;
 };

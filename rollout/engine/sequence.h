@@ -24,6 +24,7 @@ struct Group {
 
   GroupRequest request;
   uint64_t prompt_hash = 0;
+  std::optional<ThoughtTags> tags;  // where the request has a thinking budget
 
   // Counters, in the order of request.samples: finished <= started <= placed <= samples().
   int64_t placed = 0;       // hold a place and bytes
@@ -40,16 +41,22 @@ struct Group {
 
 struct Sequence {
   Sequence(Group& group, int32_t sample, model::SequenceState state)
-      : group(group), sample(sample), state(std::move(state)) {}
+      : group(group),
+        sample(sample),
+        state(std::move(state)),
+        thought(group.request.thinking ? &*group.request.thinking : nullptr,
+                group.tags ? &*group.tags : nullptr) {}
 
   Group& group;
   const int32_t sample;
   model::SequenceState state;
   std::vector<int32_t> tokens;  // the last one has not gone through the model yet
   std::vector<float> logprobs;
+  std::vector<uint8_t> forced;  // as in Episode; only with a thinking budget
   double entropy_sum = 0.0;
   std::string text;  // bytes as they come
   size_t added = 0;  // bytes of `text` that the last token made
+  Thought thought;
 };
 
 }  // namespace temper::rollout

@@ -368,5 +368,35 @@ TEST(EngineTest, TextIsValidUtf8WhateverBytesWereDrawn) {
   }
 }
 
+TEST(EngineTest, AConversationIsRenderedByTheFoldersTemplate) {
+  TinyRollout tiny;
+  const auto chat = model::ChatTemplate::Parse(
+      "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+      "{{ '<think>' if enable_thinking else '' }}",
+      "template", {{"bos_token", "<s>"}});
+  ASSERT_TRUE(chat.ok()) << chat.status();
+  Engine engine({tiny.config, tiny.layout, tiny.tokenizer.get(), *tiny.device, &*chat}, {});
+  engine.SetWeights(1, Share(tiny.values));
+  GroupRequest request = RequestOf({}, 1, 3, nullptr);
+  request.prompt_text = "hi";
+  request.chat_json =
+      R"({"messages": [{"role": "user", "content": "hi</s>"}], "enable_thinking": true})";
+  std::vector<int32_t> expected = {kBos};
+  for (const char c : std::string("[user]hi")) expected.push_back(c);
+  expected.push_back(kEos);
+  for (const char c : std::string("<think>")) expected.push_back(c);
+  EXPECT_EQ(SampleAlone(engine, request).at(0).prompt_tokens, expected);
+
+  // Without a template only a lone text of the user will do, as a plain prompt.
+  request.sink = std::make_shared<KeepingSink>();
+  EXPECT_THAT(std::string(tiny.engine.Submit(request).message()),
+              HasSubstr("the model folder has no chat template"));
+  request.chat_json = R"([{"role": "user", "content": "hi"}])";
+  EXPECT_EQ(SampleAlone(tiny.engine, request).at(0).prompt_tokens,
+            (std::vector<int32_t>{'h', 'i'}));
+  request.chat_json = R"({"messages": 3})";
+  EXPECT_THAT(std::string(engine.Submit(request).message()), HasSubstr("messages: expected"));
+}
+
 }  // namespace
 }  // namespace temper::rollout
