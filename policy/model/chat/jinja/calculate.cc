@@ -122,7 +122,7 @@ absl::StatusOr<Value> RepeatText(Meter& meter, const Text& text, int64_t count) 
                                               " times: expected at most ",
                                               meter.limits().text_bytes, " bytes"));
   }
-  TEMPER_RETURN_IF_ERROR(meter.Text(text.size() * count));
+  TEMPER_RETURN_IF_ERROR(meter.Text(text.size() * count, text.input().size() * count));
   Text repeated;
   for (int64_t i = 0; i < count; ++i) repeated.Append(text);
   return Value::String(std::move(repeated));
@@ -141,7 +141,8 @@ absl::StatusOr<Value> Calculate(Meter& meter, std::string_view sign, const Value
   const Sequence *s = a.sequence(), *t = b.sequence();
   if (sign == "+") {
     if (a.text() != nullptr && b.text() != nullptr) {
-      TEMPER_RETURN_IF_ERROR(meter.Text(a.text()->size() + b.text()->size()));
+      TEMPER_RETURN_IF_ERROR(meter.Text(a.text()->size() + b.text()->size(),
+                                        a.text()->input().size() + b.text()->input().size()));
       Text sum = *a.text();
       sum.Append(*b.text());
       return Value::String(std::move(sum));

@@ -148,14 +148,15 @@ absl::StatusOr<bool> Contains(Meter& meter, const Value& container, const Value&
           Words("'in <string>' requires string as left operand, not ", TypeName(item)));
     }
     TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text->size() / kBytesPerStep)));
-    return text->bytes().find(part->bytes()) != std::string::npos;
+    return FindText(text->bytes(), part->bytes()) != std::string::npos;
   }
   if (const Dict* dict = container.dict()) {
+    TEMPER_RETURN_IF_ERROR(meter.Steps(item.weight()));
     TEMPER_RETURN_IF_ERROR(HashKey(item).status());
     return dict->Find(item) != nullptr;
   }
   if (const Sequence* sequence = container.sequence()) {
-    TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(sequence->items.size())));
+    TEMPER_RETURN_IF_ERROR(meter.Steps(sequence->weight));
     if (sequence->spent) return false;
     return std::ranges::any_of(sequence->items,
                                [&](const Value& other) { return Equal(other, item); });

@@ -121,7 +121,8 @@ Machine::Result Machine::EvaluateConcat(const Expression& e) {
   for (const ExpressionPointer& part : e.parts) {
     TEMPER_ASSIGN_OR_RETURN(const Value value, Evaluate(*part));
     TEMPER_ASSIGN_OR_RETURN(const Text text, ToText(meter_, value));
-    TEMPER_RETURN_IF_ERROR(meter_.Text(joined.size() + text.size()));
+    TEMPER_RETURN_IF_ERROR(
+        meter_.Text(joined.size() + text.size(), joined.input().size() + text.input().size()));
     joined.Append(text);
   }
   return Value::String(std::move(joined));

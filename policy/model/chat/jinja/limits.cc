@@ -16,12 +16,12 @@ absl::Status Meter::Steps(int64_t count) {
       Words("the template takes more than ", limits_.steps, " steps"));
 }
 
-absl::Status Meter::Text(size_t bytes) {
+absl::Status Meter::Text(size_t bytes, size_t marks) {
   if (bytes > limits_.text_bytes) {
     return absl::ResourceExhaustedError(
         Words("a string of ", bytes, " bytes, expected at most ", limits_.text_bytes));
   }
-  return Steps(static_cast<int64_t>(bytes / kBytesPerStep));
+  return Steps(static_cast<int64_t>(bytes / kBytesPerStep + marks));
 }
 
 absl::Status Meter::Items(size_t count) {

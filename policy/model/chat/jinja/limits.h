@@ -12,14 +12,17 @@
 namespace temper::model::jinja {
 
 struct Limits {
-  int64_t steps = 2'000'000;     // nodes evaluated, items made, and one for every 64 bytes made
-  size_t text_bytes = 16 << 20;  // of one string, and of what is rendered
-  size_t items = 1 << 20;        // of one list
-  int calls = 400;               // expressions and statements inside each other, macros included
+  int64_t steps = 2'000'000;    // nodes evaluated, items made, and one for every 64 bytes made
+  size_t text_bytes = 8 << 20;  // of one string, and of what is rendered
+  size_t items = 1 << 20;       // of one list
+  int calls = 400;              // expressions and statements inside each other, macros included
 };
 
 // Lists in lists in lists, of data and of what a template builds.
 inline constexpr int kNestingMax = 100;
+// Values inside a value, shared ones counted each time, and its texts by 64 bytes: what a
+// comparison goes through.
+inline constexpr int64_t kWeightMax = 4 << 20;
 // Expressions and blocks inside each other, in the source.
 inline constexpr int kSourceNestingMax = 150;
 inline constexpr size_t kBytesPerStep = 64;
@@ -31,8 +34,8 @@ class Meter {
   explicit Meter(const Limits& limits) : limits_(limits), left_(limits.steps) {}
 
   absl::Status Steps(int64_t count);
-  // Before a string of that many bytes is made.
-  absl::Status Text(size_t bytes);
+  // For a string of that many bytes with that many marks.
+  absl::Status Text(size_t bytes, size_t marks = 0);
   // Before a list of that many items is made.
   absl::Status Items(size_t count);
 

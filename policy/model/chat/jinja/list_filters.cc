@@ -73,7 +73,9 @@ absl::StatusOr<std::vector<size_t>> SortedOrder(Meter& meter, const std::vector<
   absl::Status status;
   const auto before = [&](size_t a, size_t b) {
     if (!status.ok()) return false;
-    if (const absl::Status paid = meter.Steps(1); !paid.ok()) status = paid;
+    if (const absl::Status paid = meter.Steps(std::min(keys[a].weight(), keys[b].weight()));
+        !paid.ok())
+      status = paid;
     const absl::StatusOr<int> found =
         reverse ? Order(keys[b], keys[a], "<") : Order(keys[a], keys[b], "<");
     if (!found.ok()) status = found.status();
@@ -151,6 +153,7 @@ Result Unique(Meter& meter, In input, Args arguments) {
   absl::flat_hash_set<std::string> seen;
   std::vector<Value> kept;
   for (size_t i = 0; i < items.size(); ++i) {
+    TEMPER_RETURN_IF_ERROR(meter.Steps(keys[i].weight()));
     TEMPER_ASSIGN_OR_RETURN(const std::string hash, HashKey(keys[i]));
     if (seen.insert(hash).second) kept.push_back(items[i]);
   }
@@ -168,6 +171,7 @@ Result Extreme(Meter& meter, In input, Args arguments) {
                           KeysOf(meter, items, bound[1], bound.Flag(0, false)));
   size_t best = 0;
   for (size_t i = 1; i < items.size(); ++i) {
+    TEMPER_RETURN_IF_ERROR(meter.Steps(std::min(keys[i].weight(), keys[best].weight())));
     TEMPER_ASSIGN_OR_RETURN(const int order, Order(keys[i], keys[best], kLargest ? ">" : "<"));
     if (order == (kLargest ? 1 : -1)) best = i;
   }
@@ -380,6 +384,7 @@ Result GroupBy(Meter& meter, In input, Args arguments) {
   std::vector<Value> groups;
   for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
     std::vector<Value> members;
+    TEMPER_RETURN_IF_ERROR(meter.Steps(keys[order[begin]].weight()));
     for (; end < order.size() && Equal(keys[order[begin]], keys[order[end]]); ++end) {
       members.push_back(items[order[end]]);
     }

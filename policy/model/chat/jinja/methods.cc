@@ -66,6 +66,7 @@ absl::StatusOr<Value> CallDictMethod(Meter& meter, const Dict& dict, const Value
   if (name == "get") {
     TEMPER_ASSIGN_OR_RETURN(const Bound bound,
                             Bound::Make("get", arguments, {"key", "default"}, 1));
+    TEMPER_RETURN_IF_ERROR(meter.Steps(bound[0].weight()));
     TEMPER_RETURN_IF_ERROR(HashKey(bound[0]).status());
     const Value* found = dict.Find(bound[0]);
     return found == nullptr ? bound[1] : *found;
@@ -90,7 +91,7 @@ absl::StatusOr<Value> CallDictMethod(Meter& meter, const Dict& dict, const Value
 absl::StatusOr<Value> CallListMethod(Meter& meter, const Sequence& list, const Value& receiver,
                                      std::string_view name, const Arguments& arguments) {
   if (name == "copy") return receiver;
-  TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(list.items.size())));
+  TEMPER_RETURN_IF_ERROR(meter.Steps(list.weight));
   if (name == "count") {
     TEMPER_ASSIGN_OR_RETURN(const Bound bound, Bound::Make("count", arguments, {"value"}, 1));
     return Value::Int(std::ranges::count_if(

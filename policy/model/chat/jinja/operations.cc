@@ -125,6 +125,7 @@ absl::StatusOr<std::vector<Value>> Items(Meter& meter, const Value& value) {
   if (value.is_undefined()) return items;
   if (const Text* text = value.text()) {
     TEMPER_RETURN_IF_ERROR(meter.Items(text->size()));
+    TEMPER_RETURN_IF_ERROR(meter.Steps(3 * static_cast<int64_t>(text->size())));  // a string each
     for (size_t at = 0; at < text->size();) {
       const size_t bytes = CharacterAt(text->bytes(), at).bytes;
       items.push_back(Value::String(text->Slice(at, at + bytes)));
@@ -177,6 +178,7 @@ absl::StatusOr<Value> Attribute(const Value& value, std::string_view name) {
 
 absl::StatusOr<Value> Item(Meter& meter, const Value& value, const Value& key) {
   if (value.is_undefined()) return value.WhyUndefined();
+  TEMPER_RETURN_IF_ERROR(meter.Steps(key.weight()));
   if (const Dict* dict = value.dict()) {
     if (const Value* found = dict->Find(key)) return *found;
   }
@@ -230,7 +232,7 @@ absl::StatusOr<bool> Compare(Meter& meter, std::string_view sign, const Value& a
     TEMPER_ASSIGN_OR_RETURN(const bool in, Contains(meter, b, a));
     return in == (sign == "in");
   }
-  TEMPER_RETURN_IF_ERROR(meter.Steps(1));
+  TEMPER_RETURN_IF_ERROR(meter.Steps(std::min(a.weight(), b.weight())));
   if (sign == "==") return Equal(a, b);
   if (sign == "!=") return !Equal(a, b);
   TEMPER_ASSIGN_OR_RETURN(const int order, Order(a, b, sign));

@@ -38,7 +38,8 @@ class Writer {
  private:
   absl::Status Pay() {
     if (text_.size() < paid_ + kCharged) return absl::OkStatus();
-    TEMPER_RETURN_IF_ERROR(meter_.Steps(static_cast<int64_t>((text_.size() - paid_) / kBytesPerStep)));
+    TEMPER_RETURN_IF_ERROR(
+        meter_.Steps(static_cast<int64_t>((text_.size() - paid_) / kBytesPerStep)));
     paid_ = text_.size();
     if (paid_ <= meter_.limits().text_bytes) return absl::OkStatus();
     return meter_.Text(paid_);
@@ -154,7 +155,11 @@ absl::Status WriteRepr(Writer& out, const Value& value, int depth) {
   if (const bool* boolean = value.boolean()) return out.Add(*boolean ? "True" : "False");
   if (const int64_t* integer = value.integer()) return out.Add(Words(*integer));
   if (const double* real = value.real()) return out.Add(FloatText(*real));
-  if (const Text* text = value.text()) return out.Add(QuotedRepr(text->bytes()), *text);
+  if (const Text* text = value.text()) {
+    // Every character is looked up.
+    TEMPER_RETURN_IF_ERROR(out.meter().Steps(static_cast<int64_t>(text->size() / 8)));
+    return out.Add(QuotedRepr(text->bytes()), *text);
+  }
   if (const Sequence* sequence = value.sequence()) return WriteItems(out, *sequence, depth);
   if (const Dict* dict = value.dict()) return WriteEntries(out, *dict, depth);
   return WriteObject(out, value, depth);
@@ -190,6 +195,7 @@ class JsonWriter {
   absl::Status Write(const Value& value) {
     TEMPER_RETURN_IF_ERROR(out_.meter().Steps(1));
     if (const Text* text = value.text()) {
+      TEMPER_RETURN_IF_ERROR(out_.meter().Steps(static_cast<int64_t>(text->size() / 16)));
       return out_.Add(QuotedJson(text->bytes(), style_.ascii), *text);
     }
     if (const Dict* dict = value.dict()) return Object(*dict);

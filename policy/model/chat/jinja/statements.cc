@@ -161,7 +161,6 @@ absl::Status Machine::Assign(const Target& target, const Value& value) {
                        absl::InvalidArgumentError(Words("a namespace cannot hold \"", target.field,
                                                         "\": it begins with _")));
       }
-      TEMPER_RETURN_IF_ERROR(meter_.Steps(1));
       fields->named.Set(target.field, value);
       return absl::OkStatus();
     }
@@ -192,7 +191,7 @@ absl::Status Machine::Emit(const Value& value) {
     return absl::ResourceExhaustedError(
         Words("the template writes more than ", meter_.limits().text_bytes, " bytes"));
   }
-  TEMPER_RETURN_IF_ERROR(meter_.Steps(static_cast<int64_t>(text->size() / kBytesPerStep)));
+  TEMPER_RETURN_IF_ERROR(meter_.Text(text->size(), text->input().size()));
   out_->Append(*text);
   return absl::OkStatus();
 }

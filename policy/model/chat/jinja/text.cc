@@ -2,8 +2,17 @@
 #include "policy/model/chat/jinja/text.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace temper::model::jinja {
+
+size_t FindText(std::string_view text, std::string_view part, size_t from) {
+  if (from > text.size()) return std::string_view::npos;
+  if (part.empty()) return from;
+  const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  if (found == nullptr) return std::string_view::npos;
+  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
+}
 
 Text Text::FromInput(std::string bytes) {
   Text text(std::move(bytes));

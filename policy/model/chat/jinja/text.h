@@ -19,6 +19,10 @@ struct Span {
   size_t end = 0;
 };
 
+// Where `part` stands in `text`, from byte `from` on; npos when it does not. Linear in the worst
+// case.
+size_t FindText(std::string_view text, std::string_view part, size_t from = 0);
+
 class Text {
  public:
   Text() = default;

@@ -84,9 +84,10 @@ absl::StatusOr<Text> Replace(Meter& meter, const Text& text, const Text& from, c
   size_t kept = 0;  // up to here the text was copied
   size_t at = 0;
   for (int64_t done = 0; count < 0 || done < count; ++done) {
-    const size_t found = from.empty() ? at : in.find(from.bytes(), at);
+    const size_t found = from.empty() ? at : FindText(in, from.bytes(), at);
     if (found == std::string::npos || found > in.size()) break;
-    TEMPER_RETURN_IF_ERROR(meter.Steps(1 + static_cast<int64_t>(to.size() / kBytesPerStep)));
+    TEMPER_RETURN_IF_ERROR(
+        meter.Steps(1 + static_cast<int64_t>(to.size() / kBytesPerStep + to.input().size())));
     result.Append(text.Slice(kept, found));
     result.Append(to);
     if (result.size() > meter.limits().text_bytes) {
@@ -124,7 +125,7 @@ std::vector<Text> Split(const Text& text, const std::string* separator, int64_t 
   }
   size_t begin = 0;
   while (splits_max < 0 || static_cast<int64_t>(parts.size()) < splits_max) {
-    const size_t found = in.find(*separator, begin);
+    const size_t found = FindText(in, *separator, begin);
     if (found == std::string::npos) break;
     parts.push_back(text.Slice(begin, found));
     begin = found + separator->size();
@@ -154,7 +155,9 @@ absl::StatusOr<Text> Join(Meter& meter, const Text& separator, const std::vector
   Text joined;
   for (size_t i = 0; i < parts.size(); ++i) {
     const size_t added = parts[i].size() + separator.size();
-    TEMPER_RETURN_IF_ERROR(meter.Steps(1 + static_cast<int64_t>(added / kBytesPerStep)));
+    TEMPER_RETURN_IF_ERROR(
+        meter.Steps(1 + static_cast<int64_t>(added / kBytesPerStep + parts[i].input().size() +
+                                             separator.input().size())));
     if (joined.size() + added > meter.limits().text_bytes + separator.size()) {
       TEMPER_RETURN_IF_ERROR(meter.Text(joined.size() + added));
     }

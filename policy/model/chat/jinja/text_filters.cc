@@ -79,7 +79,8 @@ Result Trim(Meter& meter, In input, Args arguments) {
   TEMPER_ASSIGN_OR_RETURN(const Text text, ToText(meter, input));
   if (bound[0].is_none()) return MakeText(meter, Strip(text, Side::kBoth, nullptr));
   TEMPER_ASSIGN_OR_RETURN(const Text chars, bound.String(0, ""));
-  TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(chars.size())));
+  TEMPER_RETURN_IF_ERROR(meter.Steps(
+      static_cast<int64_t>((1 + text.size() / kBytesPerStep) * (1 + chars.size() / 8))));
   return MakeText(meter, Strip(text, Side::kBoth, &chars.bytes()));
 }
 

@@ -31,6 +31,13 @@ struct Call {
 };
 using Result = absl::StatusOr<Value>;
 
+// For searches from the right and for sets of characters, which may look at all of `part` at every
+// place.
+absl::Status PayForSearch(const Call& call, size_t part) {
+  const size_t pieces = 1 + call.text.size() / kBytesPerStep;
+  return call.meter.Steps(static_cast<int64_t>(pieces * (1 + part / kBytesPerStep)));
+}
+
 Result ListOf(Meter& meter, std::vector<Text> parts, Sequence::Kind kind = Sequence::Kind::kList) {
   std::vector<Value> items;
   for (Text& part : parts) {
@@ -47,7 +54,7 @@ Result StripMethod(const Call& call) {
                                             : Side::kRight;
   if (bound[0].is_none()) return MakeText(call.meter, Strip(call.text, side, nullptr));
   TEMPER_ASSIGN_OR_RETURN(const Text chars, bound.String(0, ""));
-  TEMPER_RETURN_IF_ERROR(call.meter.Steps(static_cast<int64_t>(chars.size())));
+  TEMPER_RETURN_IF_ERROR(PayForSearch(call, chars.size() * 8));
   return MakeText(call.meter, Strip(call.text, side, &chars.bytes()));
 }
 
@@ -61,6 +68,7 @@ Result SplitMethod(const Call& call) {
   }
   TEMPER_ASSIGN_OR_RETURN(const Text separator, bound.String(0, ""));
   if (separator.empty()) return absl::InvalidArgumentError("split: the separator is empty");
+  TEMPER_RETURN_IF_ERROR(PayForSearch(call, separator.size()));
   return ListOf(call.meter, Split(call.text, &separator.bytes(), splits_max, from_right));
 }
 
@@ -73,9 +81,10 @@ Result PartitionMethod(const Call& call) {
   TEMPER_ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sep"}, 1));
   TEMPER_ASSIGN_OR_RETURN(const Text separator, bound.String(0, ""));
   if (separator.empty()) return absl::InvalidArgumentError("partition: the separator is empty");
+  TEMPER_RETURN_IF_ERROR(PayForSearch(call, separator.size()));
   const bool right = call.name == "rpartition";
   const size_t found =
-      right ? call.bytes().rfind(separator.bytes()) : call.bytes().find(separator.bytes());
+      right ? call.bytes().rfind(separator.bytes()) : FindText(call.bytes(), separator.bytes());
   std::vector<Text> parts;
   if (found == std::string::npos) {
     parts = {call.text, Text(), Text()};
@@ -132,15 +141,15 @@ Result SearchMethod(const Call& call) {
   TEMPER_ASSIGN_OR_RETURN(const Text wanted, bound.String(0, ""));
   Span part;
   TEMPER_ASSIGN_OR_RETURN(const bool any, PartOf(call, bound, part));
-  TEMPER_RETURN_IF_ERROR(call.meter.Steps(static_cast<int64_t>(call.text.size() / kBytesPerStep)));
+  TEMPER_RETURN_IF_ERROR(PayForSearch(call, wanted.size()));
   const std::string_view text =
       std::string_view(call.bytes()).substr(part.begin, part.end - part.begin);
   if (call.name == "count") {
     if (!any) return Value::Int(0);
     if (wanted.empty()) return Value::Int(CountCharacters(text) + 1);
     int64_t count = 0;
-    for (size_t at = text.find(wanted.bytes()); at != std::string_view::npos;
-         at = text.find(wanted.bytes(), at + wanted.size())) {
+    for (size_t at = FindText(text, wanted.bytes()); at != std::string_view::npos;
+         at = FindText(text, wanted.bytes(), at + wanted.size())) {
       ++count;
     }
     return Value::Int(count);
@@ -148,7 +157,7 @@ Result SearchMethod(const Call& call) {
   const bool right = call.name.starts_with('r');
   const size_t found = !any    ? std::string_view::npos
                        : right ? text.rfind(wanted.bytes())
-                               : text.find(wanted.bytes());
+                               : FindText(text, wanted.bytes());
   if (found != std::string_view::npos) {
     return Value::Int(CountCharacters(call.bytes().substr(0, part.begin + found)));
   }

@@ -5,6 +5,7 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "base/check.h"
@@ -33,12 +34,11 @@ class CharacterClass {
   bool Holds(char32_t code) const {
     std::string text;
     AppendUtf8(code, text);
-    pcre2_match_data* match = pcre2_match_data_create(1, nullptr);
+    thread_local const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> match(
+        pcre2_match_data_create(1, nullptr), pcre2_match_data_free);
     TEMPER_CHECK(match != nullptr);
-    const int found = pcre2_match(code_, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
-                                  0, match, nullptr);
-    pcre2_match_data_free(match);
-    return found >= 0;
+    return pcre2_match(code_, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0,
+                       match.get(), nullptr) >= 0;
   }
 
  private:

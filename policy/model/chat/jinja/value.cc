@@ -11,7 +11,10 @@
 namespace temper::model::jinja {
 namespace {
 
-absl::Status CheckDepth(int depth) {
+absl::Status CheckSize(int depth, int64_t weight) {
+  if (weight > kWeightMax) {
+    return absl::ResourceExhaustedError(Words("a value holds more than ", kWeightMax, " others"));
+  }
   if (depth <= kNestingMax) return absl::OkStatus();
   return absl::ResourceExhaustedError(Words("values nested deeper than ", kNestingMax, " levels"));
 }
@@ -44,6 +47,14 @@ int Value::depth() const {
   return 0;
 }
 
+int64_t Value::weight() const {
+  if (const Text* t = text()) return 1 + static_cast<int64_t>(t->size() / kBytesPerStep);
+  if (const Sequence* s = sequence()) return s->weight;
+  if (const Dict* d = dict()) return d->weight;
+  if (const Callable* c = callable()) return c->receiver.weight() + 1;
+  return 1;
+}
+
 const Value* Dict::Find(const Value& key) const {
   const absl::StatusOr<std::string> hash = HashKey(key);
   if (!hash.ok()) return nullptr;
@@ -57,6 +68,7 @@ void Dict::Set(const Value& key, Value value) {
   const absl::StatusOr<std::string> hash = HashKey(key);
   TEMPER_CHECK(hash.ok());
   depth = std::max({depth, value.depth() + 1, key.depth() + 1});
+  weight += value.weight() + key.weight();  // what is replaced still counts
   const auto [at, added] = index_.emplace(*hash, entries.size());
   if (added) {
     entries.emplace_back(key, std::move(value));
@@ -69,14 +81,17 @@ absl::StatusOr<Value> MakeSequence(Meter& meter, std::vector<Value> items, Seque
   TEMPER_RETURN_IF_ERROR(meter.Items(items.size()));
   auto sequence = std::make_shared<Sequence>();
   sequence->kind = kind;
-  for (const Value& item : items) sequence->depth = std::max(sequence->depth, item.depth() + 1);
-  TEMPER_RETURN_IF_ERROR(CheckDepth(sequence->depth));
+  for (const Value& item : items) {
+    sequence->depth = std::max(sequence->depth, item.depth() + 1);
+    sequence->weight += item.weight();
+  }
+  TEMPER_RETURN_IF_ERROR(CheckSize(sequence->depth, sequence->weight));
   sequence->items = std::move(items);
   return Value::Of(std::shared_ptr<const Sequence>(std::move(sequence)));
 }
 
 absl::StatusOr<Value> MakeText(Meter& meter, Text text) {
-  TEMPER_RETURN_IF_ERROR(meter.Text(text.size()));
+  TEMPER_RETURN_IF_ERROR(meter.Text(text.size(), text.input().size()));
   return Value::String(std::move(text));
 }
 
@@ -84,10 +99,11 @@ absl::StatusOr<Value> MakeDict(Meter& meter, std::vector<std::pair<Value, Value>
   TEMPER_RETURN_IF_ERROR(meter.Items(2 * entries.size()));
   auto dict = std::make_shared<Dict>();
   for (auto& [key, value] : entries) {
+    TEMPER_RETURN_IF_ERROR(meter.Steps(key.weight()));
     TEMPER_RETURN_IF_ERROR(HashKey(key).status());
     dict->Set(key, std::move(value));
   }
-  TEMPER_RETURN_IF_ERROR(CheckDepth(dict->depth));
+  TEMPER_RETURN_IF_ERROR(CheckSize(dict->depth, dict->weight));
   return Value::Of(std::shared_ptr<const Dict>(std::move(dict)));
 }
 

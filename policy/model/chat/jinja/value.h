@@ -63,6 +63,8 @@ class Value {
   absl::Status WhyUndefined() const;
   // Levels of values inside this one.
   int depth() const;
+  // What going through all of it takes; see kWeightMax.
+  int64_t weight() const;
 
  private:
   using Held = std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>,
@@ -87,6 +89,7 @@ struct Sequence {
   Kind kind = Kind::kList;
   std::vector<Value> items;
   int depth = 1;
+  int64_t weight = 1;
   mutable bool spent = false;  // of an iterator
 
   bool indexable() const { return kind <= Kind::kRange; }
@@ -96,6 +99,7 @@ struct Sequence {
 struct Dict {
   std::vector<std::pair<Value, Value>> entries;
   int depth = 1;
+  int64_t weight = 1;
 
   const Value* Find(const Value& key) const;
   const Value* Find(std::string_view key) const;

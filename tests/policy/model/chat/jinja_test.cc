@@ -90,6 +90,13 @@ TEST(JinjaTest, LimitsEndWhatWouldNotEnd) {
        "{% endfor %}",
        "bytes"},
       {"{% set ns = namespace() %}{% set ns.x = ns %}{{ ns }}", "nested too deep"},
+      {"{% set ns = namespace(x=[1]) %}{% for i in range(90) %}{% set ns.x = [ns.x, ns.x] %}"
+       "{% endfor %}",
+       "holds more than"},
+      {"{% set a = 'a' * 4000000 %}{{ a.rfind('b' ~ a) }}", "steps"},
+      {"{% set a = 'a' * 4000000 %}{{ a.strip(a) }}", "steps"},
+      {"{% set x = range(99999)|list %}{% for i in x %}{{ x == x[:-1] + [0] }}{% endfor %}",
+       "steps"},
       {"{{ '%1000000000d' % 1 }}", "width"},
       {"{{ 'a'|center(100000000000) }}", "bytes"},
       {"{{ 'a'|map(*(['map'] * 100000))|list }}", "recursion"},
