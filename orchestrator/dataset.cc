@@ -22,7 +22,7 @@
 namespace temper::orchestrator {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;  // templates show tools in the order of the file
 
 constexpr int64_t kLineBytesMax = 64 << 20;
 
@@ -51,35 +51,95 @@ absl::Status Lacks(const json& line, const v1::Dataset& source, const std::strin
                                                  "; map other names with \"fields\""));
 }
 
-// One message from the user is a prompt; more need a chat template.
-absl::StatusOr<std::string> PromptOf(const json& line, const v1::Dataset& source) {
+// "{prompt}" of the source's template replaced.
+std::string Templated(const v1::Dataset& source, const std::string& prompt) {
+  if (source.template_().empty()) return prompt;
+  return absl::StrReplaceAll(source.template_(), {{"{prompt}", prompt}});
+}
+
+// The text of the last message of the user; null when it has none.
+json* LastUserText(json& messages) {
+  for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+    if (message->value("role", json()) != "user") continue;
+    const auto content = message->find("content");
+    return content != message->end() && content->is_string() ? &*content : nullptr;
+  }
+  return nullptr;
+}
+
+bool IsLoneUserText(json& messages) {
+  return messages.size() == 1 && LastUserText(messages) != nullptr;
+}
+
+absl::Status CheckMessages(const json& messages, const std::string& name) {
+  if (!messages.is_array() || messages.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", name, "\" is not a list of at least one message"));
+  }
+  for (const json& message : messages) {
+    if (!message.is_object() || !message.value("role", json()).is_string()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", name, "\" holds something else than {\"role\": ..., \"content\": ...}"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The conversation of the line: its messages, or its prompt as the user's where thinking is asked
+// for. Null: a plain prompt, left in `row`.
+absl::StatusOr<json> MessagesOf(const json& line, const v1::Dataset& source, Row& row) {
   if (const json* prompt = Find(line, source, "prompt")) {
     if (!prompt->is_string()) {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", Name(source, "prompt"), "\" is not a string"));
     }
-    return prompt->get<std::string>();
+    row.prompt = Templated(source, prompt->get<std::string>());
+    if (!line.contains("enable_thinking")) return json();
+    return json::array({{{"role", "user"}, {"content", row.prompt}}});
   }
   const json* messages = Find(line, source, "messages");
   if (messages == nullptr) return Lacks(line, source, "prompt");
-  if (!messages->is_array() || messages->size() != 1 || !(*messages)[0].is_object() ||
-      (*messages)[0].value("role", json()) != "user" || !(*messages)[0].contains("content") ||
-      !(*messages)[0]["content"].is_string()) {
+  TEMPER_RETURN_IF_ERROR(CheckMessages(*messages, Name(source, "messages")));
+  json result = *messages;
+  if (json* text = LastUserText(result)) {
+    row.prompt = Templated(source, text->get<std::string>());
+    *text = row.prompt;
+  }
+  return result;
+}
+
+// Fills in the prompt: its text, and the conversation that the workers render.
+absl::Status AddPrompt(const json& line, const v1::Dataset& source, RowKind kind, Row& row) {
+  if (line.contains("thinking_budget")) {
+    return absl::InvalidArgumentError(
+        "\"thinking_budget\": runs cannot use one yet, because tokens that it puts in would be "
+        "trained on like sampled ones; use it with temper generate");
+  }
+  TEMPER_ASSIGN_OR_RETURN(json messages, MessagesOf(line, source, row));
+  if (messages.is_null()) return absl::OkStatus();
+  if (kind == RowKind::kExample) {
+    if (IsLoneUserText(messages)) return absl::OkStatus();
     return absl::InvalidArgumentError(
         absl::StrCat("\"", Name(source, "messages"),
-                     "\" may hold one message of role \"user\" with a string as content; longer "
-                     "conversations need a chat template, which runs cannot use yet"));
+                     "\" of a worked example may hold one message of role \"user\" with a string "
+                     "as content: the warm start does not render a chat template yet"));
   }
-  return (*messages)[0]["content"].get<std::string>();
+  json chat = {{"messages", std::move(messages)}};
+  if (const json* tools = Find(line, source, "tools")) chat["tools"] = *tools;
+  if (const auto thinking = line.find("enable_thinking"); thinking != line.end()) {
+    if (!thinking->is_boolean()) {
+      return absl::InvalidArgumentError("\"enable_thinking\" is neither true nor false");
+    }
+    chat["enable_thinking"] = *thinking;
+  }
+  row.chat_json = chat.dump(-1, ' ', false, json::error_handler_t::replace);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind kind, int number) {
   if (!line.is_object()) return absl::InvalidArgumentError("expected a JSON object");
   Row row;
-  TEMPER_ASSIGN_OR_RETURN(const std::string prompt, PromptOf(line, source));
-  row.prompt = source.template_().empty()
-                   ? prompt
-                   : absl::StrReplaceAll(source.template_(), {{"{prompt}", prompt}});
+  TEMPER_RETURN_IF_ERROR(AddPrompt(line, source, kind, row));
   if (const json* answer = Find(line, source, "answer")) row.answer = AsText(*answer);
   if (const json* response = Find(line, source, "response")) row.response = AsText(*response);
   if (kind == RowKind::kProblem && Find(line, source, "answer") == nullptr) {
@@ -94,6 +154,9 @@ absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind k
   for (const char* key : {"prompt", "messages", "answer", "response", "id"}) {
     metadata.erase(Name(source, key));
   }
+  if (!row.chat_json.empty()) {
+    for (const char* key : {"tools", "enable_thinking"}) metadata.erase(key);
+  }
   row.metadata_json = metadata.dump(-1, ' ', false, json::error_handler_t::replace);
   return row;
 }
@@ -102,7 +165,7 @@ absl::StatusOr<Row> ParseRow(std::string_view text, const v1::Dataset& source, R
                              int number) {
   const std::string place = absl::StrCat(source.path(), ":", number);
   // A line is a document of its own: the parser's own line number would always be 1.
-  absl::StatusOr<json> line = ParseJson(text, place);
+  absl::StatusOr<json> line = ParseOrderedJson(text, place);
   if (!line.ok()) return line.status();
   absl::StatusOr<Row> row = RowOf(*line, source, kind, number);
   if (row.ok()) return row;

@@ -15,7 +15,8 @@ namespace temper::orchestrator {
 
 struct Row {
   std::string id;             // the line's "id", or its number (from 1) as text
-  std::string prompt;         // after the template
+  std::string prompt;         // after the template; of a conversation: its last user text
+  std::string chat_json;      // a conversation, for Prompt.chat_json; empty for a plain prompt
   std::string answer;         // numbers and other JSON as their text
   std::string response;       // of a worked example
   std::string metadata_json;  // the other keys, "{}" when none

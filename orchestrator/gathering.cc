@@ -75,6 +75,7 @@ bool Gathering::AddGroup(int64_t id, const RowSource& rows, int64_t index, int s
   group.group.set_step(board_.version);
   group.group.mutable_prompt()->set_id(row->id);
   group.group.mutable_prompt()->set_text(row->prompt);
+  group.group.mutable_prompt()->set_chat_json(row->chat_json);
   group.group.set_answer(row->answer);
   group.group.set_metadata_json(row->metadata_json);
   group.samples.resize(static_cast<size_t>(samples));

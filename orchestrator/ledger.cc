@@ -38,11 +38,11 @@ class Writer {
   absl::Status operator()(const OpenGroup& write) {
     const v1::Group& group = write.group;
     TEMPER_RETURN_IF_ERROR(Expect(
-        database_.Run(
-            "INSERT INTO groups (id, step, evaluation, prompt_id, prompt, answer, "
-            "metadata, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            {group.id(), group.step(), int64_t{write.evaluation}, group.prompt().id(),
-             group.prompt().text(), group.answer(), group.metadata_json(), int64_t{write.samples}}),
+        database_.Run("INSERT INTO groups (id, step, evaluation, prompt_id, prompt, chat, answer, "
+                      "metadata, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      {group.id(), group.step(), int64_t{write.evaluation}, group.prompt().id(),
+                       group.prompt().text(), group.prompt().chat_json(), group.answer(),
+                       group.metadata_json(), int64_t{write.samples}}),
         1, "opening a group"));
     for (int64_t number = 0; number < write.samples; ++number) {
       TEMPER_RETURN_IF_ERROR(

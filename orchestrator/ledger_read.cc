@@ -104,7 +104,7 @@ absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
     TEMPER_ASSIGN_OR_RETURN(
         auto rows,
         database.Query(
-            "SELECT id, step, evaluation, prompt_id, prompt, answer, metadata FROM "
+            "SELECT id, step, evaluation, prompt_id, prompt, answer, metadata, chat FROM "
             "groups WHERE (evaluation = 0 AND step = ?1) OR (evaluation = 1 AND step NOT "
             "IN (SELECT version FROM evaluations)) ORDER BY id",
             {run.version}));
@@ -119,6 +119,7 @@ absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
       group.group.mutable_prompt()->set_text(rows.Bytes(4));
       group.group.set_answer(rows.Bytes(5));
       group.group.set_metadata_json(rows.Bytes(6));
+      group.group.mutable_prompt()->set_chat_json(rows.Bytes(7));
     }
   }
   for (RecoveredGroup& group : run.groups) {

@@ -3,7 +3,7 @@
 
 namespace temper::orchestrator {
 
-inline constexpr int kLedgerSchemaVersion = 1;
+inline constexpr int kLedgerSchemaVersion = 2;
 inline constexpr int kLedgerApplicationId = 0x746d7072;  // "tmpr"
 
 // samples.state holds SampleState. Token columns are little-endian int32, float32 and int64 arrays;
@@ -12,8 +12,8 @@ inline constexpr char kLedgerSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE groups (
   id INTEGER PRIMARY KEY, step INTEGER NOT NULL, evaluation INTEGER NOT NULL,
-  prompt_id TEXT NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL, metadata TEXT NOT NULL,
-  size INTEGER NOT NULL, dropped_reason TEXT);
+  prompt_id TEXT NOT NULL, prompt TEXT NOT NULL, chat TEXT NOT NULL, answer TEXT NOT NULL,
+  metadata TEXT NOT NULL, size INTEGER NOT NULL, dropped_reason TEXT);
 CREATE INDEX groups_by_step ON groups (evaluation, step);
 CREATE TABLE samples (
   group_id INTEGER NOT NULL REFERENCES groups (id), number INTEGER NOT NULL,

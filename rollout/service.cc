@@ -19,6 +19,7 @@ GroupRequest FromWire(const v1::GenerateRequest& wire) {
   GroupRequest request{.group_id = wire.group_id(),
                        .prompt_id = wire.prompt().id(),
                        .prompt_text = wire.prompt().text(),
+                       .chat_json = wire.prompt().chat_json(),
                        .samples = {wire.samples().begin(), wire.samples().end()},
                        .version = wire.version()};
   request.sampling = {.temperature = sampling.temperature(),

@@ -4,15 +4,21 @@
 #include <cstdio>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "kernels/device.h"
 #include "nlohmann/json.hpp"
 #include "orchestrator/cli/verbs.h"
+#include "policy/model/chat/chat_prompt.h"
 #include "policy/model/model_folder.h"
 #include "policy/model/parameters.h"
 #include "rollout/engine/engine.h"
@@ -24,7 +30,11 @@ struct GenerateArguments {
   std::string folder;
   std::string prompt;
   std::vector<int32_t> tokens;
-  std::string messages;
+  std::string messages;         // a file
+  std::string thinking;         // on, off, or as the file says
+  std::string thinking_switch;  // found by the template's words when empty
+  int64_t thinking_budget = 0;  // 0: as the file says
+  bool content_as_text = false;
   std::string prompt_id;
   rollout::Sampling sampling{.max_tokens = 256};
   int samples = 1;
@@ -70,13 +80,11 @@ std::string_view Name(rollout::FinishReason reason) {
 }
 
 void PrintJson(const rollout::Episode& episode) {
-  const nlohmann::ordered_json line = {{"sample", episode.sample},
-                                       {"prompt_tokens", episode.prompt_tokens},
-                                       {"tokens", episode.tokens},
-                                       {"logprobs", episode.logprobs},
-                                       {"finish_reason", Name(episode.finish_reason)},
-                                       {"text", episode.text},
-                                       {"entropy_sum", episode.entropy_sum}};
+  const nlohmann::ordered_json line = {
+      {"sample", episode.sample}, {"prompt_tokens", episode.prompt_tokens},
+      {"tokens", episode.tokens}, {"logprobs", episode.logprobs},
+      {"forced", episode.forced}, {"finish_reason", Name(episode.finish_reason)},
+      {"text", episode.text},     {"entropy_sum", episode.entropy_sum}};
   std::printf("%s\n", line.dump().c_str());
 }
 
@@ -90,13 +98,14 @@ void PrintText(const rollout::Episode& episode, bool several) {
 }
 
 absl::Status CheckArguments(const GenerateArguments& arguments) {
-  if (!arguments.messages.empty()) {
+  const int given = (arguments.has_prompt ? 1 : 0) + (arguments.tokens.empty() ? 0 : 1) +
+                    (arguments.messages.empty() ? 0 : 1);
+  if (given != 1) {
     return absl::InvalidArgumentError(
-        "--messages: chat templates are not read yet; render the conversation yourself and give "
-        "it with --prompt or --tokens");
+        "expected exactly one of --prompt TEXT, --tokens 1,2,3 and --messages FILE");
   }
-  if (arguments.has_prompt == !arguments.tokens.empty()) {
-    return absl::InvalidArgumentError("expected exactly one of --prompt TEXT and --tokens 1,2,3");
+  if (arguments.thinking_budget < 0) {
+    return absl::InvalidArgumentError("--thinking-budget: expected at least 1 token");
   }
   if (arguments.samples < 1) {
     return absl::InvalidArgumentError("-n: expected at least 1 sample");
@@ -116,10 +125,55 @@ rollout::GroupRequest Request(const GenerateArguments& arguments,
   return request;
 }
 
+// Renders the conversation of --messages into the request's prompt.
+absl::Status AddConversation(const GenerateArguments& arguments, const model::ModelFolder& folder,
+                             rollout::GroupRequest& request) {
+  if (folder.tokenizer == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.path, ": --messages: the folder has no tokenizer.json"));
+  }
+  TEMPER_ASSIGN_OR_RETURN(const std::string json, ReadFile(arguments.messages));
+  TEMPER_ASSIGN_OR_RETURN(model::ChatRequest chat,
+                          model::ParseChatRequest(json, arguments.messages));
+  TEMPER_ASSIGN_OR_RETURN(const model::ChatTemplate form, model::ChatTemplate::Read(folder.path));
+  model::ThinkingSwitch kind = model::FindThinkingSwitch(form.source());
+  if (!arguments.thinking_switch.empty()) {
+    TEMPER_ASSIGN_OR_RETURN(kind, model::ParseThinkingSwitch(arguments.thinking_switch));
+  }
+  if (!arguments.thinking.empty()) chat.thinking = arguments.thinking == "on";
+  if (arguments.thinking_budget > 0) chat.thinking_budget = arguments.thinking_budget;
+  chat.input.now = SystemClock().Now();
+  const std::optional<int64_t> budget = chat.thinking_budget;
+  TEMPER_ASSIGN_OR_RETURN(const model::RenderedChat rendered,
+                          model::RenderRequest(form, kind, std::move(chat)));
+  std::vector<std::string> guarded;
+  if (arguments.content_as_text) {
+    TEMPER_ASSIGN_OR_RETURN(guarded, model::ReadAddedTokens(folder.path));
+  }
+  request.prompt_tokens = model::EncodeChat(*folder.tokenizer, rendered, guarded);
+  if (request.prompt_tokens.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(arguments.messages, ": the template renders to nothing"));
+  }
+  if (budget.has_value()) {
+    request.thinking = {.tokens = *budget, .open = model::EndsInThought(rendered.text)};
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Generate(const GenerateArguments& arguments) {
   TEMPER_RETURN_IF_ERROR(CheckArguments(arguments));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder,
                           model::OpenModelFolder(arguments.folder));
+  const bool live = arguments.samples == 1 && !arguments.json && isatty(STDOUT_FILENO) != 0;
+  const auto collector = std::make_shared<Collector>(live);
+  rollout::GroupRequest request = Request(arguments, collector);
+  if (!arguments.messages.empty()) {
+    TEMPER_RETURN_IF_ERROR(AddConversation(arguments, folder, request));
+  } else if (arguments.thinking_budget > 0) {
+    request.thinking = {.tokens = arguments.thinking_budget,
+                        .open = model::EndsInThought(arguments.prompt)};
+  }
   const model::ParameterLayout layout(folder.config);
   auto values =
       std::make_shared<rollout::WeightValues>(rollout::WeightValues::Allocate(layout.size()));
@@ -129,9 +183,7 @@ absl::Status Generate(const GenerateArguments& arguments) {
   engine.SetWeights(0, std::move(values));
 
   const bool text = folder.tokenizer != nullptr;
-  const bool live = arguments.samples == 1 && !arguments.json && isatty(STDOUT_FILENO) != 0;
-  const auto collector = std::make_shared<Collector>(live);
-  TEMPER_RETURN_IF_ERROR(engine.Submit(Request(arguments, collector)));
+  TEMPER_RETURN_IF_ERROR(engine.Submit(std::move(request)));
   while (engine.Step()) {
   }
   TEMPER_RETURN_IF_ERROR(collector->status());
@@ -156,7 +208,23 @@ void AddGenerate(CLI::App& program, Chosen& chosen) {
   CLI::Option* prompt = verb->add_option("--prompt", arguments->prompt, "Text to continue");
   verb->add_option("--tokens", arguments->tokens, "Token ids to continue, e.g. 1,2,3")
       ->delimiter(',');
-  verb->add_option("--messages", arguments->messages, "Conversation (chat templates: not yet)");
+  CLI::Option* messages = verb->add_option("--messages", arguments->messages,
+                                           "JSON file of a conversation, [{\"role\": ..., "
+                                           "\"content\": ...}, ...] or {\"messages\": ..., "
+                                           "\"tools\": ..., ...}, for the folder's chat template");
+  verb->add_option("--thinking", arguments->thinking,
+                   "Open the response with thinking on or off, as the template has it")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->needs(messages);
+  verb->add_option("--thinking-switch", arguments->thinking_switch,
+                   "How the template is told: variable, slash, reasoning or detailed; found by its "
+                   "words when left out")
+      ->needs(messages);
+  verb->add_option("--thinking-budget", arguments->thinking_budget,
+                   "Tokens to think; then the thought is closed at the line's end, 500 on at most");
+  verb->add_flag("--content-as-text", arguments->content_as_text,
+                 "Messages and tools cannot spell special tokens")
+      ->needs(messages);
   verb->add_option("--max-tokens", arguments->sampling.max_tokens, "Longest response, in tokens")
       ->capture_default_str();
   verb->add_option("--temperature", arguments->sampling.temperature,

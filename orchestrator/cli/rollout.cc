@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -14,6 +15,7 @@
 #include "kernels/device.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
+#include "policy/model/chat/chat_template.h"
 #include "policy/model/model_folder.h"
 #include "policy/model/parameters.h"
 #include "rollout/engine/engine.h"
@@ -49,18 +51,25 @@ class RolloutWorker {
  public:
   static absl::StatusOr<std::unique_ptr<RolloutWorker>> Open(const v1::RegisterResponse& orders) {
     TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(orders.model_dir()));
+    absl::StatusOr<model::ChatTemplate> read = model::ChatTemplate::Read(folder.path);
+    if (!read.ok() && !absl::IsNotFound(read.status())) return read.status();
+    std::optional<model::ChatTemplate> chat;
+    if (read.ok()) chat = *std::move(read);
     TEMPER_ASSIGN_OR_RETURN(const kernels::Dtype dtype, model::ParseDtype(orders.dtype()));
     return std::unique_ptr<RolloutWorker>(
-        new RolloutWorker(std::move(folder), orders.fleet(), dtype));
+        new RolloutWorker(std::move(folder), std::move(chat), orders.fleet(), dtype));
   }
   void Serve(rollout::EngineLoop& loop) { loop.Start(engine_, follower_); }
 
  private:
-  RolloutWorker(model::ModelFolder folder, const v1::Fleet& fleet, kernels::Dtype dtype)
+  RolloutWorker(model::ModelFolder folder, std::optional<model::ChatTemplate> chat,
+                const v1::Fleet& fleet, kernels::Dtype dtype)
       : folder_(std::move(folder)),
+        chat_(std::move(chat)),
         layout_(folder_.config),
         device_(kernels::OpenCpuDevice(fleet.rollout_threads())),
-        engine_({folder_.config, layout_, folder_.tokenizer.get(), *device_},
+        engine_({folder_.config, layout_, folder_.tokenizer.get(), *device_,
+                 chat_.has_value() ? &*chat_ : nullptr},
                 Options(fleet, dtype)),
         follower_(layout_, HostId()) {}
 
@@ -74,6 +83,7 @@ class RolloutWorker {
   }
 
   const model::ModelFolder folder_;
+  const std::optional<model::ChatTemplate> chat_;  // a folder may have none
   const model::ParameterLayout layout_;
   const std::unique_ptr<kernels::Device> device_;
   rollout::Engine engine_;

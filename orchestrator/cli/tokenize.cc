@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/verbs.h"
+#include "policy/model/chat/chat_prompt.h"
 #include "policy/model/tokenizer/tokenizer.h"
 
 namespace temper::cli {
@@ -27,6 +29,7 @@ struct Choice {
   bool bare = false;
   bool skip_special = false;
   bool chat = false;
+  bool content_as_text = false;
   bool json = false;  // changes nothing
 };
 
@@ -64,28 +67,58 @@ absl::StatusOr<json> Decoded(const model::Tokenizer& tokenizer, const Choice& ch
   return json{{"text", tokenizer.Decode(tokens, choice.skip_special)}};
 }
 
-absl::Status Convert(const Choice& choice) {
-  if (choice.chat) {
-    return absl::InvalidArgumentError(
-        "--chat: chat templates are not supported in this version; give {\"text\": ...} lines");
+// What renders conversations, with the tokens that they may not spell.
+struct Chat {
+  model::ChatTemplate chat;
+  std::vector<std::string> guarded;
+};
+
+absl::StatusOr<Chat> OpenChat(const Choice& choice) {
+  TEMPER_ASSIGN_OR_RETURN(model::ChatTemplate chat, model::ChatTemplate::Read(choice.folder));
+  std::vector<std::string> guarded;
+  if (choice.content_as_text) {
+    TEMPER_ASSIGN_OR_RETURN(guarded, model::ReadAddedTokens(choice.folder));
   }
+  return Chat{std::move(chat), std::move(guarded)};
+}
+
+absl::StatusOr<json> Chatted(const model::Tokenizer& tokenizer, const Chat& chat,
+                             const std::string& text, const std::string& place) {
+  TEMPER_ASSIGN_OR_RETURN(model::ChatRequest request, model::ParseChatRequest(text, place));
+  request.input.now = SystemClock().Now();
+  TEMPER_ASSIGN_OR_RETURN(const model::RenderedChat rendered, chat.chat.Render(request.input));
+  return json{{"text", rendered.text},
+              {"tokens", model::EncodeChat(tokenizer, rendered, chat.guarded)}};
+}
+
+absl::StatusOr<json> Converted(const model::Tokenizer& tokenizer, const Choice& choice,
+                               const std::optional<Chat>& chat, const std::string& text,
+                               const std::string& place) {
+  if (chat.has_value()) return Chatted(tokenizer, *chat, text, place);
+  TEMPER_ASSIGN_OR_RETURN(const json line, ParseJson(text, place));
+  if (!line.is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat(place, ": expected an object {...}"));
+  }
+  return choice.decode ? Decoded(tokenizer, choice, line, place)
+                       : Encoded(tokenizer, choice, line, place);
+}
+
+absl::Status Convert(const Choice& choice) {
   std::error_code error;
   const std::string path = std::filesystem::is_directory(choice.folder, error)
                                ? JoinPath(choice.folder, "tokenizer.json")
                                : choice.folder;
+  std::optional<Chat> chat;
+  if (choice.chat) {
+    TEMPER_ASSIGN_OR_RETURN(chat, OpenChat(choice));
+  }
   TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<model::Tokenizer> tokenizer,
                           model::Tokenizer::Read(path));
   std::string text;
   for (int64_t number = 1; std::getline(std::cin, text); ++number) {
     if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string place = absl::StrCat("line ", number);
-    TEMPER_ASSIGN_OR_RETURN(const json line, ParseJson(text, place));
-    if (!line.is_object()) {
-      return absl::InvalidArgumentError(absl::StrCat(place, ": expected an object {...}"));
-    }
-    TEMPER_ASSIGN_OR_RETURN(const json result, choice.decode
-                                                   ? Decoded(*tokenizer, choice, line, place)
-                                                   : Encoded(*tokenizer, choice, line, place));
+    TEMPER_ASSIGN_OR_RETURN(const json result, Converted(*tokenizer, choice, chat, text,
+                                                         absl::StrCat("line ", number)));
     // A token may end inside a character: JSON shows U+FFFD there.
     std::printf("%s\n", result.dump(-1, ' ', false, json::error_handler_t::replace).c_str());
     std::fflush(stdout);
@@ -101,13 +134,22 @@ void AddTokenize(CLI::App& program, Chosen& chosen) {
                                           "Reads JSON lines {\"text\": ...} from stdin, prints "
                                           "{\"tokens\": [...]}; --decode goes back");
   verb->add_option("folder", choice->folder, "A model folder, or a tokenizer.json")->required();
-  verb->add_flag("--decode", choice->decode, "Read {\"tokens\": [...]}, print {\"text\": ...}");
+  CLI::Option* decode =
+      verb->add_flag("--decode", choice->decode, "Read {\"tokens\": [...]}, print {\"text\": ...}");
   verb->add_flag("--as-text", choice->as_text,
                  "Text that spells a special token stays text, as in prompts of users");
   verb->add_flag("--no-special", choice->bare,
                  "Leave out what the tokenizer puts around a text, such as <s>");
   verb->add_flag("--skip-special", choice->skip_special, "With --decode: leave out special tokens");
-  verb->add_flag("--chat", choice->chat, "Chat messages; not supported in this version");
+  CLI::Option* chat =
+      verb->add_flag(
+              "--chat", choice->chat,
+              "Read {\"messages\": [...], \"tools\": [...], \"add_generation_prompt\": true, "
+              "\"enable_thinking\": ...}, print {\"text\": ..., \"tokens\": [...]}")
+          ->excludes(decode);
+  verb->add_flag("--content-as-text", choice->content_as_text,
+                 "With --chat: messages and tools cannot spell special tokens")
+      ->needs(chat);
   verb->add_flag("--json", choice->json, "Accepted for likeness: the output is always JSON lines");
   verb->callback([choice, &chosen] { chosen = [choice] { return Report(Convert(*choice)); }; });
 }

@@ -57,16 +57,48 @@ TEST_F(DatasetTest, MapsForeignKeysAndAppliesTheTemplate) {
   EXPECT_EQ(row.metadata_json, "{\"prompt\":7}");
 }
 
-TEST_F(DatasetTest, TakesOneMessageOfTheUserAsThePrompt) {
-  const auto dataset = Dataset::Open(
-      Source("{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"answer\": \"x\"}\n"),
-      RowKind::kProblem);
+TEST_F(DatasetTest, AConversationKeepsItsTextForPeopleAndItsMessagesForTheTemplate) {
+  v1::Dataset source = Source(
+      "{\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}], \"answer\": \"x\", \"k\": 1}\n"
+      "{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, {\"role\": \"user\", "
+      "\"content\": \"u\"}], \"tools\": [{\"name\": \"f\", \"b\": 1, \"a\": 2}], "
+      "\"enable_thinking\": false, \"answer\": 1}\n"
+      "{\"prompt\": \"p\", \"enable_thinking\": true, \"answer\": 1}\n"
+      "{\"prompt\": \"plain\", \"tools\": 1, \"answer\": 1}\n");
+  source.set_template_("<{prompt}>");
+  const auto dataset = Dataset::Open(source, RowKind::kProblem);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
-  EXPECT_EQ((*dataset)->Read(0)->prompt, "hi");
-  EXPECT_THAT(std::string(StatusOf("{\"messages\": [{\"role\": \"system\", \"content\": \"s\"}, "
-                                   "{\"role\": \"user\", \"content\": \"u\"}], \"answer\": 1}\n")
-                              .message()),
-              HasSubstr("chat template"));
+  const Row lone = *(*dataset)->Read(0), chat = *(*dataset)->Read(1), asked = *(*dataset)->Read(2),
+            plain = *(*dataset)->Read(3);
+  EXPECT_EQ(lone.prompt, "<hi>");
+  EXPECT_EQ(lone.chat_json, "{\"messages\":[{\"role\":\"user\",\"content\":\"<hi>\"}]}");
+  EXPECT_EQ(lone.metadata_json, "{\"k\":1}");
+  EXPECT_EQ(chat.prompt, "<u>");
+  EXPECT_EQ(chat.chat_json,
+            "{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"user\","
+            "\"content\":\"<u>\"}],\"tools\":[{\"name\":\"f\",\"b\":1,\"a\":2}],"
+            "\"enable_thinking\":false}");
+  EXPECT_EQ(chat.metadata_json, "{}");
+  EXPECT_EQ(asked.chat_json,
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"<p>\"}],\"enable_thinking\":true}");
+  EXPECT_EQ(plain.chat_json, "");
+  EXPECT_EQ(plain.metadata_json, "{\"tools\":1}");
+}
+
+TEST_F(DatasetTest, RefusesConversationsThatCannotBeMeant) {
+  const auto message = [&](const std::string& keys, RowKind kind = RowKind::kProblem) {
+    return std::string(
+        StatusOf("{" + keys + ", \"answer\": 1, \"response\": \"r\"}\n", kind).message());
+  };
+  const std::string lone = "\"messages\": [{\"role\": \"user\", \"content\": \"u\"}]";
+  EXPECT_THAT(message("\"messages\": []"), HasSubstr("at least one message"));
+  EXPECT_THAT(message("\"messages\": [\"u\"]"), HasSubstr("something else than"));
+  EXPECT_THAT(message(lone + ", \"enable_thinking\": 1"), HasSubstr("neither true nor false"));
+  EXPECT_THAT(message(lone + ", \"thinking_budget\": 5"), HasSubstr("runs cannot use one yet"));
+  EXPECT_EQ(message(lone, RowKind::kExample), "");
+  EXPECT_THAT(
+      message("\"messages\": [{\"role\": \"system\", \"content\": \"s\"}]", RowKind::kExample),
+      HasSubstr("worked example"));
 }
 
 TEST_F(DatasetTest, NamesFileAndLineOfWhatIsWrong) {
