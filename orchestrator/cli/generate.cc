@@ -17,6 +17,7 @@
 #include "base/utf8.h"
 #include "kernels/device.h"
 #include "nlohmann/json.hpp"
+#include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/chat/chat_prompt.h"
 #include "policy/model/model_folder.h"
@@ -39,6 +40,7 @@ struct GenerateArguments {
   rollout::Sampling sampling{.max_tokens = 256};
   int samples = 1;
   int threads = 0;
+  std::string dtype = "source";
   bool has_prompt = false;
   bool json = false;
 };
@@ -175,12 +177,12 @@ absl::Status Generate(const GenerateArguments& arguments) {
                         .open = model::EndsInThought(arguments.prompt)};
   }
   const model::ParameterLayout layout(folder.config);
-  auto values =
-      std::make_shared<rollout::WeightValues>(rollout::WeightValues::Allocate(layout.size()));
-  TEMPER_RETURN_IF_ERROR(model::ReadWeights(folder.path, layout, values->writable()));
   const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(arguments.threads);
+  TEMPER_ASSIGN_OR_RETURN(
+      std::unique_ptr<model::Weights> weights,
+      model::Weights::Load(folder.path, layout, *device, DtypeOf(arguments.dtype)));
   rollout::Engine engine({folder.config, layout, folder.tokenizer.get(), *device}, {});
-  engine.SetWeights(0, std::move(values));
+  engine.SetWeights(0, std::move(weights));
 
   const bool text = folder.tokenizer != nullptr;
   TEMPER_RETURN_IF_ERROR(engine.Submit(std::move(request)));
@@ -242,6 +244,7 @@ void AddGenerate(CLI::App& program, Chosen& chosen) {
       ->allow_extra_args(false);
   verb->add_option("-n", arguments->samples, "Samples")->capture_default_str();
   verb->add_option("--threads", arguments->threads, "Threads; 0: all cores")->capture_default_str();
+  AddDtype(*verb, arguments->dtype);
   verb->add_flag("--json", arguments->json,
                  "One JSON line a sample: tokens, logprobs, finish_reason, text");
   verb->callback([arguments, prompt, &chosen] {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 namespace temper::rollout {
 

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "policy/model/chat/chat_template.h"
 #include "policy/model/chat/thinking.h"
-#include "policy/model/tokenizer.h"
+#include "policy/model/tokenizer/tokenizer.h"
 
 namespace temper::model {
 
