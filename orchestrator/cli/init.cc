@@ -65,7 +65,7 @@ absl::Status Make(const Choice& choice) {
 void AddInit(CLI::App& program, Chosen& chosen) {
   auto choice = std::make_shared<Choice>();
   CLI::App* verb = program.add_subcommand(
-      "init", "Makes a model folder with fresh weights from a config.json of nemotron_h");
+      "init", "Makes a model folder with fresh weights from a config.json");
   verb->add_option("config", choice->config,
                    "The config.json; tokenizer files beside it are carried along")
       ->required();
