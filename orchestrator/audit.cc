@@ -162,16 +162,17 @@ class Auditor {
   // Checksums, and the version each token was made under: the one its step trains from.
   absl::Status CheckBytes() {
     TEMPER_ASSIGN_OR_RETURN(
-        auto rows, database_.Query("SELECT prompt_tokens, tokens, logprobs, versions, text, "
-                                   "checksum, s.group_id, s.number, g.step FROM samples s JOIN "
-                                   "groups g ON g.id = s.group_id WHERE tokens IS NOT NULL"));
+        auto rows,
+        database_.Query("SELECT prompt_tokens, tokens, logprobs, versions, forced, text, "
+                        "checksum, s.group_id, s.number, g.step FROM samples s JOIN "
+                        "groups g ON g.id = s.group_id WHERE tokens IS NOT NULL"));
     for (int shown = 0; shown < kShownMax;) {
       TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
       if (!more) break;
       const std::string prompt = rows.Bytes(0), tokens = rows.Bytes(1), logprobs = rows.Bytes(2),
-                        versions = rows.Bytes(3), text = rows.Bytes(4);
-      const std::string name = absl::StrCat("group ", rows.Int(6), " sample ", rows.Int(7));
-      if (EpisodeChecksum({prompt, tokens, logprobs, versions, text}) != rows.Bytes(5)) {
+                        versions = rows.Bytes(3), forced = rows.Bytes(4), text = rows.Bytes(5);
+      const std::string name = absl::StrCat("group ", rows.Int(7), " sample ", rows.Int(8));
+      if (EpisodeChecksum({prompt, tokens, logprobs, versions, forced, text}) != rows.Bytes(6)) {
         report_.violations.push_back(absl::StrCat(name, ": its bytes differ from their checksum"));
         ++shown;
         continue;
@@ -182,11 +183,11 @@ class Auditor {
       for (size_t i = 0; i < versions_said; ++i) {
         int64_t version;
         std::memcpy(&version, versions.data() + i * sizeof(version), sizeof(version));
-        honest = honest && version == rows.Int(8);
+        honest = honest && version == rows.Int(9);
       }
       if (honest) continue;
       report_.violations.push_back(
-          absl::StrCat(name, ": made under other weights than version ", rows.Int(8)));
+          absl::StrCat(name, ": made under other weights than version ", rows.Int(9)));
       ++shown;
     }
     return absl::OkStatus();

@@ -25,6 +25,7 @@ namespace {
 using json = nlohmann::ordered_json;  // templates show tools in the order of the file
 
 constexpr int64_t kLineBytesMax = 64 << 20;
+constexpr int64_t kThinkingBudgetMax = 1 << 24;
 
 std::string Name(const v1::Dataset& source, const std::string& key) {
   const auto it = source.fields().find(key);
@@ -94,7 +95,7 @@ absl::StatusOr<json> MessagesOf(const json& line, const v1::Dataset& source, Row
           absl::StrCat("\"", Name(source, "prompt"), "\" is not a string"));
     }
     row.prompt = Templated(source, prompt->get<std::string>());
-    if (!line.contains("enable_thinking")) return json();
+    if (!line.contains("enable_thinking") && !line.contains("thinking_budget")) return json();
     return json::array({{{"role", "user"}, {"content", row.prompt}}});
   }
   const json* messages = Find(line, source, "messages");
@@ -110,11 +111,6 @@ absl::StatusOr<json> MessagesOf(const json& line, const v1::Dataset& source, Row
 
 // Fills in the prompt: its text, and the conversation that the workers render.
 absl::Status AddPrompt(const json& line, const v1::Dataset& source, RowKind kind, Row& row) {
-  if (line.contains("thinking_budget")) {
-    return absl::InvalidArgumentError(
-        "\"thinking_budget\": runs cannot use one yet, because tokens that it puts in would be "
-        "trained on like sampled ones; use it with temper generate");
-  }
   TEMPER_ASSIGN_OR_RETURN(json messages, MessagesOf(line, source, row));
   if (messages.is_null()) return absl::OkStatus();
   if (kind == RowKind::kExample) {
@@ -131,6 +127,13 @@ absl::Status AddPrompt(const json& line, const v1::Dataset& source, RowKind kind
       return absl::InvalidArgumentError("\"enable_thinking\" is neither true nor false");
     }
     chat["enable_thinking"] = *thinking;
+  }
+  if (const auto budget = line.find("thinking_budget"); budget != line.end()) {
+    if (!budget->is_number_unsigned() || *budget < 1 || *budget > kThinkingBudgetMax) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("\"thinking_budget\" is no whole number from 1 to ", kThinkingBudgetMax));
+    }
+    chat["thinking_budget"] = *budget;
   }
   row.chat_json = chat.dump(-1, ' ', false, json::error_handler_t::replace);
   return absl::OkStatus();

@@ -27,6 +27,13 @@ absl::Status Gathering::CheckEpisode(const Lease& lease, const v1::Episode& epis
     return absl::InternalError(absl::StrCat("sent ", episode.tokens_size(), " tokens with ",
                                             episode.logprobs_size(), " log-probs"));
   }
+  for (int i = 0, last = -1; i < episode.forced_size(); last = episode.forced(i++)) {
+    if (episode.forced(i) <= last || episode.forced(i) >= episode.tokens_size()) {
+      return absl::InternalError(absl::StrCat("marked token ", episode.forced(i), " of ",
+                                              episode.tokens_size(), " as put in, after token ",
+                                              last));
+    }
+  }
   if (episode.versions().empty()) return absl::InternalError("sent an episode without a version");
   for (const int64_t version : episode.versions()) {
     // Synchronous runs: staleness 0.

@@ -76,16 +76,18 @@ class Writer {
     const std::string_view tokens = BytesOf(episode.tokens());
     const std::string_view logprobs = BytesOf(episode.logprobs());
     const std::string_view versions = BytesOf(episode.versions());
+    const std::string_view forced = BytesOf(episode.forced());
     const std::string checksum =
-        EpisodeChecksum({prompt_tokens, tokens, logprobs, versions, episode.text()});
+        EpisodeChecksum({prompt_tokens, tokens, logprobs, versions, forced, episode.text()});
     return Expect(
-        database_.Run("UPDATE samples SET state = ?, prompt_tokens = ?, tokens = ?, logprobs = ?, "
-                      "versions = ?, text = ?, checksum = ?, finish = ?, entropy_sum = ? "
-                      "WHERE group_id = ? AND number = ? AND state = ? AND epoch = ?",
-                      {Stored(SampleState::kGenerated), Blob{prompt_tokens}, Blob{tokens},
-                       Blob{logprobs}, Blob{versions}, episode.text(), Blob{checksum},
-                       int64_t{episode.finish_reason()}, episode.entropy_sum(), episode.group_id(),
-                       int64_t{episode.sample()}, Stored(SampleState::kIssued), write.epoch}),
+        database_.Run(
+            "UPDATE samples SET state = ?, prompt_tokens = ?, tokens = ?, logprobs = ?, "
+            "versions = ?, forced = ?, text = ?, checksum = ?, finish = ?, entropy_sum = ? "
+            "WHERE group_id = ? AND number = ? AND state = ? AND epoch = ?",
+            {Stored(SampleState::kGenerated), Blob{prompt_tokens}, Blob{tokens}, Blob{logprobs},
+             Blob{versions}, Blob{forced}, episode.text(), Blob{checksum},
+             int64_t{episode.finish_reason()}, episode.entropy_sum(), episode.group_id(),
+             int64_t{episode.sample()}, Stored(SampleState::kIssued), write.epoch}),
         1, "recording an episode");
   }
 

@@ -128,11 +128,11 @@ absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
   return absl::OkStatus();
 }
 
-// Columns: prompt_tokens, tokens, logprobs, versions, text, checksum.
+// Columns: prompt_tokens, tokens, logprobs, versions, forced, text, checksum.
 absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
   const std::string prompt = rows.Bytes(0), tokens = rows.Bytes(1), logprobs = rows.Bytes(2),
-                    versions = rows.Bytes(3), text = rows.Bytes(4);
-  if (EpisodeChecksum({prompt, tokens, logprobs, versions, text}) != rows.Bytes(5)) {
+                    versions = rows.Bytes(3), forced = rows.Bytes(4), text = rows.Bytes(5);
+  if (EpisodeChecksum({prompt, tokens, logprobs, versions, forced, text}) != rows.Bytes(6)) {
     return absl::DataLossError(absl::StrCat("ledger: the bytes of group ", episode.group_id(),
                                             " sample ", episode.sample(),
                                             " differ from their checksum"));
@@ -141,6 +141,7 @@ absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
   TEMPER_RETURN_IF_ERROR(Unpack<int32_t>(tokens, "tokens", episode.mutable_tokens()));
   TEMPER_RETURN_IF_ERROR(Unpack<float>(logprobs, "log-probs", episode.mutable_logprobs()));
   TEMPER_RETURN_IF_ERROR(Unpack<int64_t>(versions, "versions", episode.mutable_versions()));
+  TEMPER_RETURN_IF_ERROR(Unpack<int32_t>(forced, "forced tokens", episode.mutable_forced()));
   episode.set_text(text);
   return absl::OkStatus();
 }
@@ -184,8 +185,9 @@ absl::StatusOr<v1::TrainRequest> Ledger::ReadTrainRequest(int64_t step) {
   TEMPER_ASSIGN_OR_RETURN(
       auto rows,
       database_->Query(
-          "SELECT prompt_tokens, tokens, logprobs, versions, text, checksum, s.group_id, s.number, "
-          "finish, entropy_sum, advantage FROM batch_entries b JOIN samples s ON s.group_id = "
+          "SELECT prompt_tokens, tokens, logprobs, versions, forced, text, checksum, s.group_id, "
+          "s.number, finish, entropy_sum, advantage FROM batch_entries b JOIN samples s ON "
+          "s.group_id = "
           "b.group_id AND s.number = b.number WHERE b.step = ? ORDER BY b.position",
           {step}));
   std::vector<BatchEntry> entries;
@@ -194,11 +196,11 @@ absl::StatusOr<v1::TrainRequest> Ledger::ReadTrainRequest(int64_t step) {
     if (!more) break;
     v1::TrainEpisode& entry = *request.mutable_policy()->add_episodes();
     v1::Episode& episode = *entry.mutable_episode();
-    episode.set_group_id(rows.Int(6));
-    episode.set_sample(static_cast<int32_t>(rows.Int(7)));
-    episode.set_finish_reason(static_cast<v1::FinishReason>(rows.Int(8)));
-    episode.set_entropy_sum(rows.Real(9));
-    entry.set_advantage(rows.Real(10));
+    episode.set_group_id(rows.Int(7));
+    episode.set_sample(static_cast<int32_t>(rows.Int(8)));
+    episode.set_finish_reason(static_cast<v1::FinishReason>(rows.Int(9)));
+    episode.set_entropy_sum(rows.Real(10));
+    entry.set_advantage(rows.Real(11));
     TEMPER_RETURN_IF_ERROR(UnpackEpisode(rows, episode));
     entries.push_back({episode.group_id(), episode.sample(), entry.advantage()});
   }

@@ -18,7 +18,7 @@ CREATE INDEX groups_by_step ON groups (evaluation, step);
 CREATE TABLE samples (
   group_id INTEGER NOT NULL REFERENCES groups (id), number INTEGER NOT NULL,
   state INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '',
-  prompt_tokens BLOB, tokens BLOB, logprobs BLOB, versions BLOB, text TEXT, checksum BLOB,
+  prompt_tokens BLOB, tokens BLOB, logprobs BLOB, versions BLOB, forced BLOB, text TEXT, checksum BLOB,
   finish INTEGER, entropy_sum REAL,
   score REAL, score_reason TEXT, score_parts BLOB,
   PRIMARY KEY (group_id, number));

@@ -26,6 +26,9 @@ v1::GenerateResponse ToWire(int64_t lease_epoch, const Episode& episode) {
   wire.set_finish_reason(ToWire(episode.finish_reason));
   wire.set_text(episode.text);
   wire.set_entropy_sum(episode.entropy_sum);
+  for (size_t i = 0; i < episode.forced.size(); ++i) {
+    if (episode.forced[i] != 0) wire.add_forced(static_cast<int32_t>(i));
+  }
   return response;
 }
 

@@ -19,6 +19,19 @@ absl::Status CheckTokens(const Sequence& sequence, int64_t vocab_size) {
   return absl::OkStatus();
 }
 
+absl::Status CheckForced(const Sequence& sequence) {
+  int64_t last = -1;
+  for (const int32_t token : sequence.forced) {
+    if (token <= last || token >= sequence.response_tokens()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(sequence.name, ": forced token ", token, " after ", last,
+                       ", expected ascending indices below ", sequence.response_tokens()));
+    }
+    last = token;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Sequence> PolicySequence(const temper::v1::TrainEpisode& train, int64_t vocab_size) {
   const temper::v1::Episode& episode = train.episode();
   Sequence sequence;
@@ -38,7 +51,9 @@ absl::StatusOr<Sequence> PolicySequence(const temper::v1::TrainEpisode& train, i
   sequence.tokens.insert(sequence.tokens.end(), episode.tokens().begin(), episode.tokens().end());
   sequence.sampled_logprobs.assign(episode.logprobs().begin(), episode.logprobs().end());
   sequence.advantage = train.advantage();
+  sequence.forced.assign(episode.forced().begin(), episode.forced().end());
   TEMPER_RETURN_IF_ERROR(CheckTokens(sequence, vocab_size));
+  TEMPER_RETURN_IF_ERROR(CheckForced(sequence));
   return sequence;
 }
 
@@ -47,7 +62,12 @@ void Append(const Sequence& sequence, int32_t index, MicroBatch& batch) {
   const int64_t begin = static_cast<int64_t>(packed.tokens.size());
   packed.tokens.insert(packed.tokens.end(), sequence.tokens.begin(), sequence.tokens.end() - 1);
   packed.segments.push_back({.begin = begin, .length = sequence.model_tokens(), .position = 0});
-  for (int64_t i = 0; i < sequence.loss_tokens(); ++i) {
+  auto forced = sequence.forced.begin();
+  for (int64_t i = 0; i < sequence.response_tokens(); ++i) {
+    if (forced != sequence.forced.end() && *forced == i) {
+      ++forced;
+      continue;
+    }
     const int64_t position = sequence.prompt_tokens + i;
     packed.prediction_rows.push_back(static_cast<int32_t>(begin + position - 1));
     packed.prediction_targets.push_back(sequence.tokens[position]);

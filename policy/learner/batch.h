@@ -16,21 +16,24 @@
 
 namespace temper::learner {
 
-// One prompt with one response. Tokens [prompt_tokens, tokens.size()) carry loss.
+// One prompt with one response: tokens [prompt_tokens, tokens.size()). They carry loss but for
+// those that were put in, not sampled.
 struct Sequence {
   std::vector<int32_t> tokens;
   int64_t prompt_tokens = 0;
-  std::vector<float> sampled_logprobs;  // one per loss token; empty when supervised
+  std::vector<float> sampled_logprobs;  // one per response token; empty when supervised
+  std::vector<int32_t> forced;          // response tokens without loss, ascending
   double advantage = 0;
   std::string name;  // for messages: "group 17 sample 3", "example 5"
 
-  int64_t loss_tokens() const { return static_cast<int64_t>(tokens.size()) - prompt_tokens; }
+  int64_t response_tokens() const { return static_cast<int64_t>(tokens.size()) - prompt_tokens; }
+  int64_t loss_tokens() const { return response_tokens() - static_cast<int64_t>(forced.size()); }
   // What goes through the model: the last token predicts nothing.
   int64_t model_tokens() const { return static_cast<int64_t>(tokens.size()) - 1; }
 };
 
 // INVALID_ARGUMENT names the episode: no prompt or response token, a token outside the vocabulary,
-// another number of log-probabilities than tokens.
+// another number of log-probabilities than tokens, forced tokens out of order or range.
 absl::StatusOr<std::vector<Sequence>> PolicySequences(const temper::v1::PolicyBatch& batch,
                                                       int64_t vocab_size);
 
@@ -43,7 +46,7 @@ absl::StatusOr<std::vector<Sequence>> SupervisedSequences(const temper::v1::Supe
 // What one forward (and backward) pass takes.
 struct MicroBatch {
   model::PackedBatch packed;
-  // Prediction i is loss token token_of[i] of sequences[sequence_of[i]].
+  // Prediction i is response token token_of[i] of sequences[sequence_of[i]].
   std::vector<int32_t> sequence_of;
   std::vector<int32_t> token_of;
 };

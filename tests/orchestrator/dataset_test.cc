@@ -94,7 +94,9 @@ TEST_F(DatasetTest, RefusesConversationsThatCannotBeMeant) {
   EXPECT_THAT(message("\"messages\": []"), HasSubstr("at least one message"));
   EXPECT_THAT(message("\"messages\": [\"u\"]"), HasSubstr("something else than"));
   EXPECT_THAT(message(lone + ", \"enable_thinking\": 1"), HasSubstr("neither true nor false"));
-  EXPECT_THAT(message(lone + ", \"thinking_budget\": 5"), HasSubstr("runs cannot use one yet"));
+  EXPECT_EQ(message(lone + ", \"thinking_budget\": 5"), "");
+  EXPECT_THAT(message(lone + ", \"thinking_budget\": 0"), HasSubstr("no whole number from 1"));
+  EXPECT_THAT(message(lone + ", \"thinking_budget\": \"5\""), HasSubstr("no whole number from 1"));
   EXPECT_EQ(message(lone, RowKind::kExample), "");
   EXPECT_THAT(
       message("\"messages\": [{\"role\": \"system\", \"content\": \"s\"}]", RowKind::kExample),

@@ -94,6 +94,19 @@ TEST(PackTest, ASequenceLongerThanTheBudgetStandsAlone) {
   EXPECT_EQ(batches[1].packed.tokens.size(), 30u);
 }
 
+TEST(PackTest, TokensThatWerePutInCarryNoLoss) {
+  Sequence sequence = MakeSequence({1, 2}, {3, 4, 5, 6});
+  sequence.forced = {1, 3};
+  EXPECT_EQ(sequence.loss_tokens(), 2);
+  const std::vector<int32_t> only = {0};
+  const auto batches = Pack(std::span(&sequence, 1), only, 100, 1);
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_THAT(batches[0].packed.tokens, testing::ElementsAre(1, 2, 3, 4, 5)) << "they are read";
+  EXPECT_THAT(batches[0].packed.prediction_targets, testing::ElementsAre(3, 5));
+  EXPECT_THAT(batches[0].packed.prediction_rows, testing::ElementsAre(1, 3));
+  EXPECT_THAT(batches[0].token_of, testing::ElementsAre(0, 2));
+}
+
 TEST(PolicySequencesTest, TakesEpisodesAsTheyAre) {
   v1::PolicyBatch batch;
   *batch.add_episodes() = GoodEpisode();
@@ -118,6 +131,12 @@ TEST(PolicySequencesTest, NamesTheEpisodeThatItRefuses) {
   train = GoodEpisode();
   train.mutable_episode()->set_prompt_tokens(0, -1);
   EXPECT_THAT(Refusal(train), HasSubstr("token 0 is -1"));
+  train = GoodEpisode();
+  train.mutable_episode()->add_forced(2);
+  EXPECT_THAT(Refusal(train), HasSubstr("forced token 2 after -1, expected ascending indices"));
+  train.mutable_episode()->set_forced(0, 1);
+  train.mutable_episode()->add_forced(1);
+  EXPECT_THAT(Refusal(train), HasSubstr("forced token 1 after 1"));
   train = GoodEpisode();
   train.mutable_episode()->clear_prompt_tokens();
   EXPECT_THAT(Refusal(train), HasSubstr("0 prompt tokens"));
