@@ -86,9 +86,12 @@ absl::StatusOr<json> Chatted(const model::Tokenizer& tokenizer, const Chat& chat
                              const std::string& text, const std::string& place) {
   TEMPER_ASSIGN_OR_RETURN(model::ChatRequest request, model::ParseChatRequest(text, place));
   request.input.now = SystemClock().Now();
-  TEMPER_ASSIGN_OR_RETURN(const model::RenderedChat rendered, chat.chat.Render(request.input));
-  return json{{"text", rendered.text},
-              {"tokens", model::EncodeChat(tokenizer, rendered, chat.guarded)}};
+  const absl::StatusOr<model::RenderedChat> made = chat.chat.Render(request.input);
+  if (!made.ok()) {
+    return absl::Status(made.status().code(),
+                        absl::StrCat(place, ": ", std::string(made.status().message())));
+  }
+  return json{{"text", made->text}, {"tokens", model::EncodeChat(tokenizer, *made, chat.guarded)}};
 }
 
 absl::StatusOr<json> Converted(const model::Tokenizer& tokenizer, const Choice& choice,

@@ -1,4 +1,5 @@
 // Arithmetic with Python's results; 64-bit integers, and an error instead of an overflow.
+#include <algorithm>
 #include <cmath>
 
 #include "base/status_macros.h"
@@ -123,8 +124,11 @@ absl::StatusOr<Value> RepeatText(Meter& meter, const Text& text, int64_t count) 
                                               meter.limits().text_bytes, " bytes"));
   }
   TEMPER_RETURN_IF_ERROR(meter.Text(text.size() * count, text.input().size() * count));
-  Text repeated;
-  for (int64_t i = 0; i < count; ++i) repeated.Append(text);
+  const size_t bytes = text.size() * count;
+  Text repeated = text;
+  while (repeated.size() < bytes) {
+    repeated.Append(repeated.Slice(0, std::min(repeated.size(), bytes - repeated.size())));
+  }
   return Value::String(std::move(repeated));
 }
 

@@ -81,7 +81,7 @@ bool Machine::IsFunction(std::string_view name) const {
 }
 
 absl::StatusOr<Fields*> Machine::Keep(std::unique_ptr<Fields> fields) {
-  TEMPER_RETURN_IF_ERROR(meter_.Steps(10));
+  TEMPER_RETURN_IF_ERROR(meter_.Steps(kStepsPerObject));
   fields_.push_back(std::move(fields));
   return fields_.back().get();
 }
@@ -193,6 +193,7 @@ Machine::Result Machine::CallLoop(const Fields& loop, const Arguments& arguments
 Machine::Result Machine::MakeNamespace(const Arguments& arguments) {
   TEMPER_ASSIGN_OR_RETURN(const auto entries, EntriesOf(meter_, arguments));
   auto fields = std::make_unique<Fields>(Fields::Kind::kNamespace);
+  TEMPER_RETURN_IF_ERROR(meter_.Steps(kStepsPerPart * static_cast<int64_t>(entries.size())));
   for (const auto& [key, value] : entries) {
     if (key.text() == nullptr || key.text()->bytes().starts_with('_')) {
       return absl::InvalidArgumentError("namespace: names are strings that do not begin with _");

@@ -12,7 +12,7 @@
 namespace temper::model::jinja {
 
 struct Limits {
-  int64_t steps = 2'000'000;    // nodes evaluated, items made, and one for every 64 bytes made
+  int64_t steps = 1'000'000;    // nodes evaluated, items made, and one for every 64 bytes made
   size_t text_bytes = 8 << 20;  // of one string, and of what is rendered
   size_t items = 1 << 20;       // of one list
   int calls = 400;              // expressions and statements inside each other, macros included
@@ -25,7 +25,11 @@ inline constexpr int kNestingMax = 100;
 inline constexpr int64_t kWeightMax = 4 << 20;
 // Expressions and blocks inside each other, in the source.
 inline constexpr int kSourceNestingMax = 150;
+// What a step pays for: so many bytes copied, or looked at one by one; and what small parts cost.
 inline constexpr size_t kBytesPerStep = 64;
+inline constexpr size_t kCharactersPerStep = 16;
+inline constexpr int64_t kStepsPerPart = 4;     // a string in a list
+inline constexpr int64_t kStepsPerObject = 20;  // a macro, a namespace, a loop, a kept scope
 inline constexpr size_t kSourceBytesMax = 4 << 20;
 
 // RESOURCE_EXHAUSTED names the limit that was met.

@@ -23,7 +23,7 @@ using Args = const Arguments&;
 using Kind = Sequence::Kind;
 
 // "a.b.0" as the keys to follow; an integer is one key; None is none.
-std::vector<Value> PathOf(const Value& attribute) {
+absl::StatusOr<std::vector<Value>> PathOf(Meter& meter, const Value& attribute) {
   std::vector<Value> path;
   const Text* text = attribute.text();
   if (text == nullptr) {
@@ -31,7 +31,9 @@ std::vector<Value> PathOf(const Value& attribute) {
     return path;
   }
   const std::string dot = ".";
-  for (const Text& part : Split(*text, &dot, -1, /*from_right=*/false)) {
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Text> parts,
+                          Split(meter, *text, &dot, -1, /*from_right=*/false));
+  for (const Text& part : parts) {
     const std::optional<int64_t> index = ParseIndex(part.bytes());
     path.push_back(index.has_value() ? Value::Int(*index) : Value::String(part));
   }
@@ -55,7 +57,7 @@ Value IgnoreCase(const Value& value, bool case_sensitive) {
 // What items are compared by.
 absl::StatusOr<std::vector<Value>> KeysOf(Meter& meter, const std::vector<Value>& items,
                                           const Value& attribute, bool case_sensitive) {
-  const std::vector<Value> path = PathOf(attribute);
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> path, PathOf(meter, attribute));
   std::vector<Value> keys;
   for (const Value& item : items) {
     TEMPER_ASSIGN_OR_RETURN(const Value key, Follow(meter, item, path));
@@ -73,7 +75,7 @@ absl::StatusOr<std::vector<size_t>> SortedOrder(Meter& meter, const std::vector<
   absl::Status status;
   const auto before = [&](size_t a, size_t b) {
     if (!status.ok()) return false;
-    if (const absl::Status paid = meter.Steps(std::min(keys[a].weight(), keys[b].weight()));
+    if (const absl::Status paid = meter.Steps(5 + std::min(keys[a].weight(), keys[b].weight()));
         !paid.ok())
       status = paid;
     const absl::StatusOr<int> found =
@@ -96,7 +98,9 @@ Result Sort(Meter& meter, In input, Args arguments) {
   if (const Text* text = bound[2].text()) {
     attributes.clear();
     const std::string comma = ",";
-    for (Text& part : Split(*text, &comma, -1, /*from_right=*/false)) {
+    TEMPER_ASSIGN_OR_RETURN(std::vector<Text> parts,
+                            Split(meter, *text, &comma, -1, /*from_right=*/false));
+    for (Text& part : parts) {
       attributes.push_back(Value::String(std::move(part)));
     }
   }
@@ -183,7 +187,7 @@ Result Sum(Meter& meter, In input, Args arguments) {
   TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> items, Items(meter, input));
   Value sum = bound.has(1) ? bound[1] : Value::Int(0);
   if (sum.text() != nullptr) return absl::InvalidArgumentError("sum: strings cannot be summed");
-  const std::vector<Value> path = PathOf(bound[0]);
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> path, PathOf(meter, bound[0]));
   for (const Value& item : items) {
     TEMPER_ASSIGN_OR_RETURN(const Value value, Follow(meter, item, path));
     TEMPER_ASSIGN_OR_RETURN(sum, Calculate(meter, "+", sum, value));
@@ -193,7 +197,7 @@ Result Sum(Meter& meter, In input, Args arguments) {
 
 Result Count(Meter& meter, In input, Args arguments) {
   TEMPER_RETURN_IF_ERROR(Bound::Make("length", arguments, {}).status());
-  TEMPER_ASSIGN_OR_RETURN(const int64_t length, Length(input));
+  TEMPER_ASSIGN_OR_RETURN(const int64_t length, Length(meter, input));
   return Value::Int(length);
 }
 
@@ -252,10 +256,11 @@ Result JoinFilter(Meter& meter, In input, Args arguments) {
   if (bound.has(0)) {
     TEMPER_ASSIGN_OR_RETURN(separator, ToText(meter, bound[0]));
   }
-  const std::vector<Value> path = PathOf(bound[1]);
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> path, PathOf(meter, bound[1]));
   std::vector<Text> parts;
   for (const Value& item : items) {
     TEMPER_ASSIGN_OR_RETURN(const Value value, Follow(meter, item, path));
+    TEMPER_RETURN_IF_ERROR(meter.Steps(kStepsPerPart));
     TEMPER_ASSIGN_OR_RETURN(Text part, ToText(meter, value));
     parts.push_back(std::move(part));
   }
@@ -313,7 +318,7 @@ Result Map(Meter& meter, In input, Args arguments) {
   if (arguments.positional.empty()) {
     TEMPER_ASSIGN_OR_RETURN(const Bound bound,
                             Bound::Make("map", arguments, {"attribute", "default"}, 1));
-    const std::vector<Value> path = PathOf(bound[0]);
+    TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> path, PathOf(meter, bound[0]));
     const Value* otherwise = bound[1].is_none() ? nullptr : &bound[1];
     for (const Value& item : items) {
       TEMPER_ASSIGN_OR_RETURN(Value value, Follow(meter, item, path, otherwise));
@@ -343,7 +348,7 @@ Result Choose(Meter& meter, In input, Args arguments) {
     if (rest.positional.empty()) {
       return absl::InvalidArgumentError("selectattr: expected the name of an attribute");
     }
-    path = PathOf(rest.positional[0]);
+    TEMPER_ASSIGN_OR_RETURN(path, PathOf(meter, rest.positional[0]));
     rest.positional.erase(rest.positional.begin());
   }
   const Text* name = nullptr;
@@ -372,7 +377,7 @@ Result GroupBy(Meter& meter, In input, Args arguments) {
       const Bound bound,
       Bound::Make("groupby", arguments, {"attribute", "default", "case_sensitive"}, 1));
   TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> items, Items(meter, input));
-  const std::vector<Value> path = PathOf(bound[0]);
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> path, PathOf(meter, bound[0]));
   const Value* otherwise = bound[1].is_none() ? nullptr : &bound[1];
   std::vector<Value> shown, keys;
   for (const Value& item : items) {

@@ -81,7 +81,7 @@ absl::StatusOr<Value> Index(Meter& meter, const Value& value, int64_t index) {
     return Value::UndefinedFor(Words(ObjectName(value), " has no element ", index));
   };
   if (const Text* text = value.text()) {
-    TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text->size() / kBytesPerStep)));
+    TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text->size() / kCharactersPerStep)));
     const int64_t size = CountCharacters(text->bytes());
     const int64_t at = index < 0 ? index + size : index;
     if (at < 0 || at >= size) return none();
@@ -125,7 +125,8 @@ absl::StatusOr<std::vector<Value>> Items(Meter& meter, const Value& value) {
   if (value.is_undefined()) return items;
   if (const Text* text = value.text()) {
     TEMPER_RETURN_IF_ERROR(meter.Items(text->size()));
-    TEMPER_RETURN_IF_ERROR(meter.Steps(3 * static_cast<int64_t>(text->size())));  // a string each
+    TEMPER_RETURN_IF_ERROR(
+        meter.Steps((kStepsPerPart - 1) * static_cast<int64_t>(text->size())));  // a string each
     for (size_t at = 0; at < text->size();) {
       const size_t bytes = CharacterAt(text->bytes(), at).bytes;
       items.push_back(Value::String(text->Slice(at, at + bytes)));
@@ -147,9 +148,12 @@ absl::StatusOr<std::vector<Value>> Items(Meter& meter, const Value& value) {
   return absl::InvalidArgumentError(Words("'", TypeName(value), "' object is not iterable"));
 }
 
-absl::StatusOr<int64_t> Length(const Value& value) {
+absl::StatusOr<int64_t> Length(Meter& meter, const Value& value) {
   if (value.is_undefined()) return 0;
-  if (const Text* text = value.text()) return CountCharacters(text->bytes());
+  if (const Text* text = value.text()) {
+    TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text->size() / kCharactersPerStep)));
+    return CountCharacters(text->bytes());
+  }
   if (const Dict* dict = value.dict()) return dict->entries.size();
   const Sequence* sequence = value.sequence();
   if (sequence != nullptr && sequence->kind != Sequence::Kind::kIterator) {
@@ -203,7 +207,7 @@ absl::StatusOr<Value> Slice(Meter& meter, const Value& value, const Value& begin
   const bool sliceable = text != nullptr || (sequence != nullptr && sequence->indexable());
   const Value none = Value::UndefinedFor(Words(ObjectName(value), " has no such slice"));
   if (!sliceable) return none;
-  TEMPER_ASSIGN_OR_RETURN(const int64_t size, Length(value));
+  TEMPER_ASSIGN_OR_RETURN(const int64_t size, Length(meter, value));
   if (step.integer() != nullptr && *step.integer() == 0) {
     return absl::InvalidArgumentError("slice step cannot be zero");
   }

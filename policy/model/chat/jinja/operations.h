@@ -13,7 +13,7 @@ namespace temper::model::jinja {
 // What `for` goes through: items, keys of a dict, characters of a string; nothing when undefined.
 absl::StatusOr<std::vector<Value>> Items(Meter& meter, const Value& value);
 // len(value).
-absl::StatusOr<int64_t> Length(const Value& value);
+absl::StatusOr<int64_t> Length(Meter& meter, const Value& value);
 
 // value.name: a method first, then a key; undefined when there is neither. Names that begin with
 // two underscores are refused.

@@ -156,8 +156,10 @@ absl::Status WriteRepr(Writer& out, const Value& value, int depth) {
   if (const int64_t* integer = value.integer()) return out.Add(Words(*integer));
   if (const double* real = value.real()) return out.Add(FloatText(*real));
   if (const Text* text = value.text()) {
-    // Every character is looked up.
-    TEMPER_RETURN_IF_ERROR(out.meter().Steps(static_cast<int64_t>(text->size() / 8)));
+    // Characters that are not ASCII are looked up one by one.
+    const auto wide = std::ranges::count_if(text->bytes(), [](char c) { return (c & 0x80) != 0; });
+    TEMPER_RETURN_IF_ERROR(
+        out.meter().Steps(static_cast<int64_t>(text->size() / kCharactersPerStep) + wide / 2));
     return out.Add(QuotedRepr(text->bytes()), *text);
   }
   if (const Sequence* sequence = value.sequence()) return WriteItems(out, *sequence, depth);
@@ -165,10 +167,16 @@ absl::Status WriteRepr(Writer& out, const Value& value, int depth) {
   return WriteObject(out, value, depth);
 }
 
-std::string QuotedJson(std::string_view text, bool ascii) {
+void AppendHex4(uint32_t unit, std::string& text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  text += "\\u";
+  for (int shift = 12; shift >= 0; shift -= 4) text += kDigits[unit >> shift & 0xf];
+}
+
+// Stops, whole or not, once it is longer than `bytes_max`.
+std::string QuotedJson(std::string_view text, bool ascii, size_t bytes_max) {
   std::string json = "\"";
-  const auto escaped = [&](uint32_t unit) { absl::StrAppendFormat(&json, "\\u%04x", unit); };
-  for (size_t at = 0; at < text.size();) {
+  for (size_t at = 0; at < text.size() && json.size() <= bytes_max;) {
     const Character c = CharacterAt(text, at);
     constexpr std::string_view kShort = "\"\\\n\r\t\f\b", kLetter = "\"\\nrtfb";
     const size_t known = c.code < 0x80 ? kShort.find(static_cast<char>(c.code)) : kShort.npos;
@@ -176,10 +184,10 @@ std::string QuotedJson(std::string_view text, bool ascii) {
       json += '\\';
       json += kLetter[known];
     } else if (c.code < 0x20 || (ascii && c.code >= 0x7f && c.code < 0x10000)) {
-      escaped(c.code);
+      AppendHex4(c.code, json);
     } else if (ascii && c.code >= 0x10000) {
-      escaped(0xd800 + ((c.code - 0x10000) >> 10));
-      escaped(0xdc00 + ((c.code - 0x10000) & 0x3ff));
+      AppendHex4(0xd800 + ((c.code - 0x10000) >> 10), json);
+      AppendHex4(0xdc00 + ((c.code - 0x10000) & 0x3ff), json);
     } else {
       json += text.substr(at, c.bytes);
     }
@@ -194,10 +202,7 @@ class JsonWriter {
 
   absl::Status Write(const Value& value) {
     TEMPER_RETURN_IF_ERROR(out_.meter().Steps(1));
-    if (const Text* text = value.text()) {
-      TEMPER_RETURN_IF_ERROR(out_.meter().Steps(static_cast<int64_t>(text->size() / 16)));
-      return out_.Add(QuotedJson(text->bytes(), style_.ascii), *text);
-    }
+    if (const Text* text = value.text()) return AddQuoted(*text);
     if (const Dict* dict = value.dict()) return Object(*dict);
     const Sequence* sequence = value.sequence();
     if (sequence != nullptr && sequence->kind <= Sequence::Kind::kTuple) return Array(*sequence);
@@ -206,6 +211,12 @@ class JsonWriter {
   }
 
  private:
+  absl::Status AddQuoted(const Text& text) {
+    Meter& meter = out_.meter();
+    TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text.size() / kCharactersPerStep)));
+    return out_.Add(QuotedJson(text.bytes(), style_.ascii, meter.limits().text_bytes), text);
+  }
+
   absl::StatusOr<std::string> Scalar(const Value& value) {
     if (value.is_none()) return "null";
     if (const bool* boolean = value.boolean()) return *boolean ? "true" : "false";
@@ -265,9 +276,7 @@ class JsonWriter {
   }
 
   absl::Status Key(const Value& key) {
-    if (const Text* text = key.text()) {
-      return out_.Add(QuotedJson(text->bytes(), style_.ascii), *text);
-    }
+    if (const Text* text = key.text()) return AddQuoted(*text);
     TEMPER_ASSIGN_OR_RETURN(const std::string scalar, Scalar(key));
     return out_.Add(Words("\"", scalar, "\""));
   }

@@ -71,6 +71,7 @@ absl::StatusOr<Machine::Flow> Machine::ExecuteNode(const Statement& statement) {
       TEMPER_RETURN_IF_ERROR(ExecuteSetBlock(statement));
       return Flow::kOn;
     case Kind::kMacro:
+      TEMPER_RETURN_IF_ERROR(meter_.Steps(2 * kStepsPerObject));  // the scope stays, too
       scope_->Set(statement.macro->name, MacroValue(*statement.macro));
       return Flow::kOn;
     case Kind::kCallBlock:
@@ -161,6 +162,7 @@ absl::Status Machine::Assign(const Target& target, const Value& value) {
                        absl::InvalidArgumentError(Words("a namespace cannot hold \"", target.field,
                                                         "\": it begins with _")));
       }
+      TEMPER_RETURN_IF_ERROR(meter_.Steps(kStepsPerPart));
       fields->named.Set(target.field, value);
       return absl::OkStatus();
     }

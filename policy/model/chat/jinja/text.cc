@@ -5,10 +5,16 @@
 #include <cstring>
 
 namespace temper::model::jinja {
+namespace {
+
+// Up to here looking at all of it at every place is quicker than memmem()'s preparations.
+constexpr size_t kShortPart = 16;
+
+}  // namespace
 
 size_t FindText(std::string_view text, std::string_view part, size_t from) {
   if (from > text.size()) return std::string_view::npos;
-  if (part.empty()) return from;
+  if (part.size() <= kShortPart) return text.find(part, from);
   const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
   if (found == nullptr) return std::string_view::npos;
   return static_cast<size_t>(static_cast<const char*>(found) - text.data());

@@ -16,8 +16,10 @@ size_t Before(std::string_view text, size_t end) {
   return end;
 }
 
-std::vector<Text> SplitSpaces(const Text& text, int64_t splits_max, bool from_right) {
+absl::StatusOr<std::vector<Text>> SplitSpaces(Meter& meter, const Text& text, int64_t splits_max,
+                                              bool from_right) {
   const std::string& in = text.bytes();
+  TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text.size() / kCharactersPerStep)));
   std::vector<Span> words;
   for (size_t at = 0; at < in.size();) {
     const Character c = CharacterAt(in, at);
@@ -25,6 +27,7 @@ std::vector<Text> SplitSpaces(const Text& text, int64_t splits_max, bool from_ri
       if (!words.empty() && words.back().end == at) {
         words.back().end = at + c.bytes;
       } else {
+        TEMPER_RETURN_IF_ERROR(meter.Steps(kStepsPerPart));
         words.push_back({at, at + c.bytes});
       }
     }
@@ -105,9 +108,11 @@ absl::StatusOr<Text> Replace(Meter& meter, const Text& text, const Text& from, c
   return result;
 }
 
-std::vector<Text> Split(const Text& text, const std::string* separator, int64_t splits_max,
-                        bool from_right) {
-  if (separator == nullptr) return SplitSpaces(text, splits_max, from_right);
+absl::StatusOr<std::vector<Text>> Split(Meter& meter, const Text& text,
+                                        const std::string* separator, int64_t splits_max,
+                                        bool from_right) {
+  if (separator == nullptr) return SplitSpaces(meter, text, splits_max, from_right);
+  TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text.size() / kBytesPerStep)));
   const std::string& in = text.bytes();
   std::vector<Text> parts;
   if (from_right) {
@@ -116,6 +121,7 @@ std::vector<Text> Split(const Text& text, const std::string* separator, int64_t 
       if (end < separator->size()) break;
       const size_t found = in.rfind(*separator, end - separator->size());
       if (found == std::string::npos) break;
+      TEMPER_RETURN_IF_ERROR(meter.Steps(kStepsPerPart));
       parts.push_back(text.Slice(found + separator->size(), end));
       end = found;
     }
@@ -127,6 +133,7 @@ std::vector<Text> Split(const Text& text, const std::string* separator, int64_t 
   while (splits_max < 0 || static_cast<int64_t>(parts.size()) < splits_max) {
     const size_t found = FindText(in, *separator, begin);
     if (found == std::string::npos) break;
+    TEMPER_RETURN_IF_ERROR(meter.Steps(kStepsPerPart));
     parts.push_back(text.Slice(begin, found));
     begin = found + separator->size();
   }
@@ -134,7 +141,8 @@ std::vector<Text> Split(const Text& text, const std::string* separator, int64_t 
   return parts;
 }
 
-std::vector<Text> SplitLines(const Text& text, bool keep_ends) {
+absl::StatusOr<std::vector<Text>> SplitLines(Meter& meter, const Text& text, bool keep_ends) {
+  TEMPER_RETURN_IF_ERROR(meter.Steps(static_cast<int64_t>(text.size() / kCharactersPerStep)));
   const std::string& in = text.bytes();
   std::vector<Text> lines;
   size_t begin = 0;
@@ -144,6 +152,7 @@ std::vector<Text> SplitLines(const Text& text, bool keep_ends) {
     at += c.bytes;
     if (!IsLineEnd(c.code)) continue;
     if (c.code == '\r' && at < in.size() && in[at] == '\n') ++at;
+    TEMPER_RETURN_IF_ERROR(meter.Steps(kStepsPerPart));
     lines.push_back(text.Slice(begin, keep_ends ? at : end));
     begin = at;
   }

@@ -20,10 +20,11 @@ absl::StatusOr<Text> Replace(Meter& meter, const Text& text, const Text& from, c
                              int64_t count);
 
 // By a separator, which is not empty; null: by runs of white space, without empty parts.
-std::vector<Text> Split(const Text& text, const std::string* separator, int64_t splits_max,
-                        bool from_right);
+absl::StatusOr<std::vector<Text>> Split(Meter& meter, const Text& text,
+                                        const std::string* separator, int64_t splits_max,
+                                        bool from_right);
 // Without the line ends, or with them.
-std::vector<Text> SplitLines(const Text& text, bool keep_ends);
+absl::StatusOr<std::vector<Text>> SplitLines(Meter& meter, const Text& text, bool keep_ends);
 
 absl::StatusOr<Text> Join(Meter& meter, const Text& separator, const std::vector<Text>& parts);
 

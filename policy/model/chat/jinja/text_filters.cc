@@ -133,7 +133,7 @@ Result Indent(Meter& meter, In input, Args arguments) {
   Text source = *input.text();
   source.Append("\n");
   Text result;
-  const std::vector<Text> lines = SplitLines(source, false);
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Text> lines, SplitLines(meter, source, false));
   for (size_t i = 0; i < lines.size(); ++i) {
     TEMPER_RETURN_IF_ERROR(meter.Steps(1 + static_cast<int64_t>(by.size() / kBytesPerStep)));
     if (i > 0) result.Append("\n");

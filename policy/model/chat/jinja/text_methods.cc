@@ -62,19 +62,24 @@ Result SplitMethod(const Call& call) {
   TEMPER_ASSIGN_OR_RETURN(const Bound bound, call.Bind({"sep", "maxsplit"}));
   TEMPER_ASSIGN_OR_RETURN(const int64_t splits_max, bound.Integer(1, -1));
   const bool from_right = call.name == "rsplit";
-  TEMPER_RETURN_IF_ERROR(call.meter.Steps(static_cast<int64_t>(call.text.size() / 4)));
   if (bound[0].is_none()) {
-    return ListOf(call.meter, Split(call.text, nullptr, splits_max, from_right));
+    TEMPER_ASSIGN_OR_RETURN(std::vector<Text> words,
+                            Split(call.meter, call.text, nullptr, splits_max, from_right));
+    return ListOf(call.meter, std::move(words));
   }
   TEMPER_ASSIGN_OR_RETURN(const Text separator, bound.String(0, ""));
   if (separator.empty()) return absl::InvalidArgumentError("split: the separator is empty");
   TEMPER_RETURN_IF_ERROR(PayForSearch(call, separator.size()));
-  return ListOf(call.meter, Split(call.text, &separator.bytes(), splits_max, from_right));
+  TEMPER_ASSIGN_OR_RETURN(std::vector<Text> parts,
+                          Split(call.meter, call.text, &separator.bytes(), splits_max, from_right));
+  return ListOf(call.meter, std::move(parts));
 }
 
 Result SplitLinesMethod(const Call& call) {
   TEMPER_ASSIGN_OR_RETURN(const Bound bound, call.Bind({"keepends"}));
-  return ListOf(call.meter, SplitLines(call.text, bound.Flag(0, false)));
+  TEMPER_ASSIGN_OR_RETURN(std::vector<Text> lines,
+                          SplitLines(call.meter, call.text, bound.Flag(0, false)));
+  return ListOf(call.meter, std::move(lines));
 }
 
 Result PartitionMethod(const Call& call) {
@@ -99,6 +104,12 @@ Result PartitionMethod(const Call& call) {
 
 // The part between the optional arguments number 1 and 2, in bytes; false when it is none.
 absl::StatusOr<bool> PartOf(const Call& call, const Bound& bound, Span& part) {
+  if (bound[1].is_none() && bound[2].is_none()) {
+    part = {0, call.text.size()};
+    return true;
+  }
+  TEMPER_RETURN_IF_ERROR(
+      call.meter.Steps(static_cast<int64_t>(call.text.size() / kCharactersPerStep)));
   const int64_t size = CountCharacters(call.bytes());
   TEMPER_ASSIGN_OR_RETURN(int64_t begin,
                           bound[1].is_none() ? absl::StatusOr<int64_t>(0) : bound.Integer(1, 0));
@@ -128,6 +139,7 @@ Result EdgeMethod(const Call& call) {
                                               ", expected a string or a tuple of strings"));
     }
     const std::string& edge = item.text()->bytes();
+    TEMPER_RETURN_IF_ERROR(call.meter.Steps(static_cast<int64_t>(edge.size() / kBytesPerStep)));
     if (any && (call.name == "startswith" ? text.starts_with(edge) : text.ends_with(edge))) {
       return Value::Bool(true);
     }
@@ -146,6 +158,8 @@ Result SearchMethod(const Call& call) {
       std::string_view(call.bytes()).substr(part.begin, part.end - part.begin);
   if (call.name == "count") {
     if (!any) return Value::Int(0);
+    TEMPER_RETURN_IF_ERROR(
+        call.meter.Steps(static_cast<int64_t>(text.size() / kCharactersPerStep)));
     if (wanted.empty()) return Value::Int(CountCharacters(text) + 1);
     int64_t count = 0;
     for (size_t at = FindText(text, wanted.bytes()); at != std::string_view::npos;
@@ -159,7 +173,10 @@ Result SearchMethod(const Call& call) {
                        : right ? text.rfind(wanted.bytes())
                                : FindText(text, wanted.bytes());
   if (found != std::string_view::npos) {
-    return Value::Int(CountCharacters(call.bytes().substr(0, part.begin + found)));
+    const std::string_view before = std::string_view(call.bytes()).substr(0, part.begin + found);
+    TEMPER_RETURN_IF_ERROR(
+        call.meter.Steps(static_cast<int64_t>(before.size() / kCharactersPerStep)));
+    return Value::Int(CountCharacters(before));
   }
   if (call.name.ends_with("index")) return absl::InvalidArgumentError("index: substring not found");
   return Value::Int(-1);

@@ -96,7 +96,8 @@ absl::StatusOr<Value> MakeText(Meter& meter, Text text) {
 }
 
 absl::StatusOr<Value> MakeDict(Meter& meter, std::vector<std::pair<Value, Value>> entries) {
-  TEMPER_RETURN_IF_ERROR(meter.Items(2 * entries.size()));
+  TEMPER_RETURN_IF_ERROR(meter.Items(entries.size()));
+  TEMPER_RETURN_IF_ERROR(meter.Steps(kStepsPerPart * static_cast<int64_t>(entries.size())));
   auto dict = std::make_shared<Dict>();
   for (auto& [key, value] : entries) {
     TEMPER_RETURN_IF_ERROR(meter.Steps(key.weight()));
