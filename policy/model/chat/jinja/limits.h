@@ -12,7 +12,7 @@
 namespace temper::model::jinja {
 
 struct Limits {
-  int64_t steps = 1'000'000;    // nodes evaluated, items made, and one for every 64 bytes made
+  int64_t steps = 500'000;      // nodes evaluated, items made, and one for every 64 bytes made
   size_t text_bytes = 8 << 20;  // of one string, and of what is rendered
   size_t items = 1 << 20;       // of one list
   int calls = 400;              // expressions and statements inside each other, macros included

@@ -60,6 +60,7 @@ absl::StatusOr<std::vector<Value>> KeysOf(Meter& meter, const std::vector<Value>
   TEMPER_ASSIGN_OR_RETURN(const std::vector<Value> path, PathOf(meter, attribute));
   std::vector<Value> keys;
   for (const Value& item : items) {
+    TEMPER_RETURN_IF_ERROR(meter.Steps(2 * kStepsPerPart));
     TEMPER_ASSIGN_OR_RETURN(const Value key, Follow(meter, item, path));
     if (key.text() != nullptr) TEMPER_RETURN_IF_ERROR(meter.Text(key.text()->size()));
     keys.push_back(IgnoreCase(key, case_sensitive));

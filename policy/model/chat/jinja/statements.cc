@@ -129,6 +129,7 @@ absl::Status Machine::ExecuteFor(const Statement& statement, const Value& iterab
   loop->items = std::move(items);
   bool some_whole = false;  // `else` is for loops of which no round came to its end
   for (loop->at = 0; loop->at < loop->items.size(); ++loop->at) {
+    TEMPER_RETURN_IF_ERROR(meter_.Steps(kStepsPerPart));
     Block block(*this);
     TEMPER_RETURN_IF_ERROR(Assign(statement.target, loop->items[loop->at]));
     scope_->Set("loop", Value::Of(loop));
