@@ -60,8 +60,6 @@ struct Ops {
   void (*pack_rows)(Stream&, int64_t first_row, View<const float> rows, PackedWeight& packed);
   // Both at once. weight: [out, in]
   std::unique_ptr<PackedWeight> (*pack_weight)(Stream&, View<const float> weight, PackOptions);
-  // Packs new values of the same shape into the same memory.
-  void (*repack_weight)(Stream&, View<const float> weight, PackedWeight& packed);
   // y (=|+=) x * transpose(weight).  x: [tokens, in]  y: [tokens, out]
   void (*matmul)(Stream&, View<const float> x, const PackedWeight& weight, View<float> y, Write);
   // dx (=|+=) dy * weight.  dy: [tokens, out]  dx: [tokens, in]

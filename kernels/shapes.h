@@ -21,7 +21,7 @@ struct PackOptions {
 inline constexpr int64_t kPackRows = 32;
 
 // A weight [out, in] laid out once for fast matmul; made by Ops::make_packed or pack_weight,
-// immutable but for pack_rows and repack_weight.
+// immutable but for pack_rows.
 class PackedWeight {
  public:
   virtual ~PackedWeight() = default;

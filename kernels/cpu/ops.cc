@@ -18,7 +18,6 @@ const Ops& CpuOps() {
       .make_packed = cpu::MakePacked,
       .pack_rows = cpu::PackRows,
       .pack_weight = cpu::PackWeight,
-      .repack_weight = cpu::RepackWeight,
       .matmul = cpu::Matmul,
       .matmul_backward_input = cpu::MatmulBackwardInput,
       .matmul_backward_weight = cpu::MatmulBackwardWeight,

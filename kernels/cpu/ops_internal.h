@@ -29,7 +29,6 @@ std::unique_ptr<PackedWeight> MakePacked(Stream& stream, int64_t out, int64_t in
 void PackRows(Stream& stream, int64_t first_row, View<const float> rows, PackedWeight& packed);
 std::unique_ptr<PackedWeight> PackWeight(Stream& stream, View<const float> weight,
                                          PackOptions options);
-void RepackWeight(Stream& stream, View<const float> weight, PackedWeight& packed);
 // ---- gemm.cc
 void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, View<float> y,
             Write write);

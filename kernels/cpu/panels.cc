@@ -174,13 +174,8 @@ void PackRows(Stream& stream, int64_t first_row, View<const float> rows, PackedW
 std::unique_ptr<PackedWeight> PackWeight(Stream& stream, View<const float> weight,
                                          PackOptions options) {
   auto packed = MakePacked(stream, weight.rows, weight.cols, options);
-  RepackWeight(stream, weight, *packed);
+  PackRows(stream, 0, weight, *packed);
   return packed;
-}
-
-void RepackWeight(Stream& stream, View<const float> weight, PackedWeight& packed) {
-  TEMPER_KERNEL_CHECK(weight.rows == packed.out());
-  PackRows(stream, 0, weight, packed);
 }
 
 }  // namespace temper::kernels::cpu

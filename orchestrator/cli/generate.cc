@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "base/utf8.h"
 #include "kernels/device.h"
 #include "nlohmann/json.hpp"
 #include "orchestrator/cli/dtype_option.h"
@@ -22,6 +21,7 @@
 #include "policy/model/chat/chat_prompt.h"
 #include "policy/model/model_folder.h"
 #include "policy/model/parameters.h"
+#include "policy/model/tokenizer/stream_decoder.h"
 #include "rollout/engine/engine.h"
 
 namespace temper::cli {
@@ -48,15 +48,15 @@ struct GenerateArguments {
 // Keeps what was sampled; shows the text of a lone sample as it grows when a person is watching.
 class Collector final : public rollout::EpisodeSink {
  public:
-  explicit Collector(bool live) : live_(live) {}
+  // `watched`: of the model whose tokens a person sees as they come; null: nobody watches.
+  explicit Collector(const model::Tokenizer* watched) {
+    if (watched != nullptr) live_.emplace(*watched, /*skip_special_tokens=*/true);
+  }
 
-  void Progress(int32_t sample, std::string_view text) override {
-    if (!live_) return;
-    pending_ += text;
-    const size_t whole = pending_.size() - OpenUtf8Bytes(pending_);
-    std::fputs(ValidUtf8(std::string_view(pending_).substr(0, whole)).c_str(), stdout);
+  void Progress(int32_t sample, int32_t token) override {
+    if (!live_.has_value()) return;
+    std::fputs(live_->Append(token).c_str(), stdout);
     std::fflush(stdout);
-    pending_.erase(0, whole);
   }
   void Deliver(rollout::Episode episode) override {
     const int32_t sample = episode.sample;
@@ -64,15 +64,14 @@ class Collector final : public rollout::EpisodeSink {
   }
   void Done(const absl::Status& status) override {
     status_ = status;
-    if (live_) std::fputs(ValidUtf8(pending_).c_str(), stdout);
+    if (live_.has_value()) std::fputs(live_->Finish().c_str(), stdout);
   }
 
   const absl::Status& status() const { return status_; }
   const std::map<int32_t, rollout::Episode>& episodes() const { return episodes_; }
 
  private:
-  const bool live_;
-  std::string pending_;  // bytes of a character that is not whole yet
+  std::optional<model::StreamDecoder> live_;
   absl::Status status_;
   std::map<int32_t, rollout::Episode> episodes_;  // by sample number
 };
@@ -167,8 +166,9 @@ absl::Status Generate(const GenerateArguments& arguments) {
   TEMPER_RETURN_IF_ERROR(CheckArguments(arguments));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder,
                           model::OpenModelFolder(arguments.folder));
-  const bool live = arguments.samples == 1 && !arguments.json && isatty(STDOUT_FILENO) != 0;
-  const auto collector = std::make_shared<Collector>(live);
+  const bool text = folder.tokenizer != nullptr;
+  const bool live = text && arguments.samples == 1 && !arguments.json && isatty(STDOUT_FILENO) != 0;
+  const auto collector = std::make_shared<Collector>(live ? folder.tokenizer.get() : nullptr);
   rollout::GroupRequest request = Request(arguments, collector);
   if (!arguments.messages.empty()) {
     TEMPER_RETURN_IF_ERROR(AddConversation(arguments, folder, request));
@@ -184,7 +184,6 @@ absl::Status Generate(const GenerateArguments& arguments) {
   rollout::Engine engine({folder.config, layout, folder.tokenizer.get(), *device}, {});
   engine.SetWeights(0, std::move(weights));
 
-  const bool text = folder.tokenizer != nullptr;
   TEMPER_RETURN_IF_ERROR(engine.Submit(std::move(request)));
   while (engine.Step()) {
   }

@@ -330,7 +330,7 @@ absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logp
     const std::string_view piece = tokenizer_->TokenBytes(*token, /*skip_special_tokens=*/true);
     sequence.text += piece;
     sequence.added = piece.size();
-    request.sink->Progress(sequence.sample, piece);
+    request.sink->Progress(sequence.sample, *token);
   } else {
     sequence.added = 0;
   }

@@ -48,8 +48,8 @@ struct Episode {
 class EpisodeSink {
  public:
   virtual ~EpisodeSink() = default;
-  // What one more token added to a sample's text; may be no text or half a character.
-  virtual void Progress(int32_t sample, std::string_view text) {}
+  // One more token that the tokenizer knows, of a sample under way.
+  virtual void Progress(int32_t sample, int32_t token) {}
   virtual void Deliver(Episode episode) = 0;
   // OK: all samples were delivered.
   virtual void Done(const absl::Status& status) = 0;

@@ -171,7 +171,7 @@ TEST_F(GemmTest, ARepackedWeightIsTheNewWeight) {
                fresh = RandomMatrix(50, 40, 3);
   const Matrix dy = RandomMatrix(9, 50, 4);
   const auto packed = ops_.pack_weight(stream_, old, {.backward = true});
-  ops_.repack_weight(stream_, fresh, *packed);
+  ops_.pack_rows(stream_, 0, fresh, *packed);
   EXPECT_EQ(packed->out(), 50);
   EXPECT_EQ(packed->in(), 40);
   Matrix y(9, 50), dx(9, 40);

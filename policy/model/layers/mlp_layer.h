@@ -5,9 +5,17 @@
 
 namespace temper::model {
 
+// Its width and the places of its matrices; gate_proj: -1 where it is not gated.
+struct MlpShape {
+  int64_t width = 0;
+  int64_t gate_proj = -1, up_proj = -1, down_proj = -1;
+};
+
 class MlpLayer {
  public:
   MlpLayer(const ModelConfig& config, const LayerOffsets& offsets, int index);
+  // As part of another layer, whose kept.up it uses.
+  explicit MlpLayer(const MlpShape& shape) : shape_(shape) {}
 
   // h += mixer(u).  u, h: [rows, hidden]
   void Forward(const Pass& pass, kernels::View<const float> u, kernels::View<float> h,
@@ -18,11 +26,11 @@ class MlpLayer {
                 float* gradients) const;
 
  private:
+  bool gated() const { return shape_.gate_proj >= 0; }
   void Activate(const Pass& pass, kernels::View<const float> gate, kernels::View<const float> up,
                 kernels::View<float> activated) const;
 
-  const LayerConfig& config_;
-  const LayerOffsets& offsets_;
+  const MlpShape shape_;
 };
 
 }  // namespace temper::model

@@ -25,6 +25,9 @@ MoeLayer::MoeLayer(const ModelConfig& config, const LayerOffsets& offsets, int i
     : config_(config.layers[index]),
       offsets_(offsets),
       hidden_(config.hidden_size),
+      shared_({.width = config_.shared_intermediate,
+               .up_proj = offsets.shared_up,
+               .down_proj = offsets.shared_down}),
       shape_(ShapeOf(config_)) {}
 
 void MoeLayer::Route(const Pass& pass, View<const float> u, MoeActivations& kept,
@@ -67,16 +70,6 @@ std::span<const kernels::RowGroup> MoeLayer::Groups(const Weights& weights, Side
   return work.groups;
 }
 
-void MoeLayer::Shared(const Pass& pass, View<const float> u, View<float> h, MoeActivations& kept,
-                      Workspace& work) const {
-  const View<float> up = kept.shared_up.Matrix(u.rows, config_.shared_intermediate);
-  const View<float> activated = work.activated.Matrix(u.rows, config_.shared_intermediate);
-  pass.ops.matmul(pass.stream, u, pass.weights.matrix(offsets_.shared_up), up, Write::kReplace);
-  pass.ops.relu2(pass.stream, up, activated);
-  pass.ops.matmul(pass.stream, activated, pass.weights.matrix(offsets_.shared_down), h,
-                  Write::kAdd);
-}
-
 void MoeLayer::Forward(const Pass& pass, View<const float> u, View<float> h,
                        Activations& activations, Workspace& work) const {
   const kernels::Ops& ops = pass.ops;
@@ -109,31 +102,7 @@ void MoeLayer::Forward(const Pass& pass, View<const float> u, View<float> h,
   } else {
     ops.combine_rows(pass.stream, output, kept.slots, shape_.chosen, weight, h, Write::kAdd);
   }
-  if (config_.shared_intermediate > 0) Shared(pass, u, h, kept, work);
-}
-
-void MoeLayer::SharedBackward(const Pass& pass, View<const float> u, View<const float> d_out,
-                              View<float> du, MoeActivations& kept, Workspace& work,
-                              float* gradients) const {
-  const kernels::Ops& ops = pass.ops;
-  const int64_t rows = u.rows, wide = config_.shared_intermediate;
-  if (wide == 0) {
-    std::fill_n(du.data, rows * hidden_, 0.0f);
-    return;
-  }
-  const View<float> up = kept.shared_up.Matrix(rows, wide);
-  const View<float> activated = work.activated.Matrix(rows, wide);
-  ops.relu2(pass.stream, up, activated);
-  ops.matmul_backward_weight(pass.stream, activated, d_out,
-                             View<float>(gradients + offsets_.shared_down, hidden_, wide));
-  const View<float> d_up = work.d_up.Matrix(rows, wide);
-  ops.matmul_backward_input(pass.stream, d_out, pass.weights.matrix(offsets_.shared_down), d_up,
-                            Write::kReplace);
-  ops.relu2_backward(pass.stream, up, d_up, d_up);
-  ops.matmul_backward_weight(pass.stream, u, d_up,
-                             View<float>(gradients + offsets_.shared_up, wide, hidden_));
-  ops.matmul_backward_input(pass.stream, d_up, pass.weights.matrix(offsets_.shared_up), du,
-                            Write::kReplace);
+  if (has_shared()) shared_.Forward(pass, u, h, activations, work);
 }
 
 void MoeLayer::ExpertsBackward(const Pass& pass, View<float> d_expert, View<float> d_input,
@@ -182,7 +151,11 @@ void MoeLayer::Backward(const Pass& pass, View<const float> u, View<const float>
   const Weights& weights = pass.weights;
   MoeActivations& kept = activations.moe;
   const int64_t rows = u.rows, slots = rows * shape_.chosen;
-  SharedBackward(pass, u, d_out, du, kept, work, gradients);
+  if (has_shared()) {
+    shared_.Backward(pass, u, d_out, du, activations, work, gradients);
+  } else {
+    std::fill_n(du.data, rows * hidden_, 0.0f);
+  }
 
   View<const float> d_combined = d_out;
   if (config_.latent > 0) {

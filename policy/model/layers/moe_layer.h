@@ -5,6 +5,7 @@
 // experts by ascending id, so no bit of it depends on who else chose them.
 #pragma once
 
+#include "policy/model/layers/mlp_layer.h"
 #include "policy/model/layers/pass.h"
 
 namespace temper::model {
@@ -23,6 +24,7 @@ class MoeLayer {
 
  private:
   enum class Side { kUp, kDown };
+  bool has_shared() const { return config_.shared_intermediate > 0; }
   int64_t width() const { return config_.latent > 0 ? config_.latent : hidden_; }
 
   // Chooses experts and gives every choice its slot.
@@ -32,13 +34,6 @@ class MoeLayer {
   // The experts' weights with their slots.
   std::span<const kernels::RowGroup> Groups(const Weights& weights, Side side,
                                             const MoeActivations& kept, Workspace& work) const;
-  // h += shared(u)
-  void Shared(const Pass& pass, kernels::View<const float> u, kernels::View<float> h,
-              MoeActivations& kept, Workspace& work) const;
-  // du (=) gradient through the shared expert, or zero.
-  void SharedBackward(const Pass& pass, kernels::View<const float> u,
-                      kernels::View<const float> d_out, kernels::View<float> du,
-                      MoeActivations& kept, Workspace& work, float* gradients) const;
   // d_input of every slot and the experts' gradients, from d_expert of every slot's output.
   void ExpertsBackward(const Pass& pass, kernels::View<float> d_expert,
                        kernels::View<float> d_input, MoeActivations& kept, Workspace& work,
@@ -51,6 +46,7 @@ class MoeLayer {
   const LayerConfig& config_;
   const LayerOffsets& offsets_;
   const int64_t hidden_;
+  const MlpLayer shared_;
   const kernels::RouterShape shape_;
 };
 

@@ -36,7 +36,7 @@ struct MoeActivations {
   std::vector<int32_t> rows;         // [slots], the row of each slot
   std::vector<int64_t> first;        // [experts + 1], first slot of each expert
   Buffer latent, input, up, output;  // [rows, width], then [slots, ...]
-  Buffer combined, shared_up;        // [rows, width], [rows, shared]
+  Buffer combined;                   // [rows, width]
 };
 
 // What a layer's forward leaves for its backward; only the members of its kind are used. Without a
@@ -48,7 +48,7 @@ struct Activations {
   Buffer gate_rstd;               // Mamba: [rows, groups]
   ProjectionActivations q, k, v;  // attention
   Buffer attended, lse;           // attention
-  Buffer up, gate;                // MLP: the outputs of up_proj and gate_proj
+  Buffer up, gate;                // MLP, shared expert: the outputs of up_proj and gate_proj
   MoeActivations moe;
 };
 
