@@ -9,7 +9,7 @@
 #include "orchestrator/cli/model_bench.h"
 #include "orchestrator/cli/tokenize_bench.h"
 #include "orchestrator/cli/verbs.h"
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 #include "policy/model/weights.h"
 
 namespace temper::cli {

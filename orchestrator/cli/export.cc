@@ -12,9 +12,9 @@
 #include "base/status_macros.h"
 #include "orchestrator/cli/run_folder.h"
 #include "orchestrator/cli/verbs.h"
-#include "policy/model/model_folder.h"
-#include "policy/model/model_folder_writer.h"
-#include "policy/model/weight_source.h"
+#include "policy/model/folder/model_folder.h"
+#include "policy/model/folder/model_folder_writer.h"
+#include "policy/model/folder/weight_source.h"
 
 namespace temper::cli {
 namespace {

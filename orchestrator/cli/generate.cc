@@ -19,7 +19,7 @@
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/chat/chat_prompt.h"
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 #include "policy/model/parameters.h"
 #include "policy/model/tokenizer/stream_decoder.h"
 #include "rollout/engine/engine.h"

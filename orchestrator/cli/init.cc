@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/verbs.h"
-#include "policy/model/model_folder.h"
-#include "policy/model/model_folder_writer.h"
+#include "policy/model/folder/model_folder.h"
+#include "policy/model/folder/model_folder_writer.h"
 
 namespace temper::cli {
 namespace {
@@ -64,8 +64,8 @@ absl::Status Make(const Choice& choice) {
 
 void AddInit(CLI::App& program, Chosen& chosen) {
   auto choice = std::make_shared<Choice>();
-  CLI::App* verb = program.add_subcommand(
-      "init", "Makes a model folder with fresh weights from a config.json");
+  CLI::App* verb =
+      program.add_subcommand("init", "Makes a model folder with fresh weights from a config.json");
   verb->add_option("config", choice->config,
                    "The config.json; tokenizer files beside it are carried along")
       ->required();

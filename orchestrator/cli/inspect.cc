@@ -10,7 +10,7 @@
 #include "base/status_macros.h"
 #include "orchestrator/cli/inspect_report.h"
 #include "orchestrator/cli/verbs.h"
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 
 namespace temper::cli {
 namespace {

@@ -16,7 +16,7 @@
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
 #include "policy/model/chat/chat_template.h"
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 #include "policy/model/parameters.h"
 #include "rollout/engine/engine.h"
 #include "rollout/engine_loop.h"

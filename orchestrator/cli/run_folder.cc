@@ -13,8 +13,8 @@
 #include "base/json_config.h"
 #include "base/status_macros.h"
 #include "orchestrator/run_files.h"
-#include "policy/model/model_folder.h"
-#include "policy/model/model_folder_writer.h"
+#include "policy/model/folder/model_folder.h"
+#include "policy/model/folder/model_folder_writer.h"
 
 namespace temper::cli {
 namespace {

@@ -9,8 +9,8 @@
 #include "base/status_macros.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
+#include "policy/model/folder/model_folder.h"
 #include "policy/model/hybrid_model.h"
-#include "policy/model/model_folder.h"
 
 namespace temper::cli {
 

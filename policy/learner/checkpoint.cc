@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "policy/learner/moments_file.h"
-#include "policy/model/model_folder.h"
-#include "policy/model/model_folder_writer.h"
+#include "policy/model/folder/model_folder.h"
+#include "policy/model/folder/model_folder_writer.h"
 
 namespace temper::learner {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "policy/model/safetensors.h"
-#include "policy/model/safetensors_writer.h"
+#include "policy/model/folder/safetensors.h"
+#include "policy/model/folder/safetensors_writer.h"
 
 namespace temper::learner {
 namespace {

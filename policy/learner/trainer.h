@@ -19,8 +19,8 @@
 #include "policy/learner/gradient_pass.h"
 #include "policy/learner/optimizer.h"
 #include "policy/learner/weight_store.h"
+#include "policy/model/folder/model_folder.h"
 #include "policy/model/hybrid_model.h"
-#include "policy/model/model_folder.h"
 #include "policy/model/weights.h"
 #include "temper/v1/learner.pb.h"
 

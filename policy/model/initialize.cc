@@ -3,14 +3,13 @@
 // Four elements share one Philox block: key = seed, stream = hash of the tensor's name, counter =
 // index / 4. So a value depends on nothing but the seed, its tensor's name and its index.
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <functional>
 #include <numbers>
-#include <thread>
 
 #include "absl/strings/match.h"
 #include "base/check.h"
+#include "base/parallel.h"
 #include "base/philox.h"
 #include "policy/model/parameters.h"
 
@@ -118,16 +117,8 @@ void Initialize(const ModelConfig& config, const ParameterLayout& layout, uint64
                         values.subspan(spec.offset + first, std::min(kChunk, spec.size - first))});
     }
   }
-  std::atomic<size_t> next = 0;
-  const auto work = [&] {
-    for (size_t i = next++; i < chunks.size(); i = next++) Fill(seed, chunks[i]);
-  };
-  const size_t others = std::min<size_t>(std::thread::hardware_concurrency(), chunks.size()) - 1;
-  std::vector<std::jthread> threads;
-  if (layout.parameters() > kChunk) {
-    for (size_t i = 0; i < others; ++i) threads.emplace_back(work);
-  }
-  work();
+  ForEachInParallel(static_cast<int64_t>(chunks.size()), 1 + layout.parameters() / kChunk,
+                    [&](int64_t i) { Fill(seed, chunks[i]); });
 }
 
 }  // namespace temper::model

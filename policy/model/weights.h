@@ -13,8 +13,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "kernels/ops.h"
+#include "policy/model/folder/weight_source.h"
 #include "policy/model/parameters.h"
-#include "policy/model/weight_source.h"
 
 namespace temper::model {
 

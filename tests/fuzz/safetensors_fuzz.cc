@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "base/check.h"
-#include "policy/model/safetensors.h"
-#include "policy/model/stored_tensor.h"
-#include "policy/model/weight_shards.h"
+#include "policy/model/folder/safetensors.h"
+#include "policy/model/folder/stored_tensor.h"
+#include "policy/model/folder/weight_shards.h"
 
 namespace {
 

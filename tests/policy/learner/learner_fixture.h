@@ -20,9 +20,9 @@
 #include "nlohmann/json.hpp"
 #include "policy/learner/batch.h"
 #include "policy/learner/trainer.h"
+#include "policy/model/folder/model_folder.h"
+#include "policy/model/folder/model_folder_writer.h"
 #include "policy/model/hybrid_model.h"
-#include "policy/model/model_folder.h"
-#include "policy/model/model_folder_writer.h"
 #include "policy/model/weights.h"
 #include "temper/v1/learner.pb.h"
 

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 #include "tests/policy/model/policy_fixture.h"
 
 namespace temper::model {

@@ -1,5 +1,5 @@
 // Finds every tensor of the layout among those of the folder.
-#include "policy/model/weight_source.h"
+#include "policy/model/folder/weight_source.h"
 
 #include <algorithm>
 #include <map>
@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "policy/model/number_formats.h"
-#include "policy/model/tensor_names.h"
+#include "policy/model/folder/number_formats.h"
+#include "policy/model/folder/tensor_names.h"
 
 namespace temper::model {
 namespace {

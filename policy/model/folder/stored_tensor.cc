@@ -1,5 +1,5 @@
 // Finds the scales of quantised weights and multiplies them in while reading.
-#include "policy/model/stored_tensor.h"
+#include "policy/model/folder/stored_tensor.h"
 
 #include <map>
 #include <string_view>
@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "policy/model/number_formats.h"
+#include "policy/model/folder/number_formats.h"
 
 namespace temper::model {
 namespace {

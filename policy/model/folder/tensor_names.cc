@@ -1,5 +1,5 @@
 // Every spelling that is known, and nothing else.
-#include "policy/model/tensor_names.h"
+#include "policy/model/folder/tensor_names.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // Header first, then the bytes as they come, then a sync.
-#include "policy/model/safetensors_writer.h"
+#include "policy/model/folder/safetensors_writer.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/safetensors.h"
+#include "policy/model/folder/safetensors.h"
 
 namespace temper::model {
 namespace {

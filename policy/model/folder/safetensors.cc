@@ -1,5 +1,5 @@
 // Reads safetensors strictly.
-#include "policy/model/safetensors.h"
+#include "policy/model/folder/safetensors.h"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 #include "base/json_text.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/number_formats.h"
+#include "policy/model/folder/number_formats.h"
 
 namespace temper::model {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/model/safetensors.h"
+#include "policy/model/folder/safetensors.h"
 
 namespace temper::model {
 

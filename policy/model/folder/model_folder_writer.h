@@ -12,8 +12,8 @@
 #include "absl/status/status.h"
 #include "kernels/view.h"
 #include "policy/model/config.h"
+#include "policy/model/folder/save_plan.h"
 #include "policy/model/parameters.h"
-#include "policy/model/save_plan.h"
 
 namespace temper::model {
 

@@ -1,5 +1,5 @@
 // Opens what the index names and checks the index against the headers.
-#include "policy/model/weight_shards.h"
+#include "policy/model/folder/weight_shards.h"
 
 #include <array>
 #include <filesystem>

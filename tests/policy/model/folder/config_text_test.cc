@@ -1,5 +1,5 @@
 // One member changes, everything else stays as it was written.
-#include "policy/model/config_text.h"
+#include "policy/model/folder/config_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

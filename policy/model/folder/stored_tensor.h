@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/view.h"
-#include "policy/model/safetensors.h"
+#include "policy/model/folder/safetensors.h"
 
 namespace temper::model {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "policy/model/folder/weight_source.h"
 #include "policy/model/parameters.h"
-#include "policy/model/weight_source.h"
 
 namespace temper::model {
 

@@ -1,13 +1,13 @@
 // Quantised weights give the values of their definition, in double precision rounded once.
-#include "policy/model/stored_tensor.h"
+#include "policy/model/folder/stored_tensor.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "policy/model/number_formats.h"
-#include "tests/policy/model/raw_folder.h"
+#include "policy/model/folder/number_formats.h"
+#include "tests/policy/model/folder/raw_folder.h"
 
 namespace temper::model {
 namespace {

@@ -14,9 +14,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/view.h"
+#include "policy/model/folder/stored_tensor.h"
+#include "policy/model/folder/weight_shards.h"
 #include "policy/model/parameters.h"
-#include "policy/model/stored_tensor.h"
-#include "policy/model/weight_shards.h"
 
 namespace temper::model {
 

@@ -1,10 +1,10 @@
 // Shards are opened as their index says, or refused with every reason.
-#include "policy/model/weight_shards.h"
+#include "policy/model/folder/weight_shards.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/policy/model/raw_folder.h"
+#include "tests/policy/model/folder/raw_folder.h"
 
 namespace temper::model {
 namespace {

@@ -1,5 +1,5 @@
 // Model folders are read as others write them, written whole, and refused with every reason.
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,9 +12,9 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/model_folder_writer.h"
-#include "policy/model/safetensors.h"
-#include "policy/model/safetensors_writer.h"
+#include "policy/model/folder/model_folder_writer.h"
+#include "policy/model/folder/safetensors.h"
+#include "policy/model/folder/safetensors_writer.h"
 
 namespace temper::model {
 namespace {

@@ -1,5 +1,5 @@
 // Every bit pattern of every small format against its definition in double precision.
-#include "policy/model/number_formats.h"
+#include "policy/model/folder/number_formats.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

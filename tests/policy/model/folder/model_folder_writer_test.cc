@@ -1,5 +1,5 @@
 // What was read and not changed is written back with the same bytes, in the same places.
-#include "policy/model/model_folder_writer.h"
+#include "policy/model/folder/model_folder_writer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,9 +9,9 @@
 #include <numeric>
 
 #include "base/digest.h"
-#include "policy/model/number_formats.h"
-#include "policy/model/weight_source.h"
-#include "tests/policy/model/raw_folder.h"
+#include "policy/model/folder/number_formats.h"
+#include "policy/model/folder/weight_source.h"
+#include "tests/policy/model/folder/raw_folder.h"
 
 namespace temper::model {
 namespace {

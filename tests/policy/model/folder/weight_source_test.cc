@@ -1,13 +1,13 @@
 // What lies in a folder under any of its names is what the model reads; the rest is refused.
-#include "policy/model/weight_source.h"
+#include "policy/model/folder/weight_source.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "policy/model/number_formats.h"
-#include "tests/policy/model/raw_folder.h"
+#include "policy/model/folder/number_formats.h"
+#include "tests/policy/model/folder/raw_folder.h"
 
 namespace temper::model {
 namespace {

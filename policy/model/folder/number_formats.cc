@@ -1,5 +1,5 @@
 // Conversions between float32 and what files hold; loops the compiler can turn into vector code.
-#include "policy/model/number_formats.h"
+#include "policy/model/folder/number_formats.h"
 
 #include <array>
 #include <cmath>

@@ -1,19 +1,18 @@
 // Opens and reads model folders; what is wrong with one is said in one message.
-#include "policy/model/model_folder.h"
+#include "policy/model/folder/model_folder.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/json_text.h"
+#include "base/parallel.h"
 #include "base/status_macros.h"
-#include "kernels/cpu/thread_pool.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/weight_source.h"
+#include "policy/model/folder/weight_source.h"
 
 namespace temper::model {
 namespace {
@@ -97,15 +96,13 @@ absl::Status ReadWeights(const std::string& path, const ParameterLayout& layout,
   std::ranges::fill(values, 0.0f);  // the gaps between tensors
   const std::vector<Slab> slabs = CutIntoSlabs(source, specs.size());
   std::vector<absl::Status> statuses(slabs.size());
-  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  const int threads = static_cast<int>(std::clamp<int64_t>(layout.size() / kSlabFloats, 1, cores));
-  kernels::cpu::ThreadPool pool(threads);
-  pool.ParallelFor(static_cast<int64_t>(slabs.size()), [&](int64_t k) {
+  const auto read = [&](int64_t k) {
     const auto& [i, first, rows] = slabs[k];
     float* to = values.data() + specs[i].offset + first * source.cols(i);
     statuses[k] = source.Read(i, first, {to, rows, source.cols(i)});
     source.Release(i, first, rows);
-  });
+  };
+  ForEachInParallel(static_cast<int64_t>(slabs.size()), 1 + layout.size() / kSlabFloats, read);
   for (const absl::Status& status : statuses) TEMPER_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }

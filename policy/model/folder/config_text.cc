@@ -1,5 +1,5 @@
 // Walks over the members of the outermost object.
-#include "policy/model/config_text.h"
+#include "policy/model/folder/config_text.h"
 
 #include <algorithm>
 #include <optional>

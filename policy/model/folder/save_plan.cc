@@ -1,5 +1,5 @@
 // Two ways to lay out the files: the layout's, and the source's.
-#include "policy/model/save_plan.h"
+#include "policy/model/folder/save_plan.h"
 
 #include <filesystem>
 #include <string_view>
@@ -7,8 +7,8 @@
 
 #include "absl/strings/str_format.h"
 #include "base/check.h"
-#include "policy/model/number_formats.h"
-#include "policy/model/tensor_names.h"
+#include "policy/model/folder/number_formats.h"
+#include "policy/model/folder/tensor_names.h"
 
 namespace temper::model {
 namespace {

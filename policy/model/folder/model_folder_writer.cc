@@ -1,5 +1,5 @@
 // Fills a folder beside the place where it will stand, then renames it.
-#include "policy/model/model_folder_writer.h"
+#include "policy/model/folder/model_folder_writer.h"
 
 #include <unistd.h>
 
@@ -19,9 +19,9 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "policy/model/config_text.h"
-#include "policy/model/number_formats.h"
-#include "policy/model/safetensors_writer.h"
+#include "policy/model/folder/config_text.h"
+#include "policy/model/folder/number_formats.h"
+#include "policy/model/folder/safetensors_writer.h"
 
 namespace temper::model {
 namespace {

@@ -1,5 +1,5 @@
 // Reads what the format allows, bit for bit, and nothing else.
-#include "policy/model/safetensors.h"
+#include "policy/model/folder/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "policy/model/safetensors_writer.h"
+#include "policy/model/folder/safetensors_writer.h"
 
 namespace temper::model {
 namespace {
