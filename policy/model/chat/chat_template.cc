@@ -11,7 +11,7 @@
 #include "base/status_macros.h"
 #include "policy/model/chat/jinja/machine.h"
 #include "policy/model/chat/jinja/parser.h"
-#include "policy/model/chat/jinja/python_text.h"
+#include "policy/model/chat/jinja/json_value.h"
 #include "policy/model/chat/jinja/token.h"
 #include "policy/model/chat/jinja/unicode.h"
 

@@ -9,7 +9,6 @@
 #include "policy/model/chat/jinja/machine.h"
 #include "policy/model/chat/jinja/methods.h"
 #include "policy/model/chat/jinja/operations.h"
-#include "policy/model/chat/jinja/python_text.h"
 #include "policy/model/chat/jinja/words.h"
 
 namespace temper::model::jinja {

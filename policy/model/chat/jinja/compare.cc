@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/status_macros.h"
-#include "policy/model/chat/jinja/python_text.h"
+#include "policy/model/chat/jinja/numbers.h"
 #include "policy/model/chat/jinja/words.h"
 
 namespace temper::model::jinja {

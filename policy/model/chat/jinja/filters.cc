@@ -145,8 +145,10 @@ Test FindTest(std::string_view name) {
 }
 
 Filter FindFilter(std::string_view name) {
-  const Filter text = FindTextFilter(name);
-  return text != nullptr ? text : FindListFilter(name);
+  for (const auto find : {FindTextFilter, FindOrderFilter}) {
+    if (const Filter filter = find(name); filter != nullptr) return filter;
+  }
+  return FindListFilter(name);
 }
 
 absl::StatusOr<Value> CallFilter(Meter& meter, std::string_view name, const Value& input,

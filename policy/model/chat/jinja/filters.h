@@ -16,8 +16,9 @@ using Test = absl::StatusOr<bool> (*)(Meter& meter, const Value& input, const Ar
 Filter FindFilter(std::string_view name);
 Test FindTest(std::string_view name);
 
-// The halves of the table: filters that make texts and numbers, and those of lists.
+// The parts of the table: filters that make texts and numbers, those of lists, those that compare.
 Filter FindTextFilter(std::string_view name);
+Filter FindOrderFilter(std::string_view name);
 Filter FindListFilter(std::string_view name);
 
 absl::StatusOr<Value> CallFilter(Meter& meter, std::string_view name, const Value& input,

@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "base/status_macros.h"
 #include "policy/model/chat/jinja/compare.h"
+#include "policy/model/chat/jinja/numbers.h"
 #include "policy/model/chat/jinja/operations.h"
 #include "policy/model/chat/jinja/python_text.h"
 #include "policy/model/chat/jinja/unicode.h"

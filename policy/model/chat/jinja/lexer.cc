@@ -5,7 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "base/status_macros.h"
-#include "policy/model/chat/jinja/python_text.h"
+#include "policy/model/chat/jinja/numbers.h"
 #include "policy/model/chat/jinja/token.h"
 #include "policy/model/chat/jinja/unicode.h"
 #include "policy/model/chat/jinja/words.h"

@@ -9,6 +9,8 @@
 #include "policy/model/chat/jinja/compare.h"
 #include "policy/model/chat/jinja/filters.h"
 #include "policy/model/chat/jinja/format.h"
+#include "policy/model/chat/jinja/json_value.h"
+#include "policy/model/chat/jinja/numbers.h"
 #include "policy/model/chat/jinja/operations.h"
 #include "policy/model/chat/jinja/python_text.h"
 #include "policy/model/chat/jinja/text_edit.h"

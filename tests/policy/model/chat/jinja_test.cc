@@ -6,7 +6,7 @@
 #include "nlohmann/json.hpp"
 #include "policy/model/chat/jinja/machine.h"
 #include "policy/model/chat/jinja/parser.h"
-#include "policy/model/chat/jinja/python_text.h"
+#include "policy/model/chat/jinja/json_value.h"
 #include "policy/model/chat/jinja/token.h"
 
 namespace temper::model::jinja {
