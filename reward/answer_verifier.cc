@@ -22,14 +22,14 @@ std::string FinalGold(std::string_view gold) {
   return extraction.found ? std::move(extraction.answer) : std::string(gold);
 }
 
-Judgement Miss(std::string reason) { return {Verdict::kNotEqual, 0, std::move(reason)}; }
+Judgement Miss(std::string reason) { return {std::string(kNotEqual), 0, std::move(reason)}; }
 
 }  // namespace
 
 Judgement CompareAnswers(std::string_view gold, std::string_view answer) {
   const std::string wanted = NormaliseAnswer(FinalGold(gold));
   if (wanted.size() > kNumberBytesMax) {
-    return {Verdict::kUndecided, 0,
+    return {std::string(kUndecided), 0,
             absl::StrCat("the gold answer is longer than ", kNumberBytesMax, " bytes")};
   }
   const std::string given = NormaliseAnswer(answer);
@@ -41,10 +41,10 @@ Judgement CompareAnswers(std::string_view gold, std::string_view answer) {
   const std::optional<ExactNumber> given_number = ParseNumber(given);
   const std::string both = absl::StrCat("found ", Quoted(given), ", expected ", Quoted(wanted));
   if (wanted_number.has_value() && given_number.has_value()) {
-    if (*wanted_number == *given_number) return {Verdict::kEqual, 1, "the same number"};
+    if (*wanted_number == *given_number) return {std::string(kEqual), 1, "the same number"};
     return Miss(absl::StrCat("another number: ", both));
   }
-  if (wanted == given) return {Verdict::kEqual, 1, "the same text"};
+  if (wanted == given) return {std::string(kEqual), 1, "the same text"};
   if (wanted_number.has_value()) return Miss(absl::StrCat("not a number: ", both));
   return Miss(absl::StrCat("another text: ", both));
 }

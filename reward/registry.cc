@@ -36,12 +36,14 @@ VerifierOr MakeFormat(const temper::v1::RubricPart& part) {
 
 struct Entry {
   const char* name;
+  // Raised whenever a judgement may come out otherwise than before: part of the key of every cache.
+  int version;
   VerifierOr (*make)(const temper::v1::RubricPart&);
 };
 
 constexpr Entry kTable[] = {
-    {"answer", MakeAnswer},
-    {"format", MakeFormat},
+    {"answer", 1, MakeAnswer},
+    {"format", 1, MakeFormat},
 };
 
 }  // namespace

@@ -66,6 +66,8 @@ absl::StatusOr<temper::v1::Score> Rubric::Judge(const Response& response) const 
     shown.set_verifier(part.name);
     shown.set_value(judgement.score);
     shown.set_reason(judgement.reason);
+    shown.set_verdict(judgement.verdict);
+    shown.set_details_json(judgement.details);
     if (part.gate) {
       gates *= judgement.score;
     } else {

@@ -6,18 +6,6 @@
 
 namespace temper::reward {
 
-std::string_view VerdictName(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kEqual:
-      return "equal";
-    case Verdict::kNotEqual:
-      return "not_equal";
-    case Verdict::kUndecided:
-      break;
-  }
-  return "undecided";
-}
-
 std::string Quoted(std::string_view text) {
   constexpr size_t kBytesShown = 60;
   const bool cut = text.size() > kBytesShown;

@@ -86,7 +86,7 @@ absl::Status VerifyFile(const VerifyArguments& arguments) {
     TEMPER_ASSIGN_OR_RETURN(const reward::Judgement judgement,
                             JudgeLine(line, absl::StrCat(arguments.input, ":", number),
                                       arguments.verifier == "answer", **verifier));
-    const nlohmann::ordered_json shown = {{"verdict", reward::VerdictName(judgement.verdict)},
+    const nlohmann::ordered_json shown = {{"verdict", judgement.verdict},
                                           {"score", judgement.score},
                                           {"reason", judgement.reason}};
     std::printf("%s\n", shown.dump().c_str());

@@ -19,7 +19,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string Compared(std::string_view gold, std::string_view answer) {
-  return std::string(VerdictName(CompareAnswers(gold, answer).verdict));
+  return CompareAnswers(gold, answer).verdict;
 }
 
 Judgement Judged(std::string_view gold, std::string_view response) {
@@ -70,7 +70,7 @@ TEST(CompareAnswersTest, ReadsTheFinalAnswerOfAWorkedGold) {
 TEST(CompareAnswersTest, IsUndecidedAboutAGoldItCannotTakeIn) {
   const std::string gold(kNumberBytesMax + 1, '7');
   const Judgement judgement = CompareAnswers(gold, gold);
-  EXPECT_EQ(judgement.verdict, Verdict::kUndecided);
+  EXPECT_EQ(judgement.verdict, kUndecided);
   EXPECT_EQ(judgement.score, 0);
 }
 
@@ -117,7 +117,7 @@ TEST(AnswerVerifierTest, PaysNothingForHostileAnswers) {
       "2"};
   for (const std::string& response : hostile) {
     const Judgement judgement = Judged("72", response);
-    EXPECT_EQ(judgement.verdict, Verdict::kNotEqual) << response.substr(0, 80);
+    EXPECT_EQ(judgement.verdict, kNotEqual) << response.substr(0, 80);
     EXPECT_EQ(judgement.score, 0) << response.substr(0, 80);
   }
 }
@@ -137,7 +137,7 @@ TEST(AnswerVerifierTest, ReadsGsm8kAsPublished) {
     const auto json = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
     ASSERT_TRUE(json.is_object());
     const std::string gold = json["answer"].get<std::string>();
-    EXPECT_EQ(Judged(gold, gold).verdict, Verdict::kEqual) << gold;
+    EXPECT_EQ(Judged(gold, gold).verdict, kEqual) << gold;
     const std::string final_answer = gold.substr(gold.rfind("####") + 5);
     EXPECT_EQ(Judged(gold, absl::StrCat("It is \\boxed{\\$", final_answer, "}.")).score, 1) << gold;
     EXPECT_EQ(Judged(gold, absl::StrCat("#### ", final_answer, "1")).score, 0) << gold;

@@ -15,7 +15,7 @@ double Scored(const std::string& pattern, std::string_view response) {
   if (!verifier.ok()) return -1;
   const auto judgement = (*verifier)->Judge({.text = response});
   EXPECT_TRUE(judgement.ok());
-  EXPECT_EQ(judgement->verdict == Verdict::kEqual, judgement->score == 1);
+  EXPECT_EQ(judgement->verdict == kEqual, judgement->score == 1);
   return judgement->score;
 }
 

@@ -35,7 +35,7 @@ class FixedVerifier : public Verifier {
   explicit FixedVerifier(absl::StatusOr<double> score) : score_(std::move(score)) {}
   absl::StatusOr<Judgement> Judge(const Response&) const override {
     if (!score_.ok()) return score_.status();
-    return Judgement{Verdict::kNotEqual, *score_, "as told"};
+    return Judgement{std::string(kNotEqual), *score_, "as told"};
   }
 
  private:
