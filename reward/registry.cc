@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "google/protobuf/descriptor.h"
 #include "reward/answer_verifier.h"
 #include "reward/format_verifier.h"
 #include "temper/v1/run_spec.pb.h"
@@ -15,36 +16,59 @@ namespace temper::reward {
 namespace {
 
 using VerifierOr = absl::StatusOr<std::unique_ptr<const Verifier>>;
+using temper::v1::RubricPart;
 
-absl::Status NotRead(std::string_view field, const temper::v1::RubricPart& part) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      std::string(field), ": verifier \"", part.verifier(), "\" does not read it; remove it"));
-}
-
-VerifierOr MakeAnswer(const temper::v1::RubricPart& part) {
-  if (!part.pattern().empty()) return NotRead("pattern", part);
+VerifierOr MakeAnswer(const RubricPart& part) {
   TEMPER_ASSIGN_OR_RETURN(AnswerExtractor extractor,
                           AnswerExtractor::Create(part.extract(), part.marker()));
   return std::make_unique<const AnswerVerifier>(std::move(extractor));
 }
 
-VerifierOr MakeFormat(const temper::v1::RubricPart& part) {
-  if (!part.extract().empty()) return NotRead("extract", part);
-  if (!part.marker().empty()) return NotRead("marker", part);
-  return FormatVerifier::Create(part.pattern());
-}
+VerifierOr MakeFormat(const RubricPart& part) { return FormatVerifier::Create(part.pattern()); }
 
 struct Entry {
   const char* name;
-  // Raised whenever a judgement may come out otherwise than before: part of the key of every cache.
-  int version;
-  VerifierOr (*make)(const temper::v1::RubricPart&);
+  const char* purpose;
+  VerifierKind kind;
+  VerifierOr (*make)(const RubricPart&);
 };
 
 constexpr Entry kTable[] = {
-    {"answer", 1, MakeAnswer},
-    {"format", 1, MakeFormat},
+    {"answer",
+     "the final answer is the gold one: the same number, or the same text",
+     {.version = 1, .needs_gold = true, .final_answer = true},
+     MakeAnswer},
+    {"format", "the whole response matches a pattern", {.version = 1}, MakeFormat},
 };
+
+absl::StatusOr<const Entry*> Find(const std::string& name) {
+  for (const Entry& entry : kTable) {
+    if (name == entry.name) return &entry;
+  }
+  const std::string nearest = NearestName(name, VerifierNames());
+  return absl::InvalidArgumentError(absl::StrCat(
+      "verifier: found ", Quoted(name), ", expected ", absl::StrJoin(VerifierNames(), " or "),
+      nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?")));
+}
+
+// A setting of another verifier is a mistake that would otherwise pass in silence.
+absl::Status CheckSettings(const RubricPart& part, const Entry& entry) {
+  const google::protobuf::Reflection* reflection = part.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> given;
+  reflection->ListFields(part, &given);
+  for (const google::protobuf::FieldDescriptor* field : given) {
+    const std::string& name = field->name();
+    const bool settings =
+        field->message_type() != nullptr && !field->is_repeated() && name != part.verifier();
+    const bool of_format = name == "pattern" && part.verifier() != "format";
+    const bool of_answers = (name == "extract" || name == "marker") && !entry.kind.final_answer;
+    if (settings || of_format || of_answers) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, ": verifier \"", part.verifier(), "\" does not read it; remove it"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -57,15 +81,20 @@ const std::vector<std::string>& VerifierNames() {
   return names;
 }
 
-VerifierOr MakeVerifier(const temper::v1::RubricPart& part) {
-  for (const Entry& entry : kTable) {
-    if (part.verifier() == entry.name) return entry.make(part);
-  }
-  const std::string nearest = NearestName(part.verifier(), VerifierNames());
-  return absl::InvalidArgumentError(
-      absl::StrCat("verifier: found ", Quoted(part.verifier()), ", expected ",
-                   absl::StrJoin(VerifierNames(), " or "),
-                   nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?")));
+absl::StatusOr<VerifierKind> KindOf(const std::string& verifier) {
+  TEMPER_ASSIGN_OR_RETURN(const Entry* entry, Find(verifier));
+  return entry->kind;
+}
+
+std::string_view PurposeOf(const std::string& verifier) {
+  const auto found = Find(verifier);
+  return found.ok() ? (*found)->purpose : "";
+}
+
+VerifierOr MakeVerifier(const RubricPart& part) {
+  TEMPER_ASSIGN_OR_RETURN(const Entry* entry, Find(part.verifier()));
+  TEMPER_RETURN_IF_ERROR(CheckSettings(part, *entry));
+  return entry->make(part);
 }
 
 }  // namespace temper::reward
