@@ -1,6 +1,8 @@
 // An explicit table: a new verifier is one file and one line here.
 #include "reward/registry.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +11,7 @@
 #include "base/status_macros.h"
 #include "reward/answer_verifier.h"
 #include "reward/format_verifier.h"
+#include "reward/text/choice_verifier.h"
 #include "temper/v1/run_spec.pb.h"
 
 namespace temper::reward {
@@ -19,6 +22,22 @@ using VerifierOr = absl::StatusOr<std::unique_ptr<const Verifier>>;
 absl::Status NotRead(std::string_view field, const temper::v1::RubricPart& part) {
   return absl::InvalidArgumentError(absl::StrCat(
       std::string(field), ": verifier \"", part.verifier(), "\" does not read it; remove it"));
+}
+
+// Refuses every setting but those of any part and the ones that are `read`.
+absl::Status CheckRead(const temper::v1::RubricPart& part,
+                       std::initializer_list<std::string_view> read) {
+  constexpr std::string_view kOfAnyPart[] = {"verifier", "weight", "gate", "name", "tasks"};
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  part.GetReflection()->ListFields(part, &fields);
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    const std::string_view name(field->name());
+    if (std::find(std::begin(kOfAnyPart), std::end(kOfAnyPart), name) == std::end(kOfAnyPart) &&
+        std::find(read.begin(), read.end(), name) == read.end()) {
+      return NotRead(name, part);
+    }
+  }
+  return absl::OkStatus();
 }
 
 VerifierOr MakeAnswer(const temper::v1::RubricPart& part) {
@@ -34,6 +53,11 @@ VerifierOr MakeFormat(const temper::v1::RubricPart& part) {
   return FormatVerifier::Create(part.pattern());
 }
 
+VerifierOr MakeChoice(const temper::v1::RubricPart& part) {
+  TEMPER_RETURN_IF_ERROR(CheckRead(part, {"choice", "extract", "marker"}));
+  return ChoiceVerifier::Create(part.choice(), part.extract(), part.marker());
+}
+
 struct Entry {
   const char* name;
   // Raised whenever a judgement may come out otherwise than before: part of the key of every cache.
@@ -44,10 +68,10 @@ struct Entry {
 constexpr Entry kTable[] = {
     {"answer", 1, MakeAnswer},
     {"format", 1, MakeFormat},
+    {"choice", 1, MakeChoice},
 };
 
 }  // namespace
-
 const std::vector<std::string>& VerifierNames() {
   static const std::vector<std::string>& names = *[] {
     auto* listed = new std::vector<std::string>;
