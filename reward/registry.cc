@@ -10,6 +10,9 @@
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "reward/answer_verifier.h"
+#include "reward/form/length_verifier.h"
+#include "reward/form/repetition_verifier.h"
+#include "reward/form/thinking_verifier.h"
 #include "reward/format_verifier.h"
 #include "reward/text/choice_verifier.h"
 #include "temper/v1/run_spec.pb.h"
@@ -58,6 +61,13 @@ VerifierOr MakeChoice(const temper::v1::RubricPart& part) {
   return ChoiceVerifier::Create(part.choice(), part.extract(), part.marker());
 }
 
+// For a verifier that reads one message of settings and nothing else.
+template <typename V, auto kOptions>
+VerifierOr MakeBy(const temper::v1::RubricPart& part) {
+  TEMPER_RETURN_IF_ERROR(CheckRead(part, {part.verifier()}));
+  return V::Create((part.*kOptions)());
+}
+
 struct Entry {
   const char* name;
   // Raised whenever a judgement may come out otherwise than before: part of the key of every cache.
@@ -69,6 +79,9 @@ constexpr Entry kTable[] = {
     {"answer", 1, MakeAnswer},
     {"format", 1, MakeFormat},
     {"choice", 1, MakeChoice},
+    {"thinking", 1, MakeBy<ThinkingVerifier, &temper::v1::RubricPart::thinking>},
+    {"length", 1, MakeBy<LengthVerifier, &temper::v1::RubricPart::length>},
+    {"repetition", 1, MakeBy<RepetitionVerifier, &temper::v1::RubricPart::repetition>},
 };
 
 }  // namespace
