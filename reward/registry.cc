@@ -15,6 +15,7 @@
 #include "reward/form/thinking_verifier.h"
 #include "reward/format_verifier.h"
 #include "reward/text/choice_verifier.h"
+#include "reward/text/match_verifier.h"
 #include "temper/v1/run_spec.pb.h"
 
 namespace temper::reward {
@@ -61,6 +62,11 @@ VerifierOr MakeChoice(const temper::v1::RubricPart& part) {
   return ChoiceVerifier::Create(part.choice(), part.extract(), part.marker());
 }
 
+VerifierOr MakeMatch(const temper::v1::RubricPart& part) {
+  TEMPER_RETURN_IF_ERROR(CheckRead(part, {"match", "extract", "marker"}));
+  return MatchVerifier::Create(part.match(), part.extract(), part.marker());
+}
+
 // For a verifier that reads one message of settings and nothing else.
 template <typename V, auto kOptions>
 VerifierOr MakeBy(const temper::v1::RubricPart& part) {
@@ -79,6 +85,7 @@ constexpr Entry kTable[] = {
     {"answer", 1, MakeAnswer},
     {"format", 1, MakeFormat},
     {"choice", 1, MakeChoice},
+    {"match", 1, MakeMatch},
     {"thinking", 1, MakeBy<ThinkingVerifier, &temper::v1::RubricPart::thinking>},
     {"length", 1, MakeBy<LengthVerifier, &temper::v1::RubricPart::length>},
     {"repetition", 1, MakeBy<RepetitionVerifier, &temper::v1::RubricPart::repetition>},
