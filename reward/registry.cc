@@ -14,6 +14,7 @@
 #include "reward/form/repetition_verifier.h"
 #include "reward/form/thinking_verifier.h"
 #include "reward/format_verifier.h"
+#include "reward/language/language_verifier.h"
 #include "reward/text/choice_verifier.h"
 #include "reward/text/match_verifier.h"
 #include "temper/v1/run_spec.pb.h"
@@ -87,6 +88,7 @@ constexpr Entry kTable[] = {
     {"choice", 1, MakeChoice},
     {"match", 1, MakeMatch},
     {"thinking", 1, MakeBy<ThinkingVerifier, &temper::v1::RubricPart::thinking>},
+    {"language", 1, MakeBy<LanguageVerifier, &temper::v1::RubricPart::language>},
     {"length", 1, MakeBy<LengthVerifier, &temper::v1::RubricPart::length>},
     {"repetition", 1, MakeBy<RepetitionVerifier, &temper::v1::RubricPart::repetition>},
 };
