@@ -16,6 +16,7 @@
 #include "reward/format_verifier.h"
 #include "reward/language/language_verifier.h"
 #include "reward/text/choice_verifier.h"
+#include "reward/text/citation_verifier.h"
 #include "reward/text/match_verifier.h"
 #include "temper/v1/run_spec.pb.h"
 
@@ -90,6 +91,7 @@ constexpr Entry kTable[] = {
     {"thinking", 1, MakeBy<ThinkingVerifier, &temper::v1::RubricPart::thinking>},
     {"language", 1, MakeBy<LanguageVerifier, &temper::v1::RubricPart::language>},
     {"length", 1, MakeBy<LengthVerifier, &temper::v1::RubricPart::length>},
+    {"citation", 1, MakeBy<CitationVerifier, &temper::v1::RubricPart::citation>},
     {"repetition", 1, MakeBy<RepetitionVerifier, &temper::v1::RubricPart::repetition>},
 };
 
