@@ -14,6 +14,8 @@
 #include "reward/form/repetition_verifier.h"
 #include "reward/form/thinking_verifier.h"
 #include "reward/format_verifier.h"
+#include "reward/json/json_schema_verifier.h"
+#include "reward/json/tool_call_verifier.h"
 #include "reward/language/language_verifier.h"
 #include "reward/text/choice_verifier.h"
 #include "reward/text/citation_verifier.h"
@@ -88,6 +90,8 @@ constexpr Entry kTable[] = {
     {"format", 1, MakeFormat},
     {"choice", 1, MakeChoice},
     {"match", 1, MakeMatch},
+    {"json_schema", 1, MakeBy<JsonSchemaVerifier, &temper::v1::RubricPart::json_schema>},
+    {"tool_call", 1, MakeBy<ToolCallVerifier, &temper::v1::RubricPart::tool_call>},
     {"thinking", 1, MakeBy<ThinkingVerifier, &temper::v1::RubricPart::thinking>},
     {"language", 1, MakeBy<LanguageVerifier, &temper::v1::RubricPart::language>},
     {"length", 1, MakeBy<LengthVerifier, &temper::v1::RubricPart::length>},
