@@ -14,6 +14,7 @@
 #include "reward/form/repetition_verifier.h"
 #include "reward/form/thinking_verifier.h"
 #include "reward/format_verifier.h"
+#include "reward/instruction/instruction_verifier.h"
 #include "reward/json/json_schema_verifier.h"
 #include "reward/json/tool_call_verifier.h"
 #include "reward/language/language_verifier.h"
@@ -90,6 +91,7 @@ constexpr Entry kTable[] = {
     {"format", 1, MakeFormat},
     {"choice", 1, MakeChoice},
     {"match", 1, MakeMatch},
+    {"instruction", 1, MakeBy<InstructionVerifier, &temper::v1::RubricPart::instruction>},
     {"json_schema", 1, MakeBy<JsonSchemaVerifier, &temper::v1::RubricPart::json_schema>},
     {"tool_call", 1, MakeBy<ToolCallVerifier, &temper::v1::RubricPart::tool_call>},
     {"thinking", 1, MakeBy<ThinkingVerifier, &temper::v1::RubricPart::thinking>},
