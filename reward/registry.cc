@@ -9,7 +9,17 @@
 #include "base/status_macros.h"
 #include "google/protobuf/descriptor.h"
 #include "reward/answer_verifier.h"
+#include "reward/form/length_verifier.h"
+#include "reward/form/repetition_verifier.h"
+#include "reward/form/thinking_verifier.h"
 #include "reward/format_verifier.h"
+#include "reward/instruction/instruction_verifier.h"
+#include "reward/json/json_schema_verifier.h"
+#include "reward/json/tool_call_verifier.h"
+#include "reward/language/language_verifier.h"
+#include "reward/text/choice_verifier.h"
+#include "reward/text/citation_verifier.h"
+#include "reward/text/match_verifier.h"
 #include "temper/v1/run_spec.pb.h"
 
 namespace temper::reward {
@@ -26,6 +36,20 @@ VerifierOr MakeAnswer(const RubricPart& part) {
 
 VerifierOr MakeFormat(const RubricPart& part) { return FormatVerifier::Create(part.pattern()); }
 
+VerifierOr MakeChoice(const RubricPart& part) {
+  return ChoiceVerifier::Create(part.choice(), part.extract(), part.marker());
+}
+
+VerifierOr MakeMatch(const RubricPart& part) {
+  return MatchVerifier::Create(part.match(), part.extract(), part.marker());
+}
+
+// For a verifier that reads one message of settings and nothing else.
+template <typename V, auto kOptions>
+VerifierOr MakeBy(const RubricPart& part) {
+  return V::Create((part.*kOptions)());
+}
+
 struct Entry {
   const char* name;
   const char* purpose;
@@ -39,6 +63,46 @@ constexpr Entry kTable[] = {
      {.version = 1, .needs_gold = true, .final_answer = true},
      MakeAnswer},
     {"format", "the whole response matches a pattern", {.version = 1}, MakeFormat},
+    {"choice",
+     "the letter of a multiple-choice question",
+     {.version = 1, .needs_gold = true, .final_answer = true},
+     MakeChoice},
+    {"match",
+     "exact text, a number, a pattern, or one of several",
+     {.version = 1, .final_answer = true},
+     MakeMatch},
+    {"instruction",
+     "instructions that a program can check (IFEval, IFBench)",
+     {.version = 1},
+     MakeBy<InstructionVerifier, &RubricPart::instruction>},
+    {"json_schema",
+     "one JSON document that a schema accepts",
+     {.version = 1},
+     MakeBy<JsonSchemaVerifier, &RubricPart::json_schema>},
+    {"tool_call",
+     "the calls of tools that were expected",
+     {.version = 1},
+     MakeBy<ToolCallVerifier, &RubricPart::tool_call>},
+    {"thinking",
+     "the tags around a thought, and an answer after it",
+     {.version = 1},
+     MakeBy<ThinkingVerifier, &RubricPart::thinking>},
+    {"language",
+     "the language an answer is written in",
+     {.version = 1},
+     MakeBy<LanguageVerifier, &RubricPart::language>},
+    {"length",
+     "overlong shaping, and bounds on the length",
+     {.version = 1},
+     MakeBy<LengthVerifier, &RubricPart::length>},
+    {"citation",
+     "cites passages that were given, and no others",
+     {.version = 1},
+     MakeBy<CitationVerifier, &RubricPart::citation>},
+    {"repetition",
+     "does not say n-grams again",
+     {.version = 1},
+     MakeBy<RepetitionVerifier, &RubricPart::repetition>},
 };
 
 absl::StatusOr<const Entry*> Find(const std::string& name) {
@@ -47,7 +111,7 @@ absl::StatusOr<const Entry*> Find(const std::string& name) {
   }
   const std::string nearest = NearestName(name, VerifierNames());
   return absl::InvalidArgumentError(absl::StrCat(
-      "verifier: found ", Quoted(name), ", expected ", absl::StrJoin(VerifierNames(), " or "),
+      "verifier: found ", Quoted(name), ", expected one of ", absl::StrJoin(VerifierNames(), ", "),
       nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?")));
 }
 

@@ -111,9 +111,9 @@ TEST(RubricTest, NamesTheFieldItRefuses) {
   EXPECT_THAT(Refusal(""), HasSubstr("rubric.parts: found 0 parts"));
   EXPECT_THAT(
       Refusal(R"(parts { verifier: "anwser" })"),
-      AllOf(HasSubstr("rubric.parts[0].verifier: found \"anwser\", expected answer"),
+      AllOf(HasSubstr("rubric.parts[0].verifier: found \"anwser\", expected one of answer"),
             HasSubstr("did you mean \"answer\"?")));
-  EXPECT_THAT(Refusal(R"(parts { })"), HasSubstr("expected answer"));
+  EXPECT_THAT(Refusal(R"(parts { })"), HasSubstr("expected one of answer"));
   EXPECT_THAT(Refusal(R"(parts { verifier: "answer" } parts { verifier: "format" pattern: "(" })"),
               HasSubstr("rubric.parts[1].pattern: "));
   EXPECT_THAT(Refusal(R"(parts { verifier: "answer" extract: "boxxed" })"),

@@ -254,7 +254,7 @@ TEST(ScorerTest, RefusesAMalformedItemBeforeAnyWork) {
               HasSubstr("items[1].finish_reason: found 9"));
   EXPECT_THAT(
       refusal([](ScoreRequest& r) { r.mutable_rubric()->mutable_parts(0)->set_verifier("x"); }),
-      HasSubstr("rubric.parts[0].verifier: found \"x\", expected answer or format"));
+      HasSubstr("rubric.parts[0].verifier: found \"x\", expected one of answer"));
 }
 
 }  // namespace
