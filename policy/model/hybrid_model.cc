@@ -194,7 +194,7 @@ void HybridModel::CountExperts() {
 void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
                          View<float> logits) {
   TEMPER_CHECK(logits.empty() || (logits.rows == static_cast<int64_t>(slices.size()) &&
-                                  logits.cols == config_.vocab_size));
+                                  logits.cols == config_.output_rows()));
   BlockCutter cutter(slices);
   Block block;
   int64_t written = 0;
@@ -217,6 +217,7 @@ void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
 void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::span<float> logprob,
                         std::span<float> entropy) {
   CheckBatch(batch);
+  TEMPER_CHECK(!config_.reward_head);
   const size_t predictions = batch.prediction_rows.size();
   TEMPER_CHECK(logprob.size() == predictions && (entropy.empty() || entropy.size() == predictions));
   size_t done = 0;
@@ -251,6 +252,7 @@ void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::s
 void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
                         std::span<float> gradients) {
   CheckBatch(batch);
+  TEMPER_CHECK(!config_.reward_head);
   TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
   if (batch.prediction_rows.empty()) return;
   const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};

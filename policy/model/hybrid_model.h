@@ -50,7 +50,8 @@ class HybridModel {
   ~HybridModel();
 
   // Advances each sequence by its tokens and writes the logits after the last token of slice i to
-  // row i. logits: [slices, vocab]; empty: only advance. Slices may have any lengths.
+  // row i (a reward head: the value there). logits: [slices, output_rows]; empty: only advance.
+  // Slices may have any lengths.
   void Extend(const Weights& weights, std::span<const Slice> slices, kernels::View<float> logits);
 
   // Log-probabilities and entropies of the batch's predictions. entropy may be empty.
