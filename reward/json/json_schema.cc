@@ -283,7 +283,7 @@ class Walk {
   }
 
   bool ValidNamed(const SchemaNode& node, const JsonValue& value, size_t index, Evaluated* seen) {
-    const std::string& name = value.members[index].first;
+    const std::string& name = value.members[index].name;
     if (node.property_names >= 0) {
       const JsonValue as_value{.kind = Kind::kString, .text = name};
       if (!Valid(node.property_names, as_value, nullptr)) return false;

@@ -41,18 +41,18 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool start_object(std::size_t) override { return Open(JsonValue::Kind::kObject); }
   bool start_array(std::size_t) override { return Open(JsonValue::Kind::kArray); }
   bool key(string_t& name) override {
-    open_.back().members.emplace_back(std::move(name), JsonValue{});
+    open_.back().members.push_back({std::move(name), {}});
     return true;
   }
   bool end_object() override {
     auto& members = open_.back().members;
     std::sort(members.begin(), members.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
+              [](const auto& a, const auto& b) { return a.name < b.name; });
     const auto twice =
         std::adjacent_find(members.begin(), members.end(),
-                           [](const auto& a, const auto& b) { return a.first == b.first; });
+                           [](const auto& a, const auto& b) { return a.name == b.name; });
     if (twice != members.end()) {
-      return Fail(absl::StrCat("key ", Quoted(twice->first), " stands twice in one object"));
+      return Fail(absl::StrCat("key ", Quoted(twice->name), " stands twice in one object"));
     }
     return Close();
   }
@@ -84,7 +84,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     } else if (open_.back().kind == JsonValue::Kind::kArray) {
       open_.back().items.push_back(std::move(value));
     } else {
-      open_.back().members.back().second = std::move(value);
+      open_.back().members.back().value = std::move(value);
     }
     return true;
   }
@@ -146,8 +146,8 @@ void AppendText(const JsonValue& value, std::string& text) {
 const JsonValue* JsonValue::Find(std::string_view name) const {
   const auto found = std::lower_bound(
       members.begin(), members.end(), name,
-      [](const auto& member, std::string_view wanted) { return member.first < wanted; });
-  return found != members.end() && found->first == name ? &found->second : nullptr;
+      [](const auto& member, std::string_view wanted) { return member.name < wanted; });
+  return found != members.end() && found->name == name ? &found->value : nullptr;
 }
 
 const char* JsonValue::TypeName() const {
@@ -205,10 +205,9 @@ bool Equal(const JsonValue& a, const JsonValue& b) {
     case JsonValue::Kind::kArray:
       return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), Equal);
     case JsonValue::Kind::kObject:
-      return std::equal(a.members.begin(), a.members.end(), b.members.begin(), b.members.end(),
-                        [](const auto& x, const auto& y) {
-                          return x.first == y.first && Equal(x.second, y.second);
-                        });
+      return std::equal(
+          a.members.begin(), a.members.end(), b.members.begin(), b.members.end(),
+          [](const auto& x, const auto& y) { return x.name == y.name && Equal(x.value, y.value); });
   }
   return false;
 }

@@ -7,12 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 
 namespace temper::reward {
+
+struct JsonMember;
 
 struct JsonValue {
   enum class Kind : uint8_t { kNull, kBoolean, kNumber, kString, kArray, kObject };
@@ -22,13 +23,18 @@ struct JsonValue {
   std::optional<mpq_class> number;  // of a number
   std::string text;                 // of a string
   std::vector<JsonValue> items;
-  std::vector<std::pair<std::string, JsonValue>> members;  // in the order of their keys
+  std::vector<JsonMember> members;  // in the order of their names
 
   bool IsInteger() const { return number.has_value() && number->get_den() == 1; }
   // The member of that name, or null.
   const JsonValue* Find(std::string_view name) const;
   // "null", "boolean", "integer", "number", "string", "array", "object".
   const char* TypeName() const;
+};
+
+struct JsonMember {
+  std::string name;
+  JsonValue value;
 };
 
 struct JsonLimits {
