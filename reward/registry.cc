@@ -17,6 +17,9 @@
 #include "reward/json/json_schema_verifier.h"
 #include "reward/json/tool_call_verifier.h"
 #include "reward/language/language_verifier.h"
+#include "reward/remote/judge_verifier.h"
+#include "reward/remote/remote_verifier.h"
+#include "reward/remote/reward_model_verifier.h"
 #include "reward/text/choice_verifier.h"
 #include "reward/text/citation_verifier.h"
 #include "reward/text/match_verifier.h"
@@ -32,6 +35,22 @@ VerifierOr MakeAnswer(const RubricPart& part) {
   TEMPER_ASSIGN_OR_RETURN(AnswerExtractor extractor,
                           AnswerExtractor::Create(part.extract(), part.marker()));
   return std::make_unique<const AnswerVerifier>(std::move(extractor));
+}
+
+absl::Duration CallTimeout(const RubricPart& part) {
+  return absl::Seconds(part.has_timeout_seconds() ? part.timeout_seconds() : 120);
+}
+
+VerifierOr MakeJudge(const RubricPart& part) {
+  return JudgeVerifier::Create(part.judge(), CallTimeout(part));
+}
+
+VerifierOr MakeRewardModel(const RubricPart& part) {
+  return RewardModelVerifier::Create(part.reward_model(), CallTimeout(part));
+}
+
+VerifierOr MakeRemote(const RubricPart& part) {
+  return RemoteVerifier::Create(part.remote(), CallTimeout(part));
 }
 
 VerifierOr MakeFormat(const RubricPart& part) { return FormatVerifier::Create(part.pattern()); }
@@ -62,6 +81,18 @@ constexpr Entry kTable[] = {
      "the final answer is the gold one: the same number, or the same text",
      {.version = 1, .needs_gold = true, .final_answer = true},
      MakeAnswer},
+    {"judge",
+     "a language model grades, compares or says yes or no",
+     {.version = 1, .lane = Lane::kRemote},
+     MakeJudge},
+    {"reward_model",
+     "the value of a model with a reward head",
+     {.version = 1, .lane = Lane::kRemote},
+     MakeRewardModel},
+    {"remote",
+     "your own server of VerifierService",
+     {.version = 1, .lane = Lane::kRemote},
+     MakeRemote},
     {"format", "the whole response matches a pattern", {.version = 1}, MakeFormat},
     {"choice",
      "the letter of a multiple-choice question",

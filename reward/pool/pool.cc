@@ -112,11 +112,12 @@ int Pool::Count(Place place, Lane lane) const {
       }));
 }
 
-// A spare stands ready, so that a place that becomes free is filled at once.
+// Spares stand ready, so that a place that becomes free is filled at once.
 void Pool::AskForProcesses(size_t wanted) {
   if (Uptime() < ask_after_) return;
   const size_t ready = starting_.size() + static_cast<size_t>(Count(Place::kIdle));
-  for (size_t i = ready; i < wanted + 1; ++i) {
+  const size_t spares = static_cast<size_t>(options_.compute_processes);
+  for (size_t i = ready; i < wanted + spares; ++i) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
     Descriptor ours(ends[0]);
@@ -188,11 +189,16 @@ void Pool::Return(std::deque<Unit> units) {
 }
 
 void Pool::Retry(Unit unit, std::string death, absl::Duration elapsed) {
-  ++lost_;
-  if (++unit.deaths < options_.deaths_max) {
-    (unit.parts->lane == Lane::kCompute ? deferred_ : waiting_[1]).push_back(std::move(unit));
+  if (++unit.deaths >= options_.deaths_max) {
+    GiveUp(std::move(unit), std::move(death), elapsed);
     return;
   }
+  ++lost_;
+  (unit.parts->lane == Lane::kCompute ? deferred_ : waiting_[1]).push_back(std::move(unit));
+}
+
+void Pool::GiveUp(Unit unit, std::string death, absl::Duration elapsed) {
+  ++lost_;
   --inside_;
   deliver_({std::move(unit), nullptr, std::move(death), elapsed});
 }
@@ -203,7 +209,7 @@ void Pool::KillFor(WorkerProcess& process, const std::string& why, absl::Duratio
   Unit blamed = std::move(units.front());
   units.pop_front();
   Return(std::move(units));
-  Retry(std::move(blamed), why, process.Elapsed(now));
+  GiveUp(std::move(blamed), why, process.Elapsed(now));
 }
 
 // Makes room in the lane; what was not begun is for others.
@@ -221,9 +227,15 @@ void Pool::StepAside(WorkerProcess& process, Place place) {
   }  // too many sleepers: it keeps its place in the lane
 }
 
+absl::Duration Pool::Patience() const {
+  constexpr int kUsualItems = 4;
+  return std::max(options_.patience, kUsualItems * usual_);
+}
+
 void Pool::WatchComputing(WorkerProcess& process, absl::Duration now) {
   const absl::Duration elapsed = process.Elapsed(now);
-  if (elapsed < options_.patience) return;
+  const absl::Duration patience = Patience();
+  if (elapsed < patience) return;
   const absl::Duration used = process.ProcessorTime();
   const absl::Duration deadline = process.current().parts->deadline;
   if (used >= deadline) {
@@ -232,9 +244,9 @@ void Pool::WatchComputing(WorkerProcess& process, absl::Duration now) {
             now);
   } else if (elapsed >= kBackstop) {
     KillFor(process, absl::StrCat("no verdict after ", absl::FormatDuration(kBackstop)), now);
-  } else if (process.place != Place::kSlow && used >= options_.patience) {
+  } else if (process.place != Place::kSlow && used >= patience) {
     StepAside(process, Place::kSlow);
-  } else if (elapsed >= 2 * options_.patience && used < options_.patience && process.Sleeps()) {
+  } else if (elapsed >= 2 * patience && used < patience && process.Sleeps()) {
     if (elapsed >= options_.asleep_deadline) {
       KillFor(process,
               absl::StrCat("no verdict after sleeping for ",
@@ -261,7 +273,7 @@ void Pool::Watch(absl::Duration now) {
 
 // How long nobody needs to be looked at.
 absl::Duration Pool::TimeToWatch() const {
-  if (Count(Place::kLane, Lane::kCompute) > 0) return options_.patience / 2;
+  if (Count(Place::kLane, Lane::kCompute) > 0) return Patience() / 2;
   for (const auto& process : processes_) {
     if (process->busy()) return absl::Milliseconds(50);
   }
@@ -283,6 +295,10 @@ void Pool::Hear(WorkerProcess& process) {
     }
     const absl::Duration elapsed = process.Elapsed(now);
     --inside_;
+    if (process.place == Place::kLane && process.current().parts->lane == Lane::kCompute) {
+      constexpr double kShare = 0.01;
+      usual_ += kShare * (std::min(elapsed, Patience()) - usual_);
+    }
     deliver_({process.FinishCurrent(now), &result, "", elapsed});
   }
   if (process.place == Place::kDying) return;

@@ -2,12 +2,14 @@
 // up or bring down anything else.
 //
 // * Each lane runs a fixed number of processes at a time. In lane kCompute a process that spends
-//   more than `patience` of processor time on one item, or sleeps, leaves its place to another: it
-//   goes on beside the lane (at the lowest priority where it computes) until its deadline. Where
-//   too many do so already it is killed, and its item waits for a place beside.
+//   more processor time on one item than several usual ones take (and than `patience`), or sleeps,
+//   leaves its place to another: it goes on beside the lane (at the lowest priority where it
+//   computes) until its deadline. Where too many do so already it is killed, and its item waits for
+//   a place beside.
 // * Deadlines start when work starts and, in lane kCompute, count processor time: neither queueing
 //   nor a busy machine eats them.
-// * An item whose process died is tried once more elsewhere; the second death is its outcome.
+// * An item whose process died is tried once more elsewhere; the second death is its outcome. What
+//   reached its deadline would reach it again, and is not.
 // * Verdicts do not depend on any of this: they are pure functions.
 //
 // All methods belong to one thread, the owner's loop.
@@ -43,7 +45,7 @@ class Pool {
     int sandbox_processes = 2;
     int beside_max = 64;  // processes that sleep beside the lane
     int slow_max = 4;     // processes that compute beside the lane
-    absl::Duration patience = absl::Milliseconds(10);
+    absl::Duration patience = absl::Milliseconds(2);
     absl::Duration asleep_deadline = absl::Seconds(10);  // lane kCompute never needs to sleep
     int deaths_max = 2;
   };
@@ -84,7 +86,9 @@ class Pool {
   void HearHost();
   void OnExit(pid_t pid, int status);
   void Hear(WorkerProcess& process);
+  absl::Duration Patience() const;
   void Retry(Unit unit, std::string death, absl::Duration elapsed);
+  void GiveUp(Unit unit, std::string death, absl::Duration elapsed);
   void Return(std::deque<Unit> units);
   int Count(Place place, Lane lane) const;
   int Count(Place place) const;
@@ -100,6 +104,7 @@ class Pool {
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::array<std::deque<Unit>, kLanes> waiting_;
   std::deque<Unit> deferred_;  // computes for long; waits for a place beside
+  absl::Duration usual_ = absl::ZeroDuration();  // running mean of an item's time in lane kCompute
   size_t inside_ = 0;
   int64_t started_ = 0;
   int64_t lost_ = 0;
