@@ -8,6 +8,7 @@
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "reward/answer_verifier.h"
+#include "reward/code/code_verifier.h"
 #include "reward/format_verifier.h"
 #include "temper/v1/run_spec.pb.h"
 
@@ -34,6 +35,13 @@ VerifierOr MakeFormat(const temper::v1::RubricPart& part) {
   return FormatVerifier::Create(part.pattern());
 }
 
+VerifierOr MakeCode(const temper::v1::RubricPart& part) {
+  if (!part.extract().empty()) return NotRead("extract", part);
+  if (!part.marker().empty()) return NotRead("marker", part);
+  if (!part.pattern().empty()) return NotRead("pattern", part);
+  return CodeVerifier::Create(part.code());
+}
+
 struct Entry {
   const char* name;
   // Raised whenever a judgement may come out otherwise than before: part of the key of every cache.
@@ -43,6 +51,7 @@ struct Entry {
 
 constexpr Entry kTable[] = {
     {"answer", 1, MakeAnswer},
+    {"code", 1, MakeCode},
     {"format", 1, MakeFormat},
 };
 

@@ -13,7 +13,7 @@ class RubricPart;
 
 namespace temper::reward {
 
-// "answer", "format".
+// "answer", "code", "format".
 const std::vector<std::string>& VerifierNames();
 
 // INVALID_ARGUMENT for an unknown name (with the known ones), for settings that the verifier

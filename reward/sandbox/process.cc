@@ -277,6 +277,7 @@ void Process::Watch() {
     if (now - killed_ > kDeathMax) {
       status_ = absl::InternalError("the sandbox does not die");
       finished_ = true;
+      if (on_end) on_end();
     }
     return;
   }
@@ -313,6 +314,7 @@ void Process::Finish() {
     outcome_.memory_peak_bytes = std::max(outcome_.memory_peak_bytes, group_->PeakBytes());
     give_back_(std::move(group_));
   }
+  if (on_end) on_end();
 }
 
 // Counts once more when all is over: a limit may have been passed between two looks.

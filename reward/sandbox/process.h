@@ -35,6 +35,8 @@ class Process {
 
   // Called with what the job writes to its channel, as it comes, from within Drive().
   std::function<void(std::string_view)> on_channel;
+  // Called once, when it has finished.
+  std::function<void()> on_end;
   // Queued; what the job never reads is dropped when it ends.
   void Send(std::string_view bytes);
   // Ends the job: whoever drives it has seen enough.
