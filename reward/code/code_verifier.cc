@@ -161,7 +161,7 @@ absl::StatusOr<Judgement> CodeVerifier::Judge(const Response& response) const {
     return Judgement{std::string(kWrongAnswer), 0, "no program found"};
   }
   TEMPER_ASSIGN_OR_RETURN(const sandbox::Sandbox* open, OpenSandbox());
-  const Bench bench = {*open, *language, settings_.limits, settings_.compile_limits,
+  const Bench bench = {*open, judges_, *language, settings_.limits, settings_.compile_limits,
                        settings_.partial};
   TEMPER_ASSIGN_OR_RETURN(Grade grade, Run(bench, suite, *std::move(program)));
   Judgement judgement;

@@ -5,6 +5,7 @@
 
 #include "base/mutex.h"
 #include "reward/code/grade.h"
+#include "reward/code/judge.h"
 #include "reward/verifier.h"
 
 namespace temper::v1 {
@@ -46,6 +47,7 @@ class CodeVerifier : public Verifier {
   mutable Mutex mutex_;
   // Opened by the process that judges, for a sandbox is no good after a fork.
   mutable std::unique_ptr<sandbox::Sandbox> sandbox_ ABSL_GUARDED_BY(mutex_);
+  mutable JudgePool judges_;  // after the sandbox in which they live
 };
 
 }  // namespace temper::reward

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "reward/code/judge.h"
 #include "reward/code/program.h"
 #include "reward/sandbox/sandbox.h"
 
@@ -33,6 +34,7 @@ struct Grade {
 // Borrowed for one judgement.
 struct Bench {
   const sandbox::Sandbox& sandbox;
+  JudgePool& judges;
   const Language& language;
   sandbox::Limits limits;          // of the program, for each run of it
   sandbox::Limits compile_limits;  // of the compiler

@@ -1,12 +1,15 @@
 // Two sandboxes and us between them: calls go one way, plain values the other.
-#include <algorithm>
+#include <sys/wait.h>
+
+#include <csignal>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "reward/code/call_tests.h"
 #include "reward/code/candidate.h"
-#include "reward/code/python_source.h"
+#include "reward/code/judge.h"
 #include "reward/verifier.h"
 
 namespace temper::reward {
@@ -20,10 +23,18 @@ std::string Strings(const std::vector<std::string>& strings) {
   return list + "]";
 }
 
+constexpr absl::Duration kGiveUpMax = absl::Seconds(2);
+
+// Seconds that the tests themselves may take: with values of the program, which may be large.
+int JudgeSeconds(const sandbox::Limits& program) {
+  return static_cast<int>(program.cpu_seconds) + 5;
+}
+
 // What judge.py reads first.
-std::string JudgeSetup(const TestSuite& suite, bool partial, const std::string& nonce) {
+std::string JudgeSetup(const TestSuite& suite, const Bench& bench) {
   const bool check = suite.kind == TestSuite::Kind::kCheck;
-  return absl::StrCat("{'nonce': ", StringLiteral(nonce), ", 'partial': ", Boolean(partial),
+  return absl::StrCat("{'cpu_seconds': ", JudgeSeconds(bench.limits),
+                      ", 'partial': ", Boolean(bench.partial),
                       ", 'kind': ", check ? "'check'" : "'asserts'",
                       ", 'prompt': ", StringLiteral(suite.prompt),
                       ", 'test': ", StringLiteral(suite.check),
@@ -32,72 +43,54 @@ std::string JudgeSetup(const TestSuite& suite, bool partial, const std::string& 
                       ", 'asserts': ", Strings(suite.asserts), "}");
 }
 
-// Limits of the tests themselves. Values of the program may be large, so not less than its own.
-sandbox::Limits JudgeLimits(const sandbox::Limits& program) {
-  sandbox::Limits limits = program;
-  limits.cpu_seconds = program.cpu_seconds + 5;
-  limits.memory_bytes = program.memory_bytes + (256LL << 20);
-  limits.output_bytes = 64LL << 20;
-  return limits;
-}
-
 class PythonTests {
  public:
   PythonTests(const Bench& bench, const TestSuite& suite) : bench_(bench), suite_(suite) {}
 
   absl::StatusOr<Grade> Run(const std::string& program) {
+    TEMPER_ASSIGN_OR_RETURN(judge_, bench_.judges.Take(bench_.sandbox, bench_.limits));
     TEMPER_ASSIGN_OR_RETURN(candidate_, Candidate::Start(bench_.sandbox, bench_.limits, program));
-    TEMPER_RETURN_IF_ERROR(StartJudge());
-    candidate_->on_reply = [this](const Candidate::Reply& reply) {
-      judge_->Send(Frame(reply.raised ? 'E' : 'R', reply.text));
-    };
-    candidate_->on_end = [this] {
-      if (!verdict_.has_value()) judge_->Stop();
-    };
-    sandbox::Process* const driven[] = {candidate_->process(), judge_.get()};
-    sandbox::Drive(driven);
-    return Conclude();
+    Connect();
+    judge_->Begin(JudgeSetup(suite_, bench_));
+    sandbox::Process* const driven[] = {candidate_->process(), judge_->process()};
+    sandbox::Drive(driven, [this] { return Over(); });
+    absl::StatusOr<Grade> grade = Conclude();
+    bench_.judges.GiveBack(std::move(judge_));
+    return grade;
   }
 
  private:
-  absl::Status StartJudge() {
-    sandbox::Job job;
-    job.argv = {"/usr/bin/python3", "-s", "-S", "-P", "-B", "-c", std::string(JudgeSource())};
-    job.channel = true;
-    job.limits = JudgeLimits(bench_.limits);
-    TEMPER_ASSIGN_OR_RETURN(judge_, bench_.sandbox.Start(job));
-    judge_->on_channel = [this](std::string_view bytes) { Read(bytes); };
-    judge_->on_end = [this] {
-      if (!verdict_.has_value()) candidate_->process()->Stop();
+  void Connect() {
+    judge_->on_call = [this](std::string request) { candidate_->Call(std::move(request)); };
+    judge_->on_verdict = [this](std::string results) {
+      results_ = std::move(results);
+      candidate_->Quit();
     };
-    const std::string nonce = FreshNonce();
-    reader_.Expect(nonce);
-    judge_->Send(Frame('S', JudgeSetup(suite_, bench_.partial, nonce)));
-    return absl::OkStatus();
+    judge_->process()->on_end = [this] {
+      if (!results_.has_value()) candidate_->process()->Stop();
+    };
+    candidate_->on_reply = [this](const Candidate::Reply& reply) {
+      judge_->Answer(reply.raised, reply.text);
+    };
+    candidate_->on_end = [this] {
+      if (!results_.has_value()) judge_->GiveUp();
+    };
   }
 
-  void Read(std::string_view bytes) {
-    reader_.Feed(bytes);
-    while (true) {
-      absl::StatusOr<std::optional<Record>> record = reader_.Next();
-      if (!record.ok()) {
-        judge_failure_ = record.status();
-        return judge_->Stop();
-      }
-      if (!record->has_value()) return;
-      if ((*record)->kind == 'C') {
-        candidate_->Call(std::move((*record)->payload));
-      } else {
-        verdict_ = std::move((*record)->payload);
-        candidate_->Quit();
-      }
-    }
+  // Tests that neither end nor ask are not waited for.
+  bool Over() {
+    if (!candidate_->process()->finished()) return false;
+    if (judge_->done()) return true;
+    if (given_up_ == absl::Time()) given_up_ = absl::Now();
+    if (absl::Now() - given_up_ > kGiveUpMax) judge_->process()->Stop();
+    return false;
   }
 
   absl::StatusOr<Grade> Conclude() {
+    judge_->process()->on_end = nullptr;
     TEMPER_RETURN_IF_ERROR(candidate_->process()->status());
-    TEMPER_RETURN_IF_ERROR(judge_->status());
-    TEMPER_RETURN_IF_ERROR(judge_failure_);
+    TEMPER_RETURN_IF_ERROR(judge_->failure());
+    if (judge_->process()->finished()) TEMPER_RETURN_IF_ERROR(judge_->process()->status());
     Grade grade;
     grade.total =
         suite_.kind == TestSuite::Kind::kCheck ? 1 : static_cast<int>(suite_.asserts.size());
@@ -105,25 +98,34 @@ class PythonTests {
       grade.Fail(fault->verdict, fault->reason);
       return grade;
     }
-    if (verdict_.has_value()) return ReadVerdict(std::move(grade));
-    // Only values of the program can have made the tests so dear.
-    if (const std::optional<Grade> fault = FaultOf(judge_->outcome(), JudgeLimits(bench_.limits))) {
-      grade.Fail(fault->verdict == kViolation ? kWrongAnswer : std::string_view(fault->verdict),
-                 absl::StrCat("the tests, with what it returned: ", fault->reason));
-      return grade;
-    }
-    return absl::InternalError(absl::StrCat("the tests ended without a verdict: ",
-                                            LastLine(judge_->outcome().standard_error)));
+    if (results_.has_value()) return ReadResults(std::move(grade));
+    return WithoutResults(std::move(grade));
   }
 
-  absl::StatusOr<Grade> ReadVerdict(Grade grade) const {
-    TEMPER_ASSIGN_OR_RETURN(const Value results, ParseLiteral(*verdict_));
+  // Only values of the program can have made the tests so dear.
+  absl::StatusOr<Grade> WithoutResults(Grade grade) const {
+    constexpr std::string_view kWhat = "the tests, with what the program returned, took too ";
+    const bool ended = judge_->process()->finished();
+    if (ended && judge_->process()->outcome().limit == sandbox::Limit::kMemory) {
+      grade.Fail(kMemoryLimit, absl::StrCat(std::string(kWhat), "much memory"));
+      return grade;
+    }
+    const int status = ended ? 0 : judge_->child_status();
+    if ((ended && judge_->process()->outcome().stopped) ||
+        (WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL))) {
+      grade.Fail(kTimeLimit, absl::StrCat(std::string(kWhat), "long"));
+      return grade;
+    }
+    return absl::InternalError(absl::StrCat("the tests ended without a verdict, status ", status));
+  }
+
+  absl::StatusOr<Grade> ReadResults(Grade grade) const {
+    TEMPER_ASSIGN_OR_RETURN(const Value results, ParseLiteral(*results_));
     for (const Value& result : results.items) {
       if (result.items.size() != 2) return absl::InternalError("the judge's verdict is malformed");
       const std::string& verdict = result.items[0].text;
       if (verdict == "bad_tests") {
-        return absl::InvalidArgumentError(
-            absl::StrCat("tests: ", Quoted(result.items[1].text)));
+        return absl::InvalidArgumentError(absl::StrCat("tests: ", Quoted(result.items[1].text)));
       }
       if (verdict == kPass) {
         ++grade.passed;
@@ -140,11 +142,10 @@ class PythonTests {
 
   const Bench& bench_;
   const TestSuite& suite_;
+  std::unique_ptr<Judge> judge_;
   std::unique_ptr<Candidate> candidate_;
-  std::unique_ptr<sandbox::Process> judge_;
-  RecordReader reader_;
-  absl::Status judge_failure_;
-  std::optional<std::string> verdict_;
+  std::optional<std::string> results_;
+  absl::Time given_up_;
 };
 
 }  // namespace

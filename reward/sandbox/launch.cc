@@ -131,7 +131,7 @@ absl::StatusOr<Ends> MakeSockets(int type) {
   return Ends{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// Only async-signal-safe calls: other threads of ours may have held locks when we forked.
+// Only system calls: the child borrows our memory, and locks that other threads of ours may hold.
 [[noreturn]] void BecomeBubblewrap(const LaunchPad& pad, const std::vector<int>& descriptors,
                                    const Cgroup* group) {
   const auto die = [](const char* step) {
@@ -194,7 +194,8 @@ absl::StatusOr<Launched> Launch(const LaunchPad& pad, const Job& job, const Cgro
       control.theirs.get(), setup.get(), job.channel ? channel.theirs.get() : input.get(),
       pad.starter.get()};
 
-  const pid_t child = fork();
+  // No copy of our memory is made: we stand still until the child has become bubblewrap.
+  const pid_t child = vfork();
   if (child < 0) return ErrnoStatus("bubblewrap", "fork");
   if (child == 0) BecomeBubblewrap(pad, descriptors, group);
 

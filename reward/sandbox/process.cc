@@ -66,6 +66,11 @@ Process::~Process() {
   if (group_ != nullptr) give_back_(std::move(group_));
 }
 
+bool Process::Alive() const {
+  pollfd ended = {launched_.ended.get(), POLLIN, 0};
+  return !finished_ && poll(&ended, 1, 0) == 0;
+}
+
 absl::Duration Process::Elapsed() const { return absl::Now() - started_; }
 
 void Process::Send(std::string_view bytes) {
@@ -339,8 +344,12 @@ void Process::JudgeEnd(const rusage& used, int bubblewrap_status) {
 }
 
 void Drive(absl::Span<Process* const> processes) {
+  Drive(processes, [] { return false; });
+}
+
+void Drive(absl::Span<Process* const> processes, absl::FunctionRef<bool()> enough) {
   constexpr size_t kEach = 6;
-  while (true) {
+  while (!enough()) {
     std::vector<Process*> running;
     std::vector<pollfd> events;
     for (Process* process : processes) {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -43,6 +44,8 @@ class Process {
   void Stop();
 
   bool finished() const { return finished_; }
+  // A look at the system: false when it has ended since it was last driven.
+  bool Alive() const;
   bool channel_open() const { return launched_.channel.open(); }
   // A failure of ours or of the machine. Only when finished.
   const absl::Status& status() const { return status_; }
@@ -50,7 +53,7 @@ class Process {
   const Outcome& outcome() const { return outcome_; }
 
  private:
-  friend void Drive(absl::Span<Process* const> processes);
+  friend void Drive(absl::Span<Process* const> processes, absl::FunctionRef<bool()> enough);
 
   Process(const Job& job, std::unique_ptr<Cgroup> group,
           std::function<void(std::unique_ptr<Cgroup>)> give_back);
@@ -87,7 +90,9 @@ class Process {
   Outcome outcome_;
 };
 
-// Blocks until all have finished. A job's handler may Send to and Stop the others.
+// Blocks until all have finished, or `enough` says so: it is asked again and again, at least every
+// 10 ms. A job's handler may Send to and Stop the others.
+void Drive(absl::Span<Process* const> processes, absl::FunctionRef<bool()> enough);
 void Drive(absl::Span<Process* const> processes);
 
 }  // namespace temper::sandbox

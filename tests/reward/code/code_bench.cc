@@ -1,5 +1,7 @@
 // How many HumanEval problems a second the verifier "code" judges. No test: it prints figures.
 //   code_bench HumanEval.jsonl [jobs at once] [canonical|none|trivial]
+#include <sys/resource.h>
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -60,6 +62,16 @@ int main(int argc, char** argv) {
   }
   for (std::thread& thread : threads) thread.join();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - begin);
+  rusage used, own;
+  getrusage(RUSAGE_CHILDREN, &used);
+  getrusage(RUSAGE_SELF, &own);
+  const auto cpu = [](const rusage& use) {
+    return static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1e3 +
+           static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec) * 1e-3;
+  };
+  std::printf("processor time for each: %.1f ms in sandboxes, %.1f ms here\n",
+              cpu(used) / static_cast<double>(problems.size()),
+              cpu(own) / static_cast<double>(problems.size()));
   std::printf("%zu problems, %zu pass, %zu failures of ours, %.2f s, %.1f problems/s\n",
               problems.size(), passed.load(), failures.load(), seconds,
               static_cast<double>(problems.size()) / seconds);
