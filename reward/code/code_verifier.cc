@@ -106,6 +106,7 @@ absl::StatusOr<std::unique_ptr<const CodeVerifier>> CodeVerifier::Create(
   settings.compile_limits.output_bytes = 64LL << 20;
   settings.compile_limits.disk_bytes = 256LL << 20;
   settings.partial = options.partial();
+  settings.sandbox.use_cgroups = !options.no_cgroups();
   if (!options.isolation_min().empty()) settings.sandbox.isolation_min = options.isolation_min();
   if (absl::Status status = sandbox::CheckIsolationMin(settings.sandbox.isolation_min);
       !status.ok()) {

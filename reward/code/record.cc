@@ -29,18 +29,20 @@ absl::StatusOr<std::optional<Record>> RecordReader::Next() {
   const std::string_view left = std::string_view(buffer_).substr(taken_);
   if (left.size() < kLengthBytes) return std::nullopt;
   const size_t length = Length(left);
+  if (length < kNonceBytes + 1) {
+    return broken_ = absl::InvalidArgumentError("a record that is too short");
+  }
+  // The nonce first: a length that a stranger wrote means nothing.
+  if (left.size() < kLengthBytes + kNonceBytes) return std::nullopt;
+  if (left.substr(kLengthBytes, kNonceBytes) != nonce_) {
+    return broken_ = absl::PermissionDeniedError("a record without the nonce");
+  }
   if (length > kRecordBytesMax) {
     return broken_ = absl::ResourceExhaustedError(
                absl::StrCat("a record of ", length, " bytes, at most ", kRecordBytesMax));
   }
-  if (length < kNonceBytes + 1) {
-    return broken_ = absl::InvalidArgumentError("a record that is too short");
-  }
   if (left.size() < kLengthBytes + length) return std::nullopt;
   const std::string_view body = left.substr(kLengthBytes, length);
-  if (body.substr(0, kNonceBytes) != nonce_) {
-    return broken_ = absl::PermissionDeniedError("a record without the nonce");
-  }
   Record record{body[kNonceBytes], std::string(body.substr(kNonceBytes + 1))};
   const auto printable = [](char c) { return c >= ' ' && c <= '~'; };
   if (!printable(record.kind) || !std::ranges::all_of(record.payload, printable)) {

@@ -25,7 +25,7 @@
 namespace temper::sandbox {
 namespace {
 
-constexpr absl::Duration kTick = absl::Milliseconds(10);
+constexpr absl::Duration kTick = absl::Milliseconds(20);
 constexpr absl::Duration kFirstWatch = absl::Milliseconds(30);
 constexpr absl::Duration kDeathMax = absl::Seconds(20);
 constexpr size_t kStandardErrorKept = 64 << 10;
@@ -287,7 +287,7 @@ void Process::Watch() {
     return;
   }
   if (now - started_ > absl::Seconds(WallLimit(limits_))) return Reached(Limit::kWall);
-  if (now - started_ < kFirstWatch || now - watched_ < 2 * kTick || starter_pid_ == 0) return;
+  if (now - started_ < kFirstWatch || now - watched_ < kTick || starter_pid_ == 0) return;
   watched_ = now;
   if (group_ != nullptr && group_->MemoryKills() > 0) return Reached(Limit::kMemory);
   const TreeUse use = UseOfTree(starter_pid_, group_ == nullptr ? limits_.memory_bytes : 0);

@@ -91,7 +91,7 @@ class Process {
 };
 
 // Blocks until all have finished, or `enough` says so: it is asked again and again, at least every
-// 10 ms. A job's handler may Send to and Stop the others.
+// 20 ms. A job's handler may Send to and Stop the others.
 void Drive(absl::Span<Process* const> processes, absl::FunctionRef<bool()> enough);
 void Drive(absl::Span<Process* const> processes);
 

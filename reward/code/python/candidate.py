@@ -79,12 +79,16 @@ def failure(stage, error):
     return text((stage, kind.__name__[:100], message, [name for name in names if name != "object"]))
 
 
+class Missing(BaseException):
+    pass
+
+
 def find(module, name):
     if name in module.__dict__:
         return module.__dict__[name]
     if "Solution" in module.__dict__ and hasattr(module.__dict__["Solution"], name):
         return getattr(module.__dict__["Solution"](), name)
-    raise NameError("name %r is not defined" % name)
+    raise Missing("%s is not defined" % name)
 
 
 def answer(module, request):

@@ -115,7 +115,8 @@ def ask(verb, target, args, kwargs):
         error = found(message)
     except Exception:
         error = RemoteError(message)
-    state["error"] = error, name
+    left = "Exception" not in bases or "SkipTest" in bases  # SystemExit, a skipped test
+    state["error"] = error, name, "wrong_answer" if left else "runtime_error"
     raise error
 
 
@@ -151,7 +152,7 @@ def attempt(run):
     except BaseException as error:
         line = (type(error).__name__ + ": " + str(error))[:300]
         if state["error"] is not None and error is state["error"][0]:
-            return "runtime_error", state["error"][1] + ": " + str(error)[:300]
+            return state["error"][2], state["error"][1] + ": " + str(error)[:300]
         if isinstance(error, (NameError, ImportError, SyntaxError)):
             return "bad_tests", line
         return "wrong_answer", line
