@@ -59,13 +59,15 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Open(const Options& options) {
   TEMPER_RETURN_IF_ERROR(CheckIsolationMin(options.isolation_min));
   std::unique_ptr<Sandbox> sandbox(new Sandbox);
   LaunchPad& pad = sandbox->pad_;
-  for (const char* path : {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"}) {
-    if (pad.bubblewrap.empty() && access(path, X_OK) == 0) pad.bubblewrap = path;
+  std::vector<std::string> places = {"/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"};
+  if (!options.bubblewrap.empty()) places = {options.bubblewrap};
+  for (const std::string& path : places) {
+    if (pad.bubblewrap.empty() && access(path.c_str(), X_OK) == 0) pad.bubblewrap = path;
   }
   if (pad.bubblewrap.empty()) {
     return absl::FailedPreconditionError(
-        "the sandbox needs bubblewrap, and /usr/bin/bwrap is not there: apt-get install bubblewrap "
-        "(scripts/install does it)");
+        absl::StrCat("the sandbox needs bubblewrap, and ", places.front(),
+                     " is not there: apt-get install bubblewrap (scripts/install does it)"));
   }
   TEMPER_ASSIGN_OR_RETURN(pad.filter, BuildSeccompFilter());
   TEMPER_ASSIGN_OR_RETURN(pad.starter, StarterFile());

@@ -33,6 +33,7 @@ class Sandbox {
     // (the kernel bounds the memory of a job as a whole, not a look every 20 ms).
     std::string isolation_min = "namespaces";
     bool use_cgroups = true;
+    std::string bubblewrap;  // empty: where distributions put it
   };
 
   // Tries the machine by running a job. FAILED_PRECONDITION says what is missing, e.g. that
