@@ -18,11 +18,11 @@ std::string Request(const std::string& function, const std::vector<Value>& argum
   return absl::StrCat("('call', ", StringLiteral(function), ", ", WriteLiteral(list), ", {})");
 }
 
-// APPS wraps some expected results once more: [[1, 2]] also means [1, 2].
-bool IsExpected(const Value& expected, const Value& found) {
+bool IsExpected(const TestSuite::CallTest& test, const Value& found) {
+  const Value& expected = test.expected;
   if (SameValue(expected, found)) return true;
-  return expected.kind == Value::Kind::kList && expected.items.size() == 1 &&
-         SameValue(expected.items.front(), found);
+  return test.perhaps_wrapped && expected.kind == Value::Kind::kList &&
+         expected.items.size() == 1 && SameValue(expected.items.front(), found);
 }
 
 void JudgeReply(const TestSuite::CallTest& test, const Candidate::Reply& reply, size_t number,
@@ -31,7 +31,7 @@ void JudgeReply(const TestSuite::CallTest& test, const Candidate::Reply& reply, 
   if (reply.raised) {
     const Grade raised = ExceptionGrade(reply.value);
     grade.Fail(raised.verdict, where + raised.reason);
-  } else if (!IsExpected(test.expected, reply.value)) {
+  } else if (!IsExpected(test, reply.value)) {
     grade.Fail(kWrongAnswer, absl::StrCat(where, "returned ", Quoted(reply.text)));
   } else {
     ++grade.passed;

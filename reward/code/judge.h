@@ -31,9 +31,11 @@ class Judge {
 
   // The problem is over: its child has ended, or the whole process has.
   bool done() const { return done_ || process_->finished(); }
-  // Ended by itself, and may take another problem.
-  bool usable() const { return done_ && !process_->finished() && failure_.ok(); }
-  // Wait status of the child. Only when done and usable.
+  // May take another problem. Not after a child that was killed: it may have read half a frame.
+  bool usable() const {
+    return done_ && child_status_ == 0 && !process_->finished() && failure_.ok();
+  }
+  // Wait status of the child. Only when done, and the process has not finished.
   int child_status() const { return child_status_; }
   // What it wrote that it should not have.
   const absl::Status& failure() const { return failure_; }

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <unordered_map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
@@ -192,6 +194,7 @@ class Parser {
       if (!Digits()) return false;
     }
     value.text = text_.substr(begin, at_ - begin);
+    if (value.text.size() > kLiteralDigitsMax) return false;
     if (value.text == "-0") value.text = "0";
     return true;
   }
@@ -438,29 +441,41 @@ Kind ComparedAs(Kind kind) {
   return kind == Kind::kFrozenSet ? Kind::kSet : kind;
 }
 
-bool SameKey(const Value& expected, const Value& found) {
-  if (expected.kind == Kind::kString && found.kind == Kind::kInteger) {
-    return expected.text == found.text;
+// Equal for values that are the same; of keys, a string is the integer that it spells.
+std::string Canonical(const Value& value, bool key) {
+  std::string digits;
+  if (IsNumber(value)) return IntegerDigits(value, &digits) ? digits : value.text;
+  if (value.kind == Kind::kString) return key ? value.text : absl::StrCat("s", value.text);
+  if (ComparedAs(value.kind) != Kind::kList) return WriteLiteral(value);
+  std::string joined = "[";
+  for (const Value& item : value.items) {
+    const std::string part = Canonical(item, false);
+    absl::StrAppend(&joined, part.size(), ":", part, ",");
   }
-  return SameValue(expected, found);
+  return joined;
 }
 
-// Every entry of one finds its own in the other. Quadratic only where many differ in place.
-bool SameEntries(const Value& expected, const Value& found, size_t stride) {
-  constexpr size_t kEntriesMax = 20000;
-  if (expected.items.size() != found.items.size() || found.items.size() > kEntriesMax) return false;
-  std::vector<bool> used(found.items.size());
-  for (size_t i = 0; i < expected.items.size(); i += stride) {
-    bool matched = false;
-    for (size_t step = 0; step < found.items.size() && !matched; step += stride) {
-      const size_t j = (i + step) % found.items.size();
-      if (used[j] || !SameKey(expected.items[i], found.items[j])) continue;
-      if (stride == 2 && !SameValue(expected.items[i + 1], found.items[j + 1])) return false;
-      used[j] = matched = true;
-    }
-    if (!matched) return false;
+using Index = std::unordered_map<std::string, const Value*>;
+
+// From each key to its value, or from each member of a set to itself.
+Index IndexOf(const Value& value) {
+  Index index;
+  const size_t stride = value.kind == Kind::kDict ? 2 : 1;
+  for (size_t i = 0; i + stride <= value.items.size(); i += stride) {
+    index.emplace(Canonical(value.items[i], stride == 2), &value.items[i + stride - 1]);
   }
-  return true;
+  return index;
+}
+
+bool SameEntries(const Value& expected, const Value& found) {
+  if (expected.items.size() != found.items.size()) return false;
+  const Index wanted = IndexOf(expected);
+  const Index given = IndexOf(found);
+  if (wanted.size() != given.size()) return false;
+  return std::ranges::all_of(wanted, [&](const auto& entry) {
+    const auto match = given.find(entry.first);
+    return match != given.end() && SameValue(*entry.second, *match->second);
+  });
 }
 
 }  // namespace
@@ -511,9 +526,8 @@ bool SameValue(const Value& expected, const Value& found) {
     case Kind::kBytes:
       return expected.text == found.text;
     case Kind::kDict:
-      return SameEntries(expected, found, 2);
     case Kind::kSet:
-      return SameEntries(expected, found, 1);
+      return SameEntries(expected, found);
     case Kind::kList:
     case Kind::kComplex:
     case Kind::kRange:

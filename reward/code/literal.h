@@ -29,7 +29,8 @@ struct Value {
 };
 
 inline constexpr int kLiteralDepthMax = 100;
-inline constexpr size_t kLiteralValuesMax = 4'000'000;
+inline constexpr size_t kLiteralValuesMax = 1'000'000;
+inline constexpr size_t kLiteralDigitsMax = 100'000;  // reading more takes Python long
 
 // INVALID_ARGUMENT with the byte where it goes wrong. Linear in the text.
 absl::StatusOr<Value> ParseLiteral(std::string_view text);

@@ -85,6 +85,7 @@ absl::Status AddTest(const Value& input, const Value& output, const std::string&
   TestSuite::CallTest test;
   TEMPER_ASSIGN_OR_RETURN(test.arguments, ArgumentsOf(input, input_key));
   TEMPER_ASSIGN_OR_RETURN(test.expected, ExpectedOf(output, input, output_key));
+  test.perhaps_wrapped = input.kind != Kind::kString;
   suite.calls.push_back(std::move(test));
   return absl::OkStatus();
 }

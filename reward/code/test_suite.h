@@ -30,6 +30,7 @@ struct TestSuite {
   struct CallTest {
     std::vector<Value> arguments;
     Value expected;
+    bool perhaps_wrapped = false;  // APPS: [[1, 2]] also means [1, 2]
   };
 
   Kind kind = Kind::kOutput;

@@ -43,9 +43,9 @@ constexpr const char* kBubblewrapArguments[] = {
     "--dir", "/tmp", "--remount-ro", "/", "--as-pid-1", "--", "/proc/self/fd/6", nullptr};
 static_assert(kStarterFd == 6);
 
-// Above memory_bytes, so that a job that touches more is seen to; below what a careless or hostile
-// job reserves without touching.
-constexpr int64_t kAddressSpaceSpare = 1LL << 30;
+// Above memory_bytes, so that a job that touches more is seen to, and since each thread reserves 128
+// MiB for its stack and its arena; below what only a hostile job reserves.
+constexpr int64_t kAddressSpaceSpare = 4LL << 30;
 
 template <class T>
 void AppendRaw(std::string& bytes, const T& value) {

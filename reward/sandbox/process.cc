@@ -42,7 +42,8 @@ double Seconds(const timeval& time) {
 
 Process::Process(const Job& job, std::unique_ptr<Cgroup> group,
                  std::function<void(std::unique_ptr<Cgroup>)> give_back)
-    : limits_(job.limits), group_(std::move(group)), give_back_(std::move(give_back)) {
+    : program_(job.argv.front()),
+      limits_(job.limits), group_(std::move(group)), give_back_(std::move(give_back)) {
   for (const std::string& path : job.fetch) {
     outcome_.fetched.push_back({path, "", "the job ended before it could be read"});
   }
@@ -223,7 +224,7 @@ void Process::HandleReport(const Report& report, UniqueFd fd) {
       break;
     case Event::kExecFailed:
       status_ = absl::InternalError(
-          absl::StrCat("the job's program cannot be executed: ", std::strerror(report.error)));
+          absl::StrCat(program_, " cannot be executed: ", std::strerror(report.error)));
       break;
     case Event::kEnded:
       ended_ = true;

@@ -73,6 +73,7 @@ class Process {
   void JudgeEnd(const rusage& used, int bubblewrap_status);
   absl::Duration Elapsed() const;
 
+  const std::string program_;
   const Limits limits_;
   std::unique_ptr<Cgroup> group_;
   std::function<void(std::unique_ptr<Cgroup>)> give_back_;

@@ -219,7 +219,7 @@ def main():
     posix.dup2(quiet, 1)
     while True:
         kind, payload = receive()
-        if kind == b"X":  # the last problem was given up when its child had ended
+        if kind != b"S":  # meant for the last problem, whose child has ended meanwhile
             continue
         state["nonce"] = payload[:32].encode("ascii")
         child = posix.fork()
