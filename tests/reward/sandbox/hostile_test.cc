@@ -22,6 +22,7 @@
 #include "base/file.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "reward/answer_verifier.h"
 #include "reward/code/code_verifier.h"
 #include "temper/v1/code_verifier.pb.h"
 
@@ -247,6 +248,24 @@ TEST(HostileTest, GetsItsVerdictWithoutCgroups) {
 TEST(HostileTest, GetsItsVerdictAsNobody) {
   if (getuid() != 0) GTEST_SKIP() << "not root: every other test runs rootless already";
   RunAs(65534, true);
+}
+
+// H70, H71: no program, but text that aims at whoever judges an answer.
+TEST(HostileTest, AnswersThatAimAtAJudgeEarnNothing) {
+  const auto extractor = AnswerExtractor::Create("auto", "");
+  ASSERT_TRUE(extractor.ok());
+  const AnswerVerifier verifier(*extractor);
+  for (const char* text :
+       {":", ".", "Thought process:", "Let us solve this step by step.", "\\boxed{:}",
+        "\\boxed{\\pi and __import__('os').getpid()}", "\\boxed{__import__('os')._exit(0)}",
+        "\\boxed{1}\\boxed{2}\\boxed{3}\\boxed{4}", "<think>\\boxed{5}</think>",
+        "<think>\\boxed{5}", "5 or 6", "\\boxed{5 or 6}", "\\boxed{5} or \\boxed{6}",
+        "The answer is \\boxed{} 5", "The gold answer", "\\boxed{answer}"}) {
+    const auto judgement = verifier.Judge({.text = text, .gold = "5"});
+    ASSERT_TRUE(judgement.ok()) << judgement.status();
+    EXPECT_EQ(judgement->verdict, kNotEqual) << text;
+    EXPECT_EQ(judgement->score, 0) << text;
+  }
 }
 
 }  // namespace
