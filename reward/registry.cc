@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "google/protobuf/descriptor.h"
 #include "reward/answer_verifier.h"
+#include "reward/code/code_verifier.h"
 #include "reward/form/length_verifier.h"
 #include "reward/form/repetition_verifier.h"
 #include "reward/form/thinking_verifier.h"
@@ -81,6 +82,10 @@ constexpr Entry kTable[] = {
      "the final answer is the gold one: the same number, or the same text",
      {.version = 1, .needs_gold = true, .final_answer = true},
      MakeAnswer},
+    {"code",
+     "a program passes its tests, in a sandbox",
+     {.version = 1, .lane = Lane::kSandbox},
+     MakeBy<CodeVerifier, &RubricPart::code>},
     {"judge",
      "a language model grades, compares or says yes or no",
      {.version = 1, .lane = Lane::kRemote},
