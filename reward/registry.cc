@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "reward/answer_verifier.h"
 #include "reward/format_verifier.h"
+#include "reward/math/math_verifier.h"
 #include "temper/v1/run_spec.pb.h"
 
 namespace temper::reward {
@@ -34,6 +35,14 @@ VerifierOr MakeFormat(const temper::v1::RubricPart& part) {
   return FormatVerifier::Create(part.pattern());
 }
 
+VerifierOr MakeMath(const temper::v1::RubricPart& part) {
+  if (!part.pattern().empty()) return NotRead("pattern", part);
+  TEMPER_ASSIGN_OR_RETURN(AnswerExtractor extractor,
+                          AnswerExtractor::Create(part.extract(), part.marker()));
+  TEMPER_ASSIGN_OR_RETURN(const math::Policy policy, math::ReadPolicy(part.math()));
+  return std::make_unique<const MathVerifier>(std::move(extractor), policy);
+}
+
 struct Entry {
   const char* name;
   // Raised whenever a judgement may come out otherwise than before: part of the key of every cache.
@@ -44,6 +53,7 @@ struct Entry {
 constexpr Entry kTable[] = {
     {"answer", 1, MakeAnswer},
     {"format", 1, MakeFormat},
+    {"math", 1, MakeMath},
 };
 
 }  // namespace
