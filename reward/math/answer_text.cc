@@ -147,9 +147,21 @@ bool JoinsBoxes(std::string_view between) {
   constexpr size_t kLongest = 64;
   if (between.size() > kLongest) return false;
   if (Contains(between, ". ") || Contains(between, "\n\n")) return false;
+  // Words that are no LaTeX need an "and", an "or" or a comma.
+  bool words = false;
+  for (size_t i = 0; i < between.size(); ++i) {
+    if (between[i] == '\\') {
+      while (i + 1 < between.size() && IsLetter(between[i + 1])) ++i;
+    } else if (IsLetter(between[i])) {
+      words = true;
+    }
+  }
+  const std::string lower = Lower(between);
+  if (words && !Contains(lower, "and") && !Contains(lower, "or") && !Contains(lower, ","))
+    return false;
   for (const std::string_view word :
        {"not", "wait", "instead", "correct", "actually", "so ", "thus", "hence", "therefore"}) {
-    if (Contains(Lower(between), word)) return false;
+    if (Contains(lower, word)) return false;
   }
   return true;
 }
@@ -251,6 +263,29 @@ std::string MarkUnit(std::string_view text) {
   return absl::StrCat(std::string(text.substr(0, at)), "\\text{", std::string(behind), "}");
 }
 
+// Prose has a word among its blanks, two where there is LaTeX; "((5", "5 6" and "\int f(x) dx" are
+// only formulas that cannot be read.
+bool IsProse(std::string_view text) {
+  int wanted = Contains(text, "\\") ? 2 : 1;
+  bool blank = false;
+  size_t letters = 0;
+  bool pure = true;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    if (i < text.size() && !IsBlank(text[i])) {
+      const bool last = i + 1 == text.size() || IsBlank(text[i + 1]);
+      const bool stop = last && (text[i] == '.' || text[i] == ',' || text[i] == ':');
+      letters += IsLetter(text[i]) ? 1 : 0;
+      pure = pure && (IsLetter(text[i]) || stop || text[i] == '\'');
+      continue;
+    }
+    blank = blank || i < text.size();
+    if (pure && letters > 1) --wanted;
+    letters = 0;
+    pure = true;
+  }
+  return blank && wanted <= 0;
+}
+
 bool HasDigit(std::string_view text) { return std::any_of(text.begin(), text.end(), IsDigit); }
 
 // The last run of digits with its sign, separators and fraction bar.
@@ -264,7 +299,13 @@ std::string LastNumber(std::string_view text) {
     --begin;
   }
   while (begin < end && !IsDigit(text[begin]) && text[begin] != '.') ++begin;
-  if (begin > 0 && IsLetter(text[begin - 1])) return "";  // part of a name
+  // Not a part of a name or of a formula.
+  const auto among = [](std::string_view set, char c) { return set.find(c) != set.npos; };
+  if (begin > 0 && !among(" \t\n$(=:*~-", text[begin - 1]) &&
+      static_cast<unsigned char>(text[begin - 1]) < 0x80) {
+    return "";
+  }
+  if (end < text.size() && among("}{^_\\", text[end])) return "";
   const bool sign = begin > 0 && text[begin - 1] == '-' && (begin == 1 || IsBlank(text[begin - 2]));
   return std::string(text.substr(begin - (sign ? 1 : 0), end - begin + (sign ? 1 : 0)));
 }
@@ -307,15 +348,43 @@ Reading FromProse(std::string_view text, const NumberStyle& style) {
   return words;
 }
 
+// Words before the number that a solution ends with.
+bool Concludes(std::string_view text) {
+  const std::string lower = Lower(text);
+  for (const std::string_view word : {"therefore", "thus", "hence", "answer is", "there are"}) {
+    if (Contains(lower, word)) return true;
+  }
+  return false;
+}
+
+// The formulas right behind the last "answer is", with what is joined to them; all where there is
+// none.
+std::vector<Span> Announced(std::string_view text, const std::vector<Span>& formulas) {
+  constexpr std::string_view kLead = "answer is";
+  const size_t at = text.rfind(kLead);
+  if (at == std::string_view::npos) return formulas;
+  const size_t from = at + kLead.size();
+  std::vector<Span> announced;
+  for (const Span& formula : formulas) {
+    if (formula.begin < from) continue;
+    const size_t before = announced.empty() ? from : announced.back().end;
+    const std::string_view between = text.substr(before, formula.begin - before);
+    const bool first = announced.empty();
+    const bool beside = std::none_of(between.begin(), between.end(), IsLetter);
+    if (first ? !beside : !IsJoint(between)) break;
+    announced.push_back(formula);
+  }
+  return announced.empty() ? formulas : announced;
+}
+
 Reading FromFormulas(std::string_view text, const std::vector<Span>& formulas,
                      const NumberStyle& style) {
   const std::string_view behind = text.substr(formulas.back().end);
   const std::string unit = UnitBehind(behind);
   // "The largest $n$ is 34."
   const std::string number = unit.empty() ? LastNumber(behind) : "";
-  if (!number.empty() && formulas.back().inside.size() < 8 && !HasDigit(formulas.back().inside)) {
-    return Read(number, style);
-  }
+  const bool bare_name = formulas.back().inside.size() < 24 && !HasDigit(formulas.back().inside);
+  if (!number.empty() && (bare_name || Concludes(behind))) return Read(number, style);
   std::string joined = LastJoined(text, formulas, IsJoint);
   return Read(absl::StrCat(WithoutDollars(joined), unit), style);
 }
@@ -395,7 +464,7 @@ Reading ReadAnswer(std::string_view whole, const NumberStyle& style) {
   }
   bool broken = false;
   const std::vector<Span> formulas = Formulas(text, broken);
-  if (!formulas.empty()) return FromFormulas(text, formulas, style);
+  if (!formulas.empty()) return FromFormulas(text, Announced(text, formulas), style);
   if (broken) {
     nothing.problem = "a line end inside $...$";
     return nothing;
@@ -405,6 +474,7 @@ Reading ReadAnswer(std::string_view whole, const NumberStyle& style) {
   if (text.find('\\') != std::string_view::npos && text.find(' ') == std::string_view::npos) {
     return direct;
   }
+  if (!IsProse(text)) return direct;
   Reading prose = FromProse(text, style);
   return prose.formula != nullptr || prose.problem == "it is words" ? prose : direct;
 }

@@ -56,7 +56,9 @@ bool IsInequality(const Expr& expr) { return expr.kind == Kind::kRelation && !Is
 // The last exact value of a chain: 1/3 in "x = 3/9 = 1/3 \approx 0.33".
 const ExprPtr& LastValue(const Expr& chain) {
   for (size_t i = 0; i < chain.ops.size(); ++i) {
-    if (chain.ops[i] == "approx") return chain.args[i == 0 ? 1 : i];
+    if (chain.ops[i] != "approx") continue;
+    // "x \approx 11" has no other value than that.
+    return chain.args[i == 0 && IsName(*chain.args[0]) ? 1 : i];
   }
   return chain.args.back();
 }
@@ -115,7 +117,7 @@ std::optional<Finding> Comparer::CompareRelations(const ExprPtr& gold, const Exp
     if (const auto named = AsAssignment(*gold); named.has_value()) {
       return Compare(named->value, answer);
     }
-    const bool asks = HasInequality(*gold);
+    const bool asks = HasInequality(*gold) && !IsMembership(*gold);
     if (!asks && HasInequality(*answer) && !IsMembership(*answer) && !policy_.relation_for_set) {
       return NotEqual("a relation where the gold answer is a set");
     }

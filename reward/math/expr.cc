@@ -104,6 +104,24 @@ ExprPtr TakeSign(const ExprPtr& expr, bool upper) {
 
 }  // namespace
 
+ExprPtr Determinant(const Expr& matrix) {
+  constexpr size_t kRowsMax = 4;
+  const size_t n = static_cast<size_t>(matrix.columns);
+  if (n == 0 || n > kRowsMax || matrix.args.size() != n * n) return nullptr;
+  if (n == 1) return matrix.args[0];
+  std::vector<ExprPtr> terms;
+  for (size_t column = 0; column < n; ++column) {
+    Expr minor{.kind = Kind::kMatrix};
+    minor.columns = static_cast<int>(n - 1);
+    for (size_t i = n; i < n * n; ++i) {
+      if (i % n != column) minor.args.push_back(matrix.args[i]);
+    }
+    const ExprPtr term = Make(Kind::kMul, {matrix.args[column], Determinant(minor)});
+    terms.push_back(column % 2 == 0 ? term : Make(Kind::kNegate, {term}));
+  }
+  return Make(Kind::kAdd, std::move(terms));
+}
+
 std::vector<std::string> SymbolsOf(const Expr& expr) {
   std::vector<std::string> names;
   Gather(expr, names);

@@ -74,6 +74,9 @@ bool Any(const Expr& expr, const Test& test) {
   return false;
 }
 
+// A matrix of at most four rows expanded; null for any other.
+ExprPtr Determinant(const Expr& matrix);
+
 // Names of the free symbols, without repeats, in the order of their first appearance.
 std::vector<std::string> SymbolsOf(const Expr& expr);
 

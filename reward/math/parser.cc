@@ -230,6 +230,9 @@ ExprPtr Parser::Sum() {
 bool Parser::StartsFactor() const {
   const Token& token = Now();
   if (token.kind == TokenKind::kWord) {
+    const bool closed = Before().text == ")" || Before().text == "]";
+    const bool opens = After().text == "(" || After().text == "[" || After().text == "\\{";
+    if ((token.text == "U" || token.text == "u") && closed && opens) return false;
     return !EqualWords(token.text, "and") && !EqualWords(token.text, "or") && token.text != "mod" &&
            !(token.text == "in" && token.space_before);
   }
@@ -272,7 +275,7 @@ ExprPtr Parser::Product() {
     const bool divides = Is("/");
     const bool remainder = IsMacro("bmod");
     const bool number = Now().kind == TokenKind::kNumber;
-    if (number && tokens_[at_ - 1].kind == TokenKind::kNumber) {
+    if (number && Before().kind == TokenKind::kNumber) {
       return Fail("two numbers side by side");
     }
     if (Is("*") || divides || remainder) {

@@ -65,6 +65,8 @@ class Parser {
   const Token& After(size_t ahead = 1) const {
     return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
   }
+  // The token taken last; the current one while nothing has been taken.
+  const Token& Before() const { return tokens_[at_ == 0 ? 0 : at_ - 1]; }
   bool Is(std::string_view mark) const {
     return Now().kind == TokenKind::kMark && Now().text == mark;
   }

@@ -420,6 +420,10 @@ ExprPtr Parser::Function(const std::string& name) {
   if (name == "sign") known = "sgn";
   if (name == "lg") known = "log";
   if (known == "frac" && args.size() == 2) return Make(Kind::kDivide, args);
+  if (known == "det" && args[0]->kind == Kind::kMatrix) {
+    ExprPtr determinant = Determinant(*args[0]);
+    return determinant != nullptr ? determinant : Fail("a determinant that is too large");
+  }
   if (base != nullptr) args.push_back(base);
   const bool inverse =
       power != nullptr && power->kind == Kind::kNegate && IsNumber(*power->args[0], 1);
@@ -448,9 +452,8 @@ ExprPtr Parser::FunctionArgument() {
     factors.push_back(std::move(factor));
     if (applied) break;
     const Token& next = Now();
-    const bool plain =
-        next.kind == TokenKind::kWord || next.kind == TokenKind::kMacro ||
-        (next.kind == TokenKind::kNumber && tokens_[at_ - 1].kind != TokenKind::kNumber);
+    const bool plain = next.kind == TokenKind::kWord || next.kind == TokenKind::kMacro ||
+                       (next.kind == TokenKind::kNumber && Before().kind != TokenKind::kNumber);
     if (!plain || !StartsFactor() || StartsUnit(*factors.back()) || IsFunctionName(next.text) ||
         IsMacro("bmod")) {
       break;
@@ -549,8 +552,9 @@ ExprPtr Parser::Environment() {
   made->kind = Kind::kMatrix;
   made->args = std::move(cells);
   made->columns = columns;
-  if (name == "vmatrix") return Make(Kind::kFunction, {made}, "det");
-  return made;
+  if (name != "vmatrix") return made;
+  ExprPtr determinant = Determinant(*made);
+  return determinant != nullptr ? determinant : Fail("a determinant that is too large");
 }
 
 // A bar over digits writes a number; any other decoration makes another symbol.
@@ -570,7 +574,7 @@ ExprPtr Parser::Argument() {
   if (Is("(")) return Bracketed("(");
   if (Now().kind == TokenKind::kNumber && Now().text.size() > 1) {
     // \frac12 takes a digit at a time; x^10 written without braces means ten.
-    const Token& before = tokens_[at_ - 1];
+    const Token& before = Before();
     const bool script = before.kind == TokenKind::kMark &&
                         (before.text == "^" || before.text == "_" || before.text == "-");
     const bool sqrt = before.kind == TokenKind::kMacro && before.text == "sqrt";

@@ -109,13 +109,15 @@ struct Probe {
   }
 
   // Values of both at one point; false where the point is of no use.
-  bool At(int number, long bits, Evaluation& left, Evaluation& right) const {
+  // A point where a root or logarithm of a negative number is taken is of none, unless `complex`.
+  bool At(int number, long bits, bool complex, Evaluation& left, Evaluation& right) const {
     const Point point{seed, number, &whole, {}};
     left = Evaluate(gold, point, bits, fuel);
     if (!left.defined) return false;
     right = Evaluate(answer, point, bits, fuel);
     if (!right.defined) return false;
-    return constant || left.left_reals == right.left_reals;
+    if (constant) return true;
+    return complex ? left.left_reals == right.left_reals : !left.left_reals && !right.left_reals;
   }
 };
 
@@ -131,7 +133,8 @@ bool Vague(const Ball& ball) {
   return !tiny;
 }
 
-Finding ProbeEqual(const Expr& gold, const Expr& answer, uint64_t seed, Fuel& fuel) {
+// With `complex`, principal values count; what they prove holds for real formulas no longer.
+Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t seed, Fuel& fuel) {
   const Probe probe(gold, answer, seed, fuel);
   const int wanted = probe.constant ? 1 : kPoints;
   const int tries = probe.constant ? 1 : kTriesMax;
@@ -140,7 +143,7 @@ Finding ProbeEqual(const Expr& gold, const Expr& answer, uint64_t seed, Fuel& fu
     for (int number = 0; number < tries && valid < wanted; ++number) {
       Evaluation left;
       Evaluation right;
-      if (!probe.At(number, bits, left, right)) {
+      if (!probe.At(number, bits, complex, left, right)) {
         if (fuel.empty()) return Undecided("out of steps");
         if (probe.constant && bits == kBitsMost) {
           if (left.out_of_range || right.out_of_range) return Undecided("a number out of range");
@@ -150,12 +153,13 @@ Finding ProbeEqual(const Expr& gold, const Expr& answer, uint64_t seed, Fuel& fu
         continue;
       }
       if (acb_overlaps(left.value.get(), right.value.get()) == 0) {
-        return NotEqual(absl::StrCat("certainly different values at ", bits, " bits"));
+        return NotEqual(absl::StrCat("certainly different values at ", bits, " bits"), !complex);
       }
       if (bits == kBitsMost && (Vague(left.value) || Vague(right.value))) continue;
       ++valid;
     }
     if (bits == kBitsMost && valid < std::min(wanted, kPoints / 2)) {
+      if (!complex && !probe.constant) return ProbeEqual(gold, answer, true, seed, fuel);
       return Undecided("too few points where both have a value");
     }
   }
@@ -252,7 +256,7 @@ Finding CompareScalars(const Expr& gold, const Expr& answer, const Tolerance& to
   const Zero zero = DifferenceIsZero(gold, answer, fuel);
   if (zero == Zero::kYes) return Equal("identical once multiplied out");
   if (zero == Zero::kNo) return NotEqual("different once multiplied out");
-  return ProbeEqual(gold, answer, seed, fuel);
+  return ProbeEqual(gold, answer, false, seed, fuel);
 }
 
 Finding CompareZeros(const Expr& gold, const Expr& answer, bool positive, uint64_t seed,
@@ -270,7 +274,7 @@ Finding CompareZeros(const Expr& gold, const Expr& answer, bool positive, uint64
   for (int number = 0; number < kTriesMax && valid < kPoints; ++number) {
     Evaluation left;
     Evaluation right;
-    if (!probe.At(number, kBitsMost, left, right)) {
+    if (!probe.At(number, kBitsMost, false, left, right)) {
       if (fuel.empty()) return Undecided("out of steps");
       continue;
     }

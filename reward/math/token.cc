@@ -334,7 +334,8 @@ class Scanner {
   // Past what stands between two groups of thousands at `at`; 0 when nothing such stands there.
   size_t SeparatorBytes(size_t at) const {
     const std::string_view rest = text_.substr(at);
-    for (const std::string_view mark : {",\\!", "{,}\\!", "{,}", "\\,", "\\ ", "{ }", "~", "\\;"}) {
+    for (const std::string_view mark :
+         {",\\!", "{,}\\!", "{,}", "{, }", " {, }", " {,}", "\\,", "\\ ", "{ }", "~", "\\;"}) {
       if (!rest.starts_with(mark)) continue;
       size_t bytes = mark.size();
       while (bytes < rest.size() && rest[bytes] == ' ') ++bytes;
