@@ -18,6 +18,7 @@
 #include "reward/json/json_schema_verifier.h"
 #include "reward/json/tool_call_verifier.h"
 #include "reward/language/language_verifier.h"
+#include "reward/math/math_verifier.h"
 #include "reward/remote/judge_verifier.h"
 #include "reward/remote/remote_verifier.h"
 #include "reward/remote/reward_model_verifier.h"
@@ -70,6 +71,13 @@ VerifierOr MakeBy(const RubricPart& part) {
   return V::Create((part.*kOptions)());
 }
 
+VerifierOr MakeMath(const temper::v1::RubricPart& part) {
+  TEMPER_ASSIGN_OR_RETURN(AnswerExtractor extractor,
+                          AnswerExtractor::Create(part.extract(), part.marker()));
+  TEMPER_ASSIGN_OR_RETURN(const math::Policy policy, math::ReadPolicy(part.math()));
+  return std::make_unique<const MathVerifier>(std::move(extractor), policy);
+}
+
 struct Entry {
   const char* name;
   const char* purpose;
@@ -82,6 +90,10 @@ constexpr Entry kTable[] = {
      "the final answer is the gold one: the same number, or the same text",
      {.version = 1, .needs_gold = true, .final_answer = true},
      MakeAnswer},
+    {"math",
+     "the final answer has the value of the gold one: exact mathematics",
+     {.version = 1, .needs_gold = true, .final_answer = true},
+     MakeMath},
     {"code",
      "a program passes its tests, in a sandbox",
      {.version = 1, .lane = Lane::kSandbox},

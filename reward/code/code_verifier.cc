@@ -33,8 +33,8 @@ bool Defines(std::string_view program, std::string_view function) {
     const std::string line = absl::StrCat(std::string(start), std::string(function));
     for (size_t at = program.find(line); at != program.npos; at = program.find(line, at + 1)) {
       const size_t end = at + line.size();
-      const bool whole = end < program.size() && (program[end] == '(' || program[end] == ' ' ||
-                                                  program[end] == ':');
+      const bool whole = end < program.size() &&
+                         (program[end] == '(' || program[end] == ' ' || program[end] == ':');
       if (whole && (at == 0 || program[at - 1] == '\n')) return true;
     }
   }
@@ -75,13 +75,12 @@ absl::StatusOr<std::unique_ptr<const CodeVerifier>> CodeVerifier::Create(
   const Range wall = {"wall_seconds", options.wall_seconds(), 0, 36000};
   const Range memory = {"memory_mib", number(options.has_memory_mib(), options.memory_mib(), 512),
                         16, 1 << 20};
-  const Range output = {"output_kib",
-                        number(options.has_output_kib(), options.output_kib(), 16 << 10), 1,
-                        1 << 20};
+  const Range output = {
+      "output_kib", number(options.has_output_kib(), options.output_kib(), 16 << 10), 1, 1 << 20};
   const Range disk = {"disk_mib", number(options.has_disk_mib(), options.disk_mib(), 64), 1,
                       1 << 20};
-  const Range processes = {"processes",
-                           number(options.has_processes(), options.processes(), 64), 1, 30000};
+  const Range processes = {"processes", number(options.has_processes(), options.processes(), 64), 1,
+                           30000};
   const Range compile = {
       "compile_cpu_seconds",
       number(options.has_compile_cpu_seconds(), options.compile_cpu_seconds(), 30), 0.1, 3600};
@@ -92,8 +91,8 @@ absl::StatusOr<std::unique_ptr<const CodeVerifier>> CodeVerifier::Create(
   const std::string name = options.language().empty() ? "python" : options.language();
   settings.language = FindLanguage(name);
   if (settings.language == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("code.language: found ", Quoted(name),
-                                                   ", expected one of ", LanguageNames()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("code.language: found ", Quoted(name), ", expected one of ", LanguageNames()));
   }
   settings.limits.cpu_seconds = cpu.value;
   settings.limits.wall_seconds = wall.value;
@@ -151,19 +150,15 @@ absl::StatusOr<Judgement> CodeVerifier::Judge(const Response& response) const {
     }
   }
   TEMPER_ASSIGN_OR_RETURN(const TestSuite suite, ParseTestSuite(*line, response.prompt));
-  const Value* code = Find(*line, "code");
-  std::optional<std::string> program;
-  if (code != nullptr && code->kind == Value::Kind::kString) {
-    program = code->text;
-  } else {
-    program = ExtractProgram(response.text, *language);
-  }
+  // Never the metadata's "code": in MBPP that is the reference solution.
+  const std::optional<std::string> program =
+      response.extracted ? std::string(response.text) : ExtractProgram(response.text, *language);
   if (!program.has_value() || program->find_first_not_of(" \t\r\n") == std::string::npos) {
     return Judgement{std::string(kWrongAnswer), 0, "no program found"};
   }
   TEMPER_ASSIGN_OR_RETURN(const sandbox::Sandbox* open, OpenSandbox());
-  const Bench bench = {*open, judges_, *language, settings_.limits, settings_.compile_limits,
-                       settings_.partial};
+  const Bench bench = {
+      *open, judges_, *language, settings_.limits, settings_.compile_limits, settings_.partial};
   TEMPER_ASSIGN_OR_RETURN(Grade grade, Run(bench, suite, *std::move(program)));
   Judgement judgement;
   judgement.verdict = grade.verdict;
