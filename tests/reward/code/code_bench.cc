@@ -43,16 +43,19 @@ int main(int argc, char** argv) {
     threads.emplace_back([&] {
       for (size_t j; (j = next++) < problems.size();) {
         nlohmann::json line = problems[j];
-        line["code"] = bodies == "none" ? std::string("    return None\n")
-                                        : line["canonical_solution"].get<std::string>();
-        const auto judgement = (*verifier)->Judge({.metadata = line.dump()});
+        const std::string code = bodies == "none" ? std::string("    return None\n")
+                                                  : line["canonical_solution"].get<std::string>();
+        const std::string metadata = line.dump();
+        const auto judgement =
+            (*verifier)->Judge({.text = code, .metadata = metadata, .extracted = true});
         if (!judgement.ok()) {
           ++failures;
           std::printf("%s: %s\n", line["task_id"].get<std::string>().c_str(),
                       judgement.status().ToString().c_str());
         } else if (judgement->score == 1) {
           ++passed;
-          if (bodies == "none") std::printf("%s passes\n", line["task_id"].get<std::string>().c_str());
+          if (bodies == "none")
+            std::printf("%s passes\n", line["task_id"].get<std::string>().c_str());
         } else if (bodies != "none") {
           std::printf("%s: %s %s\n", line["task_id"].get<std::string>().c_str(),
                       judgement->verdict.c_str(), judgement->reason.c_str());
