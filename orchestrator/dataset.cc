@@ -157,6 +157,11 @@ absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind k
   for (const char* key : {"prompt", "messages", "answer", "response", "id"}) {
     metadata.erase(Name(source, key));
   }
+  // What the template was put around stays known to verifiers: programs continue the bare prompt.
+  if (const json* bare = Find(line, source, "prompt");
+      bare != nullptr && *bare != row.prompt && !metadata.contains("prompt")) {
+    metadata["prompt"] = *bare;
+  }
   if (!row.chat_json.empty()) {
     for (const char* key : {"tools", "enable_thinking"}) metadata.erase(key);
   }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/philox.h"
+#include "nlohmann/json.hpp"
 
 namespace temper::orchestrator {
 namespace {
@@ -16,6 +17,14 @@ constexpr int64_t kEvaluationIds = int64_t{1} << 40;
 constexpr absl::Duration kLeaseLeast = absl::Minutes(2);
 constexpr int64_t kSlowestTokensPerSecond = 20;  // of a whole worker
 constexpr absl::Duration kGrace = absl::Seconds(5);
+
+// The dataset line's "task"; empty where it has none.
+std::string TaskOf(const v1::Group& group) {
+  const auto metadata = nlohmann::json::parse(group.metadata_json(), nullptr, false);
+  if (!metadata.is_object()) return "";
+  const auto task = metadata.find("task");
+  return task != metadata.end() && task->is_string() ? task->get<std::string>() : "";
+}
 
 }  // namespace
 
@@ -78,6 +87,7 @@ bool Gathering::AddGroup(int64_t id, const RowSource& rows, int64_t index, int s
   group.group.mutable_prompt()->set_chat_json(row->chat_json);
   group.group.set_answer(row->answer);
   group.group.set_metadata_json(row->metadata_json);
+  group.task = TaskOf(group.group);
   group.samples.resize(static_cast<size_t>(samples));
   index_[id] = groups_.size() - 1;
   return true;
@@ -91,6 +101,7 @@ void Gathering::Resume(bool evaluation, std::vector<RecoveredGroup> recovered) {
   for (RecoveredGroup& old : recovered) {
     GatheredGroup& group = groups_.emplace_back();
     group.group = std::move(old.group);
+    group.task = TaskOf(group.group);
     index_[group.group.id()] = groups_.size() - 1;
     for (RecoveredSample& sample : old.samples) {
       group.dropped = group.dropped || sample.state == SampleState::kDropped;

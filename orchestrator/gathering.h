@@ -32,6 +32,7 @@ struct GatheredSample {
 
 struct GatheredGroup {
   v1::Group group;
+  std::string task;  // chooses the parts of the rubric
   std::vector<GatheredSample> samples;
   int strikes = 0;  // workers crashed while they held it
   int failures = 0;

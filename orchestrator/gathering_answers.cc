@@ -164,6 +164,10 @@ void Gathering::SendScores() {
       item.set_response(sample.text);
       item.set_answer(group.group.answer());
       item.set_finish_reason(sample.finish);
+      item.set_metadata_json(group.group.metadata_json());
+      item.set_tokens(static_cast<int32_t>(sample.tokens));
+      item.set_tokens_max(board_.spec.spec.max_tokens());
+      item.set_task(group.task);
       sample.scoring = true;
       call.samples.push_back({group.group.id(), static_cast<int>(k)});
       if (request->items_size() == kScoreItemsMax) {
@@ -197,6 +201,11 @@ void Gathering::OnScores(const Call& call, const v1::ScoreResponse& response) {
 
 void Gathering::ScoreOne(GatheredGroup& group, GatheredSample& sample,
                          const v1::ScoreResult& result) {
+  if (result.outcome_case() == v1::ScoreResult::kInvalid) {
+    board_.Fail(absl::StrCat("problem ", group.group.prompt().id(),
+                             " of the dataset cannot be judged: ", result.invalid()));
+    return;
+  }
   if (!result.has_score()) {
     ScoreMissed(group, sample, result.internal_error());
     return;

@@ -4,16 +4,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/json_config.h"
 #include "base/status_macros.h"
+#include "reward/rubric_check.h"
 
 namespace temper::orchestrator {
 namespace {
 
-// Only the verifier "answer" compares with something.
 RowKind ProblemKind(const v1::Rubric& rubric) {
-  for (const v1::RubricPart& part : rubric.parts()) {
-    if (part.verifier() == "answer") return RowKind::kProblem;
-  }
-  return RowKind::kPrompt;
+  return reward::NeedsAnswers(rubric) ? RowKind::kProblem : RowKind::kPrompt;
 }
 
 v1::Dataset SourceOf(const v1::Evaluation& evaluate) {

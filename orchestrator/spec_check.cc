@@ -8,6 +8,7 @@
 #include "base/nearest_name.h"
 #include "orchestrator/objective_preset.h"
 #include "re2/re2.h"
+#include "reward/rubric_check.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -184,44 +185,9 @@ class SpecCheck {
     AtLeast("checkpoint.keep", spec_.checkpoint().keep(), 0);
   }
 
-  void CheckRubricPart(const std::string& field, const v1::RubricPart& part) {
-    OneOf(absl::StrCat(field, ".verifier"), part.verifier(), {"answer", "format"});
-    NotNegative(absl::StrCat(field, ".weight"), part.weight());
-    if (part.verifier() == "format") {
-      if (part.pattern().empty()) {
-        Say(absl::StrCat(field, ".pattern: is missing, expected an RE2 pattern"));
-      } else if (const RE2 pattern(part.pattern(), RE2::Quiet); !pattern.ok()) {
-        Say(absl::StrCat(field, ".pattern: found \"", part.pattern(),
-                         "\", expected an RE2 pattern: ", pattern.error()));
-      }
-      return;
-    }
-    if (!part.pattern().empty()) {
-      Say(absl::StrCat(field, ".pattern: belongs to verifier \"format\" only"));
-    }
-    OneOf(absl::StrCat(field, ".extract"), part.extract(), {"auto", "boxed", "hash", "after"});
-    if ((part.extract() == "after") == part.marker().empty()) {
-      Say(absl::StrCat(field, part.marker().empty()
-                                  ? ".marker: is missing, expected the text before the answer"
-                                  : ".marker: belongs to extract \"after\" only"));
-    }
-  }
-
   void CheckRubric() {
-    if (spec_.rubric().parts_size() == 0) {
-      Say("rubric.parts: is empty, expected at least one verifier");
-    }
-    double weights = 0;
-    bool any_share = false;
-    for (int i = 0; i < spec_.rubric().parts_size(); ++i) {
-      const v1::RubricPart& part = spec_.rubric().parts(i);
-      CheckRubricPart(absl::StrCat("rubric.parts[", i, "]"), part);
-      if (part.gate()) continue;
-      any_share = true;
-      weights += part.weight();
-    }
-    if (any_share && weights <= 0) {
-      Say("rubric.parts: the weights sum to 0, expected a part that counts");
+    if (const absl::Status rubric = reward::CheckRubric(spec_.rubric()); !rubric.ok()) {
+      Say(std::string(rubric.message()));
     }
   }
 

@@ -102,7 +102,7 @@ Extraction LastBox(std::string_view text) {
     const bool nested = before.close > last.begin;
     if (!nested && inside(before) != inside(last) &&
         OfferedTogether(text.substr(before.close + 1, last.begin - before.close - 1))) {
-      return {.problem = "several answers are offered"};
+      return {.problem = std::string(kSeveralAnswers)};
     }
   }
   return Found(inside(last));

@@ -19,6 +19,9 @@ enum class AnswerPlace {
   kAfter,  // after the last `marker`
 };
 
+// The problem of a text whose last boxes differ and are offered together.
+inline constexpr std::string_view kSeveralAnswers = "several answers are offered";
+
 struct Extraction {
   bool found = false;
   std::string answer;   // trimmed; not empty when found

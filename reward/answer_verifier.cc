@@ -55,6 +55,7 @@ absl::StatusOr<Judgement> AnswerVerifier::Judge(const Response& response) const 
         "verifier \"answer\" needs a gold answer and this problem has none; check the dataset's "
         "\"answer\" field");
   }
+  if (response.extracted) return CompareAnswers(response.gold, response.text);
   const Extraction extraction = extractor_.Extract(response.text);
   if (!extraction.found) return Miss(extraction.problem);
   return CompareAnswers(response.gold, extraction.answer);

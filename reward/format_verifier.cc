@@ -34,7 +34,8 @@ absl::StatusOr<std::unique_ptr<const Verifier>> FormatVerifier::Create(const std
 
 absl::StatusOr<Judgement> FormatVerifier::Judge(const Response& response) const {
   const re2::StringPiece text(response.text.data(), response.text.size());
-  if (RE2::FullMatch(text, *pattern_)) return Judgement{std::string(kEqual), 1, "the form is right"};
+  if (RE2::FullMatch(text, *pattern_))
+    return Judgement{std::string(kEqual), 1, "the form is right"};
   return Judgement{std::string(kNotEqual), 0, "the response does not match the pattern"};
 }
 

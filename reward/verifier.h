@@ -18,6 +18,7 @@ struct Response {
   int tokens = 0;             // length of the response; 0: not known
   int tokens_max = 0;         // the most it could have; 0: not known
   bool truncated = false;     // it ended because tokens_max were made
+  bool extracted = false;     // the text is the final answer, or the program, itself
 };
 
 // Words of judgements; each verifier documents its own.

@@ -27,10 +27,10 @@ absl::Status EngineLoop::Push(Order order) {
   return absl::ResourceExhaustedError("the waiting line is full; try later");
 }
 
-void EngineLoop::Start(Engine& engine, const WeightFollower& follower) {
+void EngineLoop::Start(Engine& engine, const WeightFollower* follower) {
   TEMPER_CHECK(!thread_.joinable());
   engine_ = &engine;
-  follower_ = &follower;
+  follower_ = follower;
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -59,26 +59,41 @@ void EngineLoop::TakeOrders(absl::Duration wait) {
   for (; left > 0; --left, wait = absl::ZeroDuration()) {
     std::optional<Order> order = orders_.Pop(wait);
     if (!order.has_value()) return;
-    if (auto* update = std::get_if<UpdateOrder>(&*order)) {
-      updates_.push_back(std::move(*update));
-      ApplyUpdates();
-    } else {
-      Take(std::get<GroupRequest>(std::move(*order)));
-    }
+    std::visit([this](auto&& taken) { Take(std::move(taken)); }, *std::move(order));
   }
+}
+
+absl::Status EngineLoop::CheckNoUpdateWaits(const std::string& wanted) const {
+  if (updates_.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(wanted, " is wanted; version ", engine_->version(),
+                   " is making room for version ", updates_.back().manifest.version()));
 }
 
 void EngineLoop::Take(GroupRequest request) {
   const std::shared_ptr<EpisodeSink> sink = request.sink;
-  absl::Status taken;
-  if (!updates_.empty()) {
-    taken = absl::FailedPreconditionError(
-        absl::StrCat("version ", request.version, " is wanted; version ", engine_->version(),
-                     " is making room for version ", updates_.back().manifest.version()));
-  } else {
-    taken = engine_->Submit(std::move(request));
-  }
+  absl::Status taken = CheckNoUpdateWaits(absl::StrCat("version ", request.version));
+  if (taken.ok()) taken = engine_->Submit(std::move(request));
   if (!taken.ok()) sink->Done(taken);
+}
+
+void EngineLoop::Take(MeasureRequest request) {
+  const std::shared_ptr<MeasureSink> sink = request.sink;
+  absl::Status taken = CheckNoUpdateWaits(
+      request.version.has_value() ? absl::StrCat("version ", *request.version) : "any version");
+  if (taken.ok()) taken = engine_->Submit(std::move(request));
+  if (!taken.ok()) sink->Done(taken);
+}
+
+void EngineLoop::Take(UpdateOrder order) {
+  if (follower_ == nullptr) {
+    order.sink->Done(absl::FailedPreconditionError(absl::StrCat(
+        "version ", order.manifest.version(), " is wanted; this worker serves the weights of a ",
+        "model folder (--model) and takes no others")));
+    return;
+  }
+  updates_.push_back(std::move(order));
+  ApplyUpdates();
 }
 
 void EngineLoop::ApplyUpdates() {
@@ -123,11 +138,7 @@ void EngineLoop::Refuse(const absl::Status& status) {
   for (const UpdateOrder& order : updates_) order.sink->Done(status);
   updates_.clear();
   while (std::optional<Order> order = orders_.TryPop()) {
-    if (const auto* update = std::get_if<UpdateOrder>(&*order)) {
-      update->sink->Done(status);
-    } else {
-      std::get<GroupRequest>(*order).sink->Done(status);
-    }
+    std::visit([&](const auto& refused) { refused.sink->Done(status); }, *order);
   }
 }
 

@@ -1,7 +1,7 @@
 // The engine's thread: takes what callbacks enqueued, steps, and changes versions in between.
 //
-// The thread alone touches the engine and its weights. Generate() and Update() may be called from
-// any thread, also before Start(): the orders then wait.
+// The thread alone touches the engine and its weights. Generate(), Measure() and Update() may be
+// called from any thread, also before Start(): the orders then wait.
 #pragma once
 
 #include <atomic>
@@ -53,11 +53,13 @@ class EngineLoop {
 
   // When refused, the sink is not told. RESOURCE_EXHAUSTED: the line is full. UNAVAILABLE: stopped.
   absl::Status Generate(GroupRequest request) { return Push(std::move(request)); }
+  absl::Status Measure(MeasureRequest request) { return Push(std::move(request)); }
   // Waits in line until the groups in flight have ended; those that come meanwhile are refused.
   absl::Status Update(UpdateOrder order) { return Push(std::move(order)); }
 
-  // Both outlive the loop. Called once.
-  void Start(Engine& engine, const WeightFollower& follower);
+  // Both outlive the loop. Called once. follower: null for an engine that keeps the weights it has;
+  // updates are then refused with FAILED_PRECONDITION.
+  void Start(Engine& engine, const WeightFollower* follower);
   // Ends everything in flight with UNAVAILABLE and joins the thread.
   void Stop();
 
@@ -65,12 +67,16 @@ class EngineLoop {
   const std::atomic<int64_t>& progress() const { return progress_; }
 
  private:
-  using Order = std::variant<GroupRequest, UpdateOrder>;
+  using Order = std::variant<GroupRequest, MeasureRequest, UpdateOrder>;
 
   absl::Status Push(Order order);
   void Run();
   void TakeOrders(absl::Duration wait);
   void Take(GroupRequest request);
+  void Take(MeasureRequest request);
+  void Take(UpdateOrder order);
+  // Not OK while updates wait for what runs to end. `wanted`: of the request, in words.
+  absl::Status CheckNoUpdateWaits(const std::string& wanted) const;
   // Carries out the updates that can be; those that must wait stay.
   void ApplyUpdates();
   absl::StatusOr<WeightsUpdate> Apply(const UpdateOrder& order);

@@ -20,6 +20,18 @@ absl::Status AtWorker(const std::string& address, const absl::Status& status) {
                                                   std::string(status.message())));
 }
 
+absl::Status CheckMeasured(const v1::MeasureRequest& request, const v1::MeasureResponse& response) {
+  bool whole = response.continuations_size() == request.continuations_size() &&
+               response.has_value() == request.continuations().empty();
+  for (const v1::MeasuredContinuation& one : response.continuations()) {
+    whole = whole && one.tokens_size() > 0 && one.logprobs_size() == one.tokens_size();
+  }
+  if (whole) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("measured ", response.continuations_size(),
+                                          " continuations, or not every token of them, where ",
+                                          request.continuations_size(), " were asked for"));
+}
+
 }  // namespace
 
 void CallCancel::Cancel() {
@@ -62,6 +74,21 @@ absl::StatusOr<v1::UpdateWeightsResponse> RolloutClient::UpdateWeights(
   v1::UpdateWeightsResponse response;
   const grpc::Status status = connection_->stub->UpdateWeights(context.get(), request, &response);
   TEMPER_RETURN_IF_ERROR(AtWorker(address_, FromGrpc(status)));
+  return response;
+}
+
+absl::StatusOr<v1::MeasureResponse> RolloutClient::Measure(const v1::MeasureRequest& request,
+                                                           absl::Duration timeout,
+                                                           CallCancel* cancel) {
+  const std::unique_ptr<grpc::ClientContext> context = Deadline(timeout);
+  if (cancel != nullptr) cancel->Attach(context.get());
+  const auto detach = absl::MakeCleanup([&] {
+    if (cancel != nullptr) cancel->Attach(nullptr);
+  });
+  v1::MeasureResponse response;
+  const grpc::Status status = connection_->stub->Measure(context.get(), request, &response);
+  TEMPER_RETURN_IF_ERROR(AtWorker(address_, FromGrpc(status)));
+  TEMPER_RETURN_IF_ERROR(AtWorker(address_, CheckMeasured(request, response)));
   return response;
 }
 

@@ -48,6 +48,11 @@ class RolloutClient {
                                                           absl::Duration timeout,
                                                           CallCancel* cancel = nullptr);
 
+  // OK: as many continuations as asked for, each with a log-probability per token, checked here;
+  // INTERNAL when the worker sent something else.
+  absl::StatusOr<v1::MeasureResponse> Measure(const v1::MeasureRequest& request,
+                                              absl::Duration timeout, CallCancel* cancel = nullptr);
+
   // Calls `on_episode` on this thread for each episode as it comes. OK: every sample of the request
   // came exactly once, checked here; INTERNAL when the worker sent something else.
   absl::Status Generate(const v1::GenerateRequest& request, absl::Duration timeout,

@@ -30,33 +30,56 @@ GroupRequest FromWire(const v1::GenerateRequest& wire) {
   return request;
 }
 
-// One UpdateWeights call. The engine answers; gRPC deletes the reactor after that.
-class UpdateCall final : public grpc::ServerUnaryReactor {
+MeasureRequest FromWire(const v1::MeasureRequest& wire) {
+  MeasureRequest request{
+      .prompt_id = wire.prompt().id(),
+      .prompt_text = wire.prompt().text(),
+      .chat_json = wire.prompt().chat_json(),
+      .continuations = {wire.continuations().begin(), wire.continuations().end()}};
+  if (wire.has_version()) request.version = wire.version();
+  return request;
+}
+
+void ToWire(const Measurement& measurement, v1::MeasureResponse& wire) {
+  wire.set_version(measurement.version);
+  wire.mutable_prompt_tokens()->Add(measurement.prompt_tokens.begin(),
+                                    measurement.prompt_tokens.end());
+  for (const MeasuredContinuation& one : measurement.continuations) {
+    v1::MeasuredContinuation& to = *wire.add_continuations();
+    to.mutable_tokens()->Add(one.tokens.begin(), one.tokens.end());
+    to.mutable_logprobs()->Add(one.logprobs.begin(), one.logprobs.end());
+  }
+  if (measurement.value.has_value()) wire.set_value(*measurement.value);
+}
+
+void ToWire(const WeightsUpdate& update, v1::UpdateWeightsResponse& wire) {
+  wire.set_version(update.version);
+  wire.set_digest(update.digest);
+  wire.set_seconds(absl::ToDoubleSeconds(update.took));
+}
+
+// One call with one answer. The engine answers; gRPC deletes the reactor after that.
+template <class SinkInterface, class Result, class Response>
+class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   // What both sides see; outlives the reactor where the engine still holds it.
-  class Sink final : public UpdateSink {
+  class Sink final : public SinkInterface {
    public:
-    Sink(UpdateCall* call, v1::UpdateWeightsResponse* response)
-        : call_(call), response_(response) {}
-    void Done(const absl::StatusOr<WeightsUpdate>& update) override {
-      if (update.ok()) {
-        response_->set_version(update->version);
-        response_->set_digest(update->digest);
-        response_->set_seconds(absl::ToDoubleSeconds(update->took));
-      }
-      call_->Finish(ToGrpc(update.status()));  // the call is alive until here
+    Sink(UnaryCall* call, Response* response) : call_(call), response_(response) {}
+    void Done(const absl::StatusOr<Result>& result) override {
+      if (result.ok()) ToWire(*result, *response_);
+      call_->Finish(ToGrpc(result.status()));  // the call is alive until here
     }
     bool cancelled() const override { return cancelled_.load(); }
     void Cancel() { cancelled_.store(true); }
 
    private:
-    UpdateCall* const call_;
-    v1::UpdateWeightsResponse* const response_;
+    UnaryCall* const call_;
+    Response* const response_;
     std::atomic<bool> cancelled_{false};
   };
 
-  explicit UpdateCall(v1::UpdateWeightsResponse* response)
-      : sink_(std::make_shared<Sink>(this, response)) {}
+  explicit UnaryCall(Response* response) : sink_(std::make_shared<Sink>(this, response)) {}
   const std::shared_ptr<Sink>& sink() const { return sink_; }
   void OnCancel() override { sink_->Cancel(); }
   void OnDone() override { delete this; }
@@ -64,6 +87,9 @@ class UpdateCall final : public grpc::ServerUnaryReactor {
  private:
   const std::shared_ptr<Sink> sink_;
 };
+
+using UpdateCall = UnaryCall<UpdateSink, WeightsUpdate, v1::UpdateWeightsResponse>;
+using MeasureCall = UnaryCall<MeasureSink, Measurement, v1::MeasureResponse>;
 
 class RolloutService final : public v1::RolloutService::CallbackService {
  public:
@@ -90,6 +116,18 @@ class RolloutService final : public v1::RolloutService::CallbackService {
     group.sink = stream;
     const absl::Status taken = loop_.Generate(std::move(group));
     if (!taken.ok()) stream->Done(taken);
+    return call;
+  }
+
+  grpc::ServerUnaryReactor* Measure(grpc::CallbackServerContext* context,
+                                    const v1::MeasureRequest* request,
+                                    v1::MeasureResponse* response) override {
+    auto* call = new MeasureCall(response);
+    const std::shared_ptr<MeasureCall::Sink> sink = call->sink();
+    MeasureRequest measure = FromWire(*request);
+    measure.sink = sink;
+    const absl::Status taken = loop_.Measure(std::move(measure));
+    if (!taken.ok()) sink->Done(taken);
     return call;
   }
 

@@ -108,6 +108,7 @@ absl::Status RunBench(const Choice& choice) {
   TEMPER_ASSIGN_OR_RETURN(const Bench* bench, FindBench(choice.name));
   TEMPER_RETURN_IF_ERROR(CheckChoice(choice));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.model));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
   const model::ParameterLayout layout(folder.config);
   std::vector<float> values(layout.size());
   TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.model, layout, values));

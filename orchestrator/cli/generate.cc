@@ -166,6 +166,7 @@ absl::Status Generate(const GenerateArguments& arguments) {
   TEMPER_RETURN_IF_ERROR(CheckArguments(arguments));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder,
                           model::OpenModelFolder(arguments.folder));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
   const bool text = folder.tokenizer != nullptr;
   const bool live = text && arguments.samples == 1 && !arguments.json && isatty(STDOUT_FILENO) != 0;
   const auto collector = std::make_shared<Collector>(live ? folder.tokenizer.get() : nullptr);

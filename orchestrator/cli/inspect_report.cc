@@ -18,10 +18,12 @@ Json LayerCounts(const model::ModelConfig& config) {
   return counts;
 }
 
-Json ParametersByKind(const Footprint& footprint) {
+Json ParametersByKind(const model::ModelConfig& config, const Footprint& footprint) {
   std::map<std::string, int64_t> counts = {{"embeddings", footprint.embeddings},
                                            {"norm", footprint.final_norm}};
-  if (footprint.lm_head > 0) counts["lm_head"] = footprint.lm_head;
+  if (footprint.head > 0) {
+    counts[config.reward_head ? "reward_head" : "lm_head"] = footprint.head;
+  }
   for (const auto& [kind, parameters] : footprint.layers) {
     counts[std::string(model::LayerKindName(kind))] = parameters;
   }
@@ -159,11 +161,12 @@ Json Describe(const Inspected& inspected, const std::optional<PlanQuestion>& que
                  {"hidden_size", config.hidden_size},
                  {"vocab_size", config.vocab_size},
                  {"tie_word_embeddings", config.tie_word_embeddings},
+                 {"head", config.reward_head ? "reward" : "language"},
                  {"eos_token_ids", config.eos_token_ids},
                  {"parameters", footprint.total},
                  {"parameters_active", footprint.active},
                  {"parameters_active_beyond_lookup", footprint.active_beyond_lookup},
-                 {"parameters_by_kind", ParametersByKind(footprint)},
+                 {"parameters_by_kind", ParametersByKind(config, footprint)},
                  {"bytes", Memory(footprint)}};
   if (!inspected.dtypes.empty()) result["dtypes"] = inspected.dtypes;
   if (inspected.tokens >= 0) result["tokenizer_tokens"] = inspected.tokens;
@@ -181,6 +184,7 @@ std::string DescriptionText(const Json& model) {
   lines.Add("sizes", absl::StrCat("hidden ", model["hidden_size"].get<int64_t>(), ", vocabulary ",
                                   model["vocab_size"].get<int64_t>(),
                                   model["tie_word_embeddings"] ? ", tied embeddings" : ""));
+  if (model["head"] == "reward") lines.Add("head", "reward head, 1 value");
   lines.Add("tokenizer", model.contains("tokenizer_tokens")
                              ? absl::StrCat(model["tokenizer_tokens"].get<int64_t>(), " tokens")
                              : "none");

@@ -8,6 +8,7 @@
 #include "base/stop.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
+#include "orchestrator/cli/scorer_options.h"
 #include "reward/service.h"
 
 namespace temper::cli {
@@ -23,7 +24,8 @@ struct RewardArguments {
 absl::Status ServeReward(const RewardArguments& arguments) {
   log::Start(arguments.name, arguments.log_level);
   StopToken& stop = StopOnSignals();
-  reward::RewardService service({});
+  reward::Scorer scorer(ScorerOptions());
+  reward::RewardService service(scorer);
   auto listening = Listen(arguments.listen, {&service});
   if (!listening.ok()) return listening.status();
   log::Info("serving", {{"address", listening->address}});
@@ -33,7 +35,7 @@ absl::Status ServeReward(const RewardArguments& arguments) {
                                 listening->address, stop);
     auto registered = membership.Register();
     if (registered.ok()) {
-      membership.StartHeartbeat(service.progress(), registered->heartbeat_ms());
+      membership.StartHeartbeat(scorer.progress(), registered->heartbeat_ms());
       while (!stop.stopped()) absl::SleepFor(absl::Milliseconds(50));
     } else if (!absl::IsCancelled(registered.status())) {
       ended = registered.status();

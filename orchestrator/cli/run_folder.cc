@@ -29,6 +29,7 @@ std::string ModelDir(const std::string& dir, const v1::RunSpec& spec) {
 absl::Status MakeModel(const std::string& path, const v1::RunSpec& spec) {
   if (Exists(path)) return absl::OkStatus();
   TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, model::ReadModelConfig(spec.init()));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(config, spec.init()));
   const model::ParameterLayout layout(config);
   std::vector<float> values(layout.size());
   model::Initialize(config, layout, spec.seed(), values);
@@ -37,6 +38,7 @@ absl::Status MakeModel(const std::string& path, const v1::RunSpec& spec) {
 
 absl::Status CheckModel(const std::string& path) {
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(path));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, path));
   if (folder.tokenizer != nullptr) return absl::OkStatus();
   return absl::NotFoundError(
       absl::StrCat(path, ": no tokenizer.json; a run needs one to turn prompts into tokens"));

@@ -135,6 +135,7 @@ absl::Status RunScore(const Choice& choice) {
   std::ifstream input(choice.input);
   if (!input) return absl::NotFoundError(absl::StrCat(choice.input, ": cannot be opened"));
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.folder));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
   const model::ParameterLayout layout(folder.config);
   const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(choice.threads);
   TEMPER_ASSIGN_OR_RETURN(

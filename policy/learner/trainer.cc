@@ -63,6 +63,7 @@ Trainer::Trainer(const Options& options, model::ModelFolder folder, std::atomic<
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
                                                        std::atomic<int64_t>& progress) {
   TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(options.model_dir));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
   std::unique_ptr<Trainer> trainer(new Trainer(options, std::move(folder), progress));
   TEMPER_RETURN_IF_ERROR(trainer->Load());
   TEMPER_ASSIGN_OR_RETURN(trainer->store_,

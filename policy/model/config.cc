@@ -1,6 +1,7 @@
 // Reads config.json: what all families share here, the layers in families/.
 #include "policy/model/config.h"
 
+#include <algorithm>
 #include <array>
 
 #include "absl/strings/str_cat.h"
@@ -33,6 +34,8 @@ std::string Supported() {
         out->append(known.name);
       }));
 }
+
+constexpr std::string_view kClassifierEnding = "ForSequenceClassification";
 
 // Null, with the reason in `fields`, when model_type names no family.
 const KnownFamily* FindFamily(Fields& fields) {
@@ -84,6 +87,34 @@ void ReadWhole(Fields& fields, double epsilon, ModelConfig& config) {
       fields.Number({"layer_norm_epsilon", "rms_norm_eps", "norm_eps"}, 1e-12, 1, epsilon));
   config.tie_word_embeddings = fields.Flag({"tie_word_embeddings"}, false);
   config.initializer_range = static_cast<float>(fields.Number({"initializer_range"}, 0, 10, 0.02));
+}
+
+bool IsSequenceClassifier(const Fields& fields) {
+  const Json* names = fields.Find({"architectures"}, nullptr);
+  if (names == nullptr || !names->is_array()) return false;
+  return std::ranges::any_of(*names, [](const Json& name) {
+    return name.is_string() && name.get_ref<const std::string&>().ends_with(kClassifierEnding);
+  });
+}
+
+// transformers writes the labels' names, unless they are its default of two.
+void CheckOneLabel(Fields& fields) {
+  constexpr char kWhy[] = "one label is a reward model's; more are not supported";
+  fields.Only({"num_labels"}, 1, kWhy);
+  const Json* labels = fields.Find({"id2label"}, nullptr);
+  const bool one =
+      labels == nullptr ? fields.Has({"num_labels"}) : labels->is_object() && labels->size() == 1;
+  if (one) return;
+  const std::string found =
+      labels == nullptr ? "missing, which means 2 labels" : "found " + Shown(*labels);
+  fields.Refuse("id2label", absl::StrCat(found, ", expected {\"0\": NAME}: ", kWhy));
+}
+
+void ReadHead(Fields& fields, ModelConfig& config) {
+  config.reward_head = IsSequenceClassifier(fields);
+  if (!config.reward_head) return;
+  config.tie_word_embeddings = false;
+  CheckOneLabel(fields);
 }
 
 void ReadSpecialTokens(Fields& fields, ModelConfig& config) {
@@ -142,11 +173,20 @@ absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json, std::string_
   if (const KnownFamily* known = FindFamily(fields)) {
     config.family = known->family;
     ReadWhole(fields, known->epsilon, config);
+    ReadHead(fields, config);
     ReadSpecialTokens(fields, config);
     if (fields.status().ok()) known->read(fields, config);
   }
   TEMPER_RETURN_IF_ERROR(fields.status());
   return config;
+}
+
+absl::Status CheckLanguageModel(const ModelConfig& config, std::string_view place) {
+  if (!config.reward_head) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(place), ": has a reward head (", kClassifierEnding.data(),
+                   "), which gives a value and no tokens; expected a language model. `temper "
+                   "rollout --model` serves values"));
 }
 
 absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& path) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace temper::model {
@@ -83,7 +84,10 @@ struct ModelConfig {
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   float norm_epsilon = 1e-5f;
-  bool tie_word_embeddings = false;
+  bool tie_word_embeddings = false;  // false beside a reward head: there is nothing to tie
+  // ...ForSequenceClassification of one label: the layers end in one number, the value of the
+  // sequence up to a token, in place of logits. Such a model neither samples nor trains.
+  bool reward_head = false;
   float initializer_range = 0.02f;
   float time_step_min = 0.001f, time_step_max = 0.1f, time_step_floor = 1e-4f;  // init only
   int32_t bos_token_id = -1;                                                    // -1: none
@@ -91,6 +95,8 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;
   std::string json;  // the file as read, carried along when the model is saved
 
+  // Numbers that the head gives for a token: logits, or one value.
+  int64_t output_rows() const { return reward_head ? 1 : vocab_size; }
   // One letter a layer: M, *, - as published; E a mixture of experts, L a linear replacement.
   std::string Pattern() const;
 };
@@ -98,5 +104,8 @@ struct ModelConfig {
 // `place` names the source in messages, e.g. "model/config.json".
 absl::StatusOr<ModelConfig> ParseModelConfig(std::string_view json, std::string_view place);
 absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& path);
+
+// INVALID_ARGUMENT for a model with a reward head, for whoever samples, scores or trains tokens.
+absl::Status CheckLanguageModel(const ModelConfig& config, std::string_view place);
 
 }  // namespace temper::model

@@ -59,9 +59,9 @@ Footprint FootprintOf(const ModelConfig& config) {
   const int64_t hidden = config.hidden_size;
   Footprint footprint;
   footprint.embeddings = config.vocab_size * hidden;
-  footprint.lm_head = config.tie_word_embeddings ? 0 : footprint.embeddings;
+  footprint.head = config.tie_word_embeddings ? 0 : config.output_rows() * hidden;
   footprint.final_norm = hidden;
-  footprint.total = footprint.embeddings + footprint.lm_head + footprint.final_norm;
+  footprint.total = footprint.embeddings + footprint.head + footprint.final_norm;
   footprint.active = footprint.total;
   for (const LayerConfig& layer : config.layers) {
     const int64_t parameters = hidden + MixerParameters(layer, hidden, layer.experts);

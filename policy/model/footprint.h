@@ -16,7 +16,7 @@ struct Footprint {
   // Parameters of all layers of a kind, their norms included.
   std::map<LayerKind, int64_t> layers;
   int64_t embeddings = 0;
-  int64_t lm_head = 0;  // 0 when tied
+  int64_t head = 0;  // 0 when tied
   int64_t final_norm = 0;
   int64_t total = 0;
   // What one token passes through: of the routed experts only the chosen ones.

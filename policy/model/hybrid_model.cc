@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <variant>
 
 #include "base/check.h"
@@ -191,22 +192,27 @@ void HybridModel::CountExperts() {
   }
 }
 
+View<float> HybridModel::Continue(const Pass& pass, std::span<const int32_t> tokens) {
+  for (size_t s = 0; s < pass.states.size(); ++s) {
+    pass.states[s]->Reserve(pass.segments[s].length);
+  }
+  const View<float> h = Forward(pass, tokens, Keep::kNothing);
+  for (size_t s = 0; s < pass.states.size(); ++s) {
+    pass.states[s]->Advance(pass.segments[s].length);
+  }
+  return h;
+}
+
 void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
                          View<float> logits) {
   TEMPER_CHECK(logits.empty() || (logits.rows == static_cast<int64_t>(slices.size()) &&
-                                  logits.cols == config_.vocab_size));
+                                  logits.cols == config_.output_rows()));
   BlockCutter cutter(slices);
   Block block;
   int64_t written = 0;
   while (cutter.Next(block)) {
     const Pass pass{device_.ops(), device_.stream(), weights, block.segments, block.states};
-    for (size_t s = 0; s < block.states.size(); ++s) {
-      block.states[s]->Reserve(block.segments[s].length);
-    }
-    const View<float> h = Forward(pass, block.tokens, Keep::kNothing);
-    for (size_t s = 0; s < block.states.size(); ++s) {
-      block.states[s]->Advance(block.segments[s].length);
-    }
+    const View<float> h = Continue(pass, block.tokens);
     if (logits.empty() || block.last_rows.empty()) continue;
     const int64_t ending = static_cast<int64_t>(block.last_rows.size());
     scratch_->head.Logits(pass, h, block.last_rows, logits.Rows(written, ending));
@@ -214,9 +220,27 @@ void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
   }
 }
 
+void HybridModel::ScoreNext(const Weights& weights, const Slice& slice,
+                            std::span<const int32_t> targets, std::span<float> logprob) {
+  TEMPER_CHECK(!config_.reward_head);
+  TEMPER_CHECK(targets.size() == slice.tokens.size() && logprob.size() == targets.size());
+  BlockCutter cutter({&slice, 1});
+  Block block;
+  std::vector<int32_t> rows;
+  for (size_t done = 0; cutter.Next(block); done += rows.size()) {
+    const Pass pass{device_.ops(), device_.stream(), weights, block.segments, block.states};
+    const View<float> h = Continue(pass, block.tokens);
+    rows.resize(block.tokens.size());
+    std::iota(rows.begin(), rows.end(), 0);
+    scratch_->head.Score(pass, h, {.rows = rows, .targets = targets.subspan(done, rows.size())},
+                         logprob.subspan(done, rows.size()), {});
+  }
+}
+
 void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::span<float> logprob,
                         std::span<float> entropy) {
   CheckBatch(batch);
+  TEMPER_CHECK(!config_.reward_head);
   const size_t predictions = batch.prediction_rows.size();
   TEMPER_CHECK(logprob.size() == predictions && (entropy.empty() || entropy.size() == predictions));
   size_t done = 0;
@@ -251,6 +275,7 @@ void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::s
 void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
                         std::span<float> gradients) {
   CheckBatch(batch);
+  TEMPER_CHECK(!config_.reward_head);
   TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
   if (batch.prediction_rows.empty()) return;
   const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};

@@ -50,8 +50,14 @@ class HybridModel {
   ~HybridModel();
 
   // Advances each sequence by its tokens and writes the logits after the last token of slice i to
-  // row i. logits: [slices, vocab]; empty: only advance. Slices may have any lengths.
+  // row i (a reward head: the value there). logits: [slices, output_rows]; empty: only advance.
+  // Slices may have any lengths.
   void Extend(const Weights& weights, std::span<const Slice> slices, kernels::View<float> logits);
+
+  // Advances one sequence by its tokens; logprob[i] is that of targets[i] after token i, at
+  // temperature 1, with the bits of Score(). All three have the same length.
+  void ScoreNext(const Weights& weights, const Slice& slice, std::span<const int32_t> targets,
+                 std::span<float> logprob);
 
   // Log-probabilities and entropies of the batch's predictions. entropy may be empty.
   void Score(const Weights& weights, const PackedBatch& batch, std::span<float> logprob,
@@ -73,6 +79,8 @@ class HybridModel {
   // The hidden states after the last layer: [tokens, hidden], valid until the next call. kAll: what
   // Backward needs stays in the scratch.
   kernels::View<float> Forward(const Pass& pass, std::span<const int32_t> tokens, Keep keep);
+  // Forward of the next tokens of pass.states, which advance.
+  kernels::View<float> Continue(const Pass& pass, std::span<const int32_t> tokens);
   // dh: gradient of what Forward gave; used up.
   void Backward(const Pass& pass, std::span<const int32_t> tokens, kernels::View<float> dh,
                 float* gradients);

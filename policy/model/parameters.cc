@@ -173,8 +173,8 @@ ParameterLayout::ParameterLayout(const ModelConfig& config) {
   }
   rows.set_layer(-1);
   final_norm_ = rows.Add(names.final_norm, {hidden});
-  lm_head_ = config.tie_word_embeddings ? embeddings_
-                                        : rows.Add("lm_head.weight", {config.vocab_size, hidden});
+  const char* head = config.reward_head ? "score.weight" : "lm_head.weight";
+  head_ = config.tie_word_embeddings ? embeddings_ : rows.Add(head, {config.output_rows(), hidden});
   size_ = rows.end();
   parameters_ = rows.parameters();
 }

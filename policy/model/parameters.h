@@ -60,7 +60,8 @@ class ParameterLayout {
   const std::vector<LayerOffsets>& layers() const { return layers_; }
   int64_t embeddings() const { return embeddings_; }
   int64_t final_norm() const { return final_norm_; }
-  int64_t lm_head() const { return lm_head_; }  // equals embeddings() when tied
+  // Of the language model (equals embeddings() when tied), or of the reward.
+  int64_t head() const { return head_; }
   // Floats of the whole array. Each tensor starts on a multiple of 16 floats.
   int64_t size() const { return size_; }
   // Sum of the tensors' sizes, without the gaps.
@@ -69,7 +70,7 @@ class ParameterLayout {
  private:
   std::vector<ParameterSpec> specs_;
   std::vector<LayerOffsets> layers_;
-  int64_t embeddings_ = 0, final_norm_ = 0, lm_head_ = 0, size_ = 0, parameters_ = 0;
+  int64_t embeddings_ = 0, final_norm_ = 0, head_ = 0, size_ = 0, parameters_ = 0;
 };
 
 // Fresh values (model.md section 5), a function of the seed and each tensor's name alone.

@@ -191,7 +191,8 @@ absl::StatusOr<Judgement> ChoiceVerifier::Judge(const Response& response) const 
         absl::StrCat("answer: found ", Quoted(response.gold), ", expected one of the letters ",
                      choices.letters, choices.texts.empty() ? "" : ", or the text of one option"));
   }
-  const Choice chosen = Chosen(response.text, choices);
+  const Choice chosen = response.extracted ? ReadChoice(WithPlainLetters(response.text), choices)
+                                           : Chosen(response.text, choices);
   if (chosen.kind == Choice::kNothing) return NotChosen("no option is named");
   if (chosen.kind == Choice::kAmbiguous) return NotChosen("not exactly one option is named");
   const bool right = chosen.letter == gold.letter;

@@ -124,7 +124,9 @@ absl::StatusOr<Judgement> MatchVerifier::Judge(const Response& response) const {
   TEMPER_ASSIGN_OR_RETURN(const std::vector<std::string> golds, Golds(response));
   std::string said;
   std::string problem;
-  if (extractor_.has_value()) {
+  if (response.extracted) {
+    said = std::string(response.text);
+  } else if (extractor_.has_value()) {
     Extraction extraction = extractor_->Extract(response.text);
     if (!extraction.found) problem = extraction.problem;
     said = std::move(extraction.answer);

@@ -39,8 +39,13 @@ absl::Status Accounts::Fits(int64_t prompt_tokens, int64_t max_tokens) const {
 }
 
 bool Accounts::Take(int64_t bytes) {
-  if (places_ >= limits_.sequences_max || bytes_ + bytes > limits_.bytes_max) return false;
+  if (places_ >= limits_.sequences_max || !TakeBytes(bytes)) return false;
   ++places_;
+  return true;
+}
+
+bool Accounts::TakeBytes(int64_t bytes) {
+  if (bytes_ + bytes > limits_.bytes_max) return false;
   bytes_ += bytes;
   return true;
 }

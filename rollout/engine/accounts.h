@@ -38,10 +38,13 @@ class Accounts {
 
   // Takes one place and `bytes`; false, and nothing taken, when either is missing.
   bool Take(int64_t bytes);
+  // For what holds no place; false, and nothing taken, when they are missing.
+  bool TakeBytes(int64_t bytes);
   void Give(int64_t places, int64_t bytes);
 
   int64_t places_taken() const { return places_; }
   int64_t bytes_taken() const { return bytes_; }
+  int64_t bytes_max() const { return limits_.bytes_max; }
 
  private:
   const StateSizes sizes_;

@@ -11,7 +11,6 @@
 #include "base/philox.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
-#include "policy/model/chat/chat_prompt.h"
 
 namespace temper::rollout {
 namespace {
@@ -19,6 +18,7 @@ namespace {
 constexpr double kTemperatureMin = 1e-3;  // below, scaled logits leave float32; 0 is greedy
 constexpr double kTemperatureMax = 1e3;
 constexpr size_t kSamplesMax = 4096;
+constexpr size_t kContinuationsMax = 4096;
 
 absl::Status CheckSampling(const Sampling& sampling, bool has_tokenizer) {
   const double t = sampling.temperature;
@@ -84,7 +84,8 @@ Engine::Engine(const Parts& parts, const Options& options)
     : config_(parts.config),
       layout_(parts.layout),
       tokenizer_(parts.tokenizer),
-      chat_(parts.chat),
+      encoder_(parts.tokenizer, parts.chat, parts.added_tokens),
+      content_as_text_(options.content_as_text),
       device_(parts.device),
       dtype_(options.dtype),
       model_(parts.config, parts.layout, parts.device),
@@ -92,7 +93,9 @@ Engine::Engine(const Parts& parts, const Options& options)
                 {.sequences_max = options.sequences_max, .bytes_max = options.state_bytes_max}),
       scheduler_({.prefill_chunk = options.prefill_chunk, .waiting_max = options.waiting_max},
                  accounts_),
-      logits_(options.sequences_max * parts.config.vocab_size),
+      measurer_(parts.config, parts.device, model_, accounts_,
+                {.piece_tokens = options.prefill_chunk, .waiting_max = options.waiting_max}),
+      logits_(options.sequences_max * parts.config.output_rows()),
       entropies_(options.sequences_max),
       greedy_(options.sequences_max) {
   TEMPER_CHECK(options.sequences_max > 0 && options.prefill_chunk > 0 && options.waiting_max > 0);
@@ -118,74 +121,80 @@ void Engine::SetWeights(int64_t version, std::unique_ptr<model::Weights> weights
   version_ = version;
 }
 
-absl::Status Engine::EncodePlain(GroupRequest& request) const {
-  request.prompt_tokens = tokenizer_->Encode(
-      request.prompt_text, model::Tokenizer::Special::kAsText, /*add_special_tokens=*/true);
-  return absl::OkStatus();
+absl::Status Engine::CheckVersion(std::optional<int64_t> wanted) const {
+  if (version_ >= 0 && wanted.value_or(version_) == version_) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      wanted.has_value() ? absl::StrCat("version ", *wanted) : "any version", " is wanted, ",
+      version_ < 0 ? "no weights are here" : absl::StrCat("version ", version_, " is current")));
 }
 
-// No clock: the same row makes the same prompt on every day and every worker.
-absl::Status Engine::RenderConversation(GroupRequest& request) const {
-  const std::string place = absl::StrCat("prompt \"", request.prompt_id, "\"");
-  TEMPER_ASSIGN_OR_RETURN(model::ChatRequest chat,
-                          model::ParseChatRequest(request.chat_json, place));
-  if (chat_ == nullptr) {
-    if (model::IsLoneUserText(chat)) return EncodePlain(request);
+absl::Status Engine::CheckTokens(std::span<const int32_t> prompt) const {
+  for (const int32_t token : prompt) {
+    if (token >= 0 && token < config_.vocab_size) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat(place,
-                     ": is a conversation, and the model folder has no chat template "
-                     "(chat_template.jinja, or chat_template in tokenizer_config.json)"));
-  }
-  const std::optional<int64_t> budget = chat.thinking_budget;
-  TEMPER_ASSIGN_OR_RETURN(
-      const model::RenderedChat rendered,
-      model::RenderRequest(*chat_, model::FindThinkingSwitch(chat_->source()), std::move(chat)));
-  request.prompt_tokens = model::EncodeChat(*tokenizer_, rendered, {});
-  if (budget.has_value()) {
-    request.thinking = {.tokens = *budget, .open = model::EndsInThought(rendered.text)};
+        absl::StrCat("prompt: token ", token, ", expected 0 to ", config_.vocab_size - 1));
   }
   return absl::OkStatus();
-}
-
-absl::Status Engine::Tokenize(GroupRequest& request) const {
-  if (tokenizer_ == nullptr) {
-    return absl::InvalidArgumentError(
-        "prompt: the model folder has no tokenizer.json; give token ids instead of text");
-  }
-  TEMPER_RETURN_IF_ERROR(request.chat_json.empty() ? EncodePlain(request)
-                                                   : RenderConversation(request));
-  if (!request.prompt_tokens.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("prompt \"", request.prompt_id, "\": no tokens, expected at least one"));
 }
 
 absl::Status Engine::Complete(GroupRequest& request) const {
-  if (request.prompt_tokens.empty()) TEMPER_RETURN_IF_ERROR(Tokenize(request));
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(config_, "this worker's model"));
+  if (request.prompt_tokens.empty()) {
+    TEMPER_ASSIGN_OR_RETURN(
+        EncodedPrompt encoded,
+        encoder_.ForResponse({request.prompt_id, request.prompt_text, request.chat_json},
+                             content_as_text_));
+    request.prompt_tokens = std::move(encoded.tokens);
+    if (encoded.thinking.has_value()) request.thinking = encoded.thinking;
+  }
   TEMPER_RETURN_IF_ERROR(CheckSampling(request.sampling, tokenizer_ != nullptr));
   TEMPER_RETURN_IF_ERROR(CheckThinking(request.thinking, tokenizer_ != nullptr));
   TEMPER_RETURN_IF_ERROR(CheckSamples(request.samples));
-  for (const int32_t token : request.prompt_tokens) {
-    if (token < 0 || token >= config_.vocab_size) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("prompt: token ", token, ", expected 0 to ", config_.vocab_size - 1));
-    }
+  return CheckTokens(request.prompt_tokens);
+}
+
+absl::StatusOr<Measurement> Engine::Complete(const MeasureRequest& request) const {
+  const size_t count = request.continuations.size();
+  if (config_.reward_head ? count > 0 : count == 0 || count > kContinuationsMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "continuations: found ", count, ", expected ",
+        config_.reward_head ? "none: this worker's model has a reward head, which values the prompt"
+                            : absl::StrCat("1 to ", kContinuationsMax)));
   }
-  return absl::OkStatus();
+  Measurement measurement{.version = version_, .prompt_tokens = request.prompt_tokens};
+  if (measurement.prompt_tokens.empty()) {
+    TEMPER_ASSIGN_OR_RETURN(
+        EncodedPrompt encoded,
+        encoder_.ForMeasure({request.prompt_id, request.prompt_text, request.chat_json}));
+    measurement.prompt_tokens = std::move(encoded.tokens);
+  }
+  TEMPER_RETURN_IF_ERROR(CheckTokens(measurement.prompt_tokens));
+  for (size_t i = 0; i < count; ++i) {
+    absl::StatusOr<std::vector<int32_t>> tokens = encoder_.Continuation(request.continuations[i]);
+    if (!tokens.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("continuations[", i, "]: ", std::string(tokens.status().message())));
+    }
+    measurement.continuations.push_back({.tokens = *std::move(tokens)});
+  }
+  return measurement;
 }
 
 absl::Status Engine::Submit(GroupRequest request) {
   TEMPER_CHECK(request.sink != nullptr);
-  if (request.version != version_ || version_ < 0) {
-    return absl::FailedPreconditionError(
-        version_ < 0 ? absl::StrCat("version ", request.version, " is wanted, no weights are here")
-                     : absl::StrCat("version ", request.version, " is wanted, version ", version_,
-                                    " is current"));
-  }
+  TEMPER_RETURN_IF_ERROR(CheckVersion(request.version));
   TEMPER_RETURN_IF_ERROR(Complete(request));
   auto group = std::make_unique<Group>(std::move(request));
   group->prompt_hash = HashName(group->request.prompt_id);
   if (group->request.thinking.has_value()) group->tags.emplace(*tokenizer_);
   return scheduler_.Admit(group);
+}
+
+absl::Status Engine::Submit(MeasureRequest request) {
+  TEMPER_CHECK(request.sink != nullptr);
+  TEMPER_RETURN_IF_ERROR(CheckVersion(request.version));
+  TEMPER_ASSIGN_OR_RETURN(Measurement measurement, Complete(request));
+  return measurer_.Admit(std::move(measurement), std::move(request.sink));
 }
 
 void Engine::End(Group& group, const absl::Status& status) {
@@ -203,13 +212,21 @@ void Engine::DropCancelled() {
 
 void Engine::Abandon(const absl::Status& status) {
   while (!scheduler_.empty()) End(*scheduler_.groups().front(), status);
+  measurer_.Abandon(status);
 }
 
 bool Engine::Step() {
   DropCancelled();
+  StepSamples();
+  if (!measurer_.empty()) tokens_ += measurer_.Step(*weights_);
+  return !idle();
+}
+
+void Engine::StepSamples() {
+  scheduler_.HoldNewGroups(measurer_.waits_for_memory());
   StartSamples();
   const StepPlan plan = scheduler_.NextStep();
-  if (plan.empty()) return !idle();
+  if (plan.empty()) return;
   const kernels::View<float> rows = Compute(plan);
   for (size_t i = 0; i < plan.prefill.size(); ++i) {
     Group& group = *plan.prefill[i].group;
@@ -231,7 +248,6 @@ bool Engine::Step() {
   for (auto& [group, status] : broken) {
     if (ended.insert(group).second) End(*group, status);
   }
-  return !idle();
 }
 
 // Forks until no free place has a prefilled prompt; a sample that ends with its first token frees

@@ -7,10 +7,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "policy/model/chat/chat_template.h"
 #include "policy/model/config.h"
@@ -19,6 +22,8 @@
 #include "policy/model/tokenizer/tokenizer.h"
 #include "policy/model/weights.h"
 #include "rollout/engine/accounts.h"
+#include "rollout/engine/measurer.h"
+#include "rollout/engine/prompt_encoder.h"
 #include "rollout/engine/sampler.h"
 #include "rollout/engine/scheduler.h"
 #include "rollout/engine/weight_values.h"
@@ -33,16 +38,20 @@ class Engine {
     int64_t waiting_max = 1024;   // groups
     int64_t state_bytes_max = int64_t{4} << 30;
     kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
+    bool content_as_text = false;  // no message of a sampled prompt can spell a special token
   };
   // Everything borrowed outlives the engine. tokenizer: null for a folder without one; then only
   // prompts of tokens are taken, no stop strings, and responses have no text. chat: null for a
-  // folder without a chat template; then no conversations are taken.
+  // folder without a chat template; then no conversations are taken. A model with a reward head is
+  // measured only.
   struct Parts {
     const model::ModelConfig& config;
     const model::ParameterLayout& layout;
     const model::Tokenizer* tokenizer = nullptr;
     kernels::Device& device;
     const model::ChatTemplate* chat = nullptr;
+    // Of the tokenizer, longest first: what no message may spell where content is text.
+    std::vector<std::string> added_tokens = {};
   };
 
   Engine(const Parts& parts, const Options& options);
@@ -58,23 +67,28 @@ class Engine {
   // RESOURCE_EXHAUSTED: the waiting line is full, or the group is too large for this worker.
   absl::Status Submit(GroupRequest request);
 
-  // Drops cancelled groups and makes one model step. False when nothing is left to do.
+  // The same for tokens to be measured; also INVALID_ARGUMENT where the model's head has no answer.
+  absl::Status Submit(MeasureRequest request);
+
+  // Drops what was cancelled, makes one model step and one piece of measuring. False when nothing
+  // is left to do.
   bool Step();
 
-  // Ends all groups with `status`.
+  // Ends all groups and measurements with `status`.
   void Abandon(const absl::Status& status);
 
-  bool idle() const { return scheduler_.empty(); }
+  bool idle() const { return scheduler_.empty() && measurer_.empty(); }
   int64_t running() const { return scheduler_.running(); }
-  int64_t waiting() const { return scheduler_.waiting(); }
+  int64_t waiting() const { return scheduler_.waiting() + measurer_.size(); }  // and measured
   // Tokens that went through the model so far, prompts included.
   int64_t tokens() const { return tokens_; }
 
  private:
+  absl::Status CheckVersion(std::optional<int64_t> wanted) const;
+  absl::Status CheckTokens(std::span<const int32_t> prompt) const;
   absl::Status Complete(GroupRequest& request) const;
-  absl::Status Tokenize(GroupRequest& request) const;
-  absl::Status EncodePlain(GroupRequest& request) const;
-  absl::Status RenderConversation(GroupRequest& request) const;
+  absl::StatusOr<Measurement> Complete(const MeasureRequest& request) const;
+  void StepSamples();
   void DropCancelled();
   void StartSamples();
   void StartSample(Group& group);
@@ -91,7 +105,8 @@ class Engine {
   const model::ModelConfig& config_;
   const model::ParameterLayout& layout_;
   const model::Tokenizer* const tokenizer_;
-  const model::ChatTemplate* const chat_;
+  const PromptEncoder encoder_;
+  const bool content_as_text_;
   kernels::Device& device_;
 
   const kernels::Dtype dtype_;
@@ -103,10 +118,11 @@ class Engine {
   Accounts accounts_;
   Scheduler scheduler_;
   Sampler sampler_;
+  Measurer measurer_;
 
   // Of the step under way, by row of the batch: decoding sequences first, then prefills.
   std::vector<model::Slice> slices_;
-  std::vector<float> logits_;  // [sequences_max, vocab], log-probabilities after LogSoftmax()
+  std::vector<float> logits_;  // [sequences_max, output_rows], log-probabilities after LogSoftmax()
   std::vector<float> entropies_;
   std::vector<int32_t> greedy_;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "rollout/engine/thought.h"
 
 namespace temper::rollout {
@@ -55,6 +56,40 @@ class EpisodeSink {
   virtual void Done(const absl::Status& status) = 0;
   // Asked before every step; true frees what the group holds and ends it with CANCELLED.
   virtual bool cancelled() const { return false; }
+};
+
+// One continuation of a measured prompt.
+struct MeasuredContinuation {
+  std::vector<int32_t> tokens;
+  std::vector<float> logprobs;  // at temperature 1, one per token
+};
+
+// What a version says of given tokens.
+struct Measurement {
+  int64_t version = 0;
+  std::vector<int32_t> prompt_tokens;
+  std::vector<MeasuredContinuation> continuations;  // in the order of the request
+  std::optional<float> value;                       // of a reward head, after the prompt
+};
+
+// Where a measurement goes: Done() exactly once, on the engine's thread.
+class MeasureSink {
+ public:
+  virtual ~MeasureSink() = default;
+  virtual void Done(const absl::StatusOr<Measurement>& measurement) = 0;
+  // Asked before every piece of work; true ends it with CANCELLED.
+  virtual bool cancelled() const { return false; }
+};
+
+// A prompt to be measured with each of some continuations; nothing is sampled.
+struct MeasureRequest {
+  std::string prompt_id;  // these four as in GroupRequest
+  std::string prompt_text;
+  std::string chat_json;
+  std::vector<int32_t> prompt_tokens;
+  std::vector<std::string> continuations;  // none for a reward head
+  std::optional<int64_t> version;          // none: the current one
+  std::shared_ptr<MeasureSink> sink;
 };
 
 // Samples of one prompt, wanted under one version.

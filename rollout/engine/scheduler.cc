@@ -29,6 +29,7 @@ absl::Status Scheduler::Admit(std::unique_ptr<Group>& group) {
 // The first place of a group pays for its prompt too, so a prefilled prompt can always start.
 void Scheduler::Place() {
   for (const std::unique_ptr<Group>& group : groups_) {
+    if (group->placed == 0 && hold_new_groups_) return;
     const int64_t prompt = group->prompt_length();
     while (group->placed < group->samples()) {
       int64_t bytes = accounts_.SampleBytes(prompt, group->request.sampling.max_tokens);

@@ -42,6 +42,10 @@ class Scheduler {
   // is full or the group can never fit.
   absl::Status Admit(std::unique_ptr<Group>& group);
 
+  // While set, no new group gets a place: somebody else waits for the bytes that running ones hold.
+  // Groups that have begun go on, so what they hold comes free.
+  void HoldNewGroups(bool hold) { hold_new_groups_ = hold; }
+
   // Gives free places to samples in line order. Then names the next sample to fork: one whose
   // prompt is prefilled and which has a place; null when there is none. The caller answers with
   // Run() or, when the first token already ended it, with Finish().
@@ -70,6 +74,7 @@ class Scheduler {
 
   const Limits limits_;
   Accounts& accounts_;
+  bool hold_new_groups_ = false;
   std::deque<std::unique_ptr<Group>> groups_;  // in order of arrival
   std::vector<std::unique_ptr<Sequence>> running_;
 };

@@ -144,6 +144,51 @@ Outcome LiveRun::Wait() {
   return {ExitCode(status), output_, errors.ok() ? *errors : ""};
 }
 
+LiveWorker::LiveWorker(const std::vector<std::string>& arguments) : errors_path_(TemporaryFile()) {
+  std::vector<std::string> all = {"rollout"};
+  all.insert(all.end(), arguments.begin(), arguments.end());
+  const int err = open(errors_path_.c_str(), O_WRONLY | O_CLOEXEC);
+  pid_ = Spawn(all, err, err);
+  close(err);
+}
+
+LiveWorker::~LiveWorker() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  unlink(errors_path_.c_str());
+}
+
+std::string LiveWorker::Address() {
+  const absl::Time give_up = absl::Now() + kPatience;
+  while (absl::Now() < give_up) {
+    const bool ended = waitpid(pid_, nullptr, WNOHANG) != 0;
+    if (ended) pid_ = -1;
+    const std::string log = Errors();
+    const std::string key = "\"address\":\"";
+    const size_t at = log.find(key);
+    const size_t end = at == std::string::npos ? at : log.find('"', at + key.size());
+    if (end != std::string::npos) return log.substr(at + key.size(), end - at - key.size());
+    if (ended) return "";
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  return "";
+}
+
+int LiveWorker::Stop() {
+  int status = 0;
+  kill(pid_, SIGTERM);
+  waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return ExitCode(status);
+}
+
+std::string LiveWorker::Errors() const {
+  const auto text = ReadFile(errors_path_);
+  return text.ok() ? *text : "";
+}
+
 std::string WriteTinyJob(const std::string& folder, const std::string& extra) {
   EXPECT_TRUE(MakeDirectories(folder).ok());
   const std::string config = R"({"model_type": "nemotron_h", "hybrid_override_pattern": "M-*-",

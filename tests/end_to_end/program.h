@@ -41,6 +41,23 @@ class LiveRun {
   std::string output_;
 };
 
+// `temper rollout` while it runs.
+class LiveWorker {
+ public:
+  explicit LiveWorker(const std::vector<std::string>& arguments);  // "rollout" is added
+  ~LiveWorker();                                                   // kills it when it still runs
+
+  // Where it serves, once it says so; "" when it ended first or two minutes went by.
+  std::string Address();
+  // Asks it to end (SIGTERM) and waits; its exit code.
+  int Stop();
+  std::string Errors() const;  // its stderr so far
+
+ private:
+  pid_t pid_ = -1;
+  std::string errors_path_;
+};
+
 // Writes spec.json, a config, the byte tokenizer and data into `folder`: a job of some seconds.
 // Extra top-level fields go in as JSON text, e.g. "\"steps\": 3,".
 std::string WriteTinyJob(const std::string& folder, const std::string& extra = "");

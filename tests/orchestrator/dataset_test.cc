@@ -82,7 +82,7 @@ TEST_F(DatasetTest, AConversationKeepsItsTextForPeopleAndItsMessagesForTheTempla
   EXPECT_EQ(asked.chat_json,
             "{\"messages\":[{\"role\":\"user\",\"content\":\"<p>\"}],\"enable_thinking\":true}");
   EXPECT_EQ(plain.chat_json, "");
-  EXPECT_EQ(plain.metadata_json, "{\"tools\":1}");
+  EXPECT_EQ(plain.metadata_json, "{\"tools\":1,\"prompt\":\"plain\"}");
 }
 
 TEST_F(DatasetTest, RefusesConversationsThatCannotBeMeant) {

@@ -94,12 +94,12 @@ TEST_F(SpecTest, RefusesWhatContradictsItself) {
   EXPECT_THAT(Refusal("", {"steps=0"}), HasSubstr("something to do"));
   EXPECT_THAT(Refusal("\"optimizer\": {\"warmup_steps\": -1}"),
               HasSubstr("optimizer.warmup_steps"));
-  EXPECT_THAT(Refusal("", {"rubric={\"parts\": []}"}), HasSubstr("rubric.parts: is empty"));
+  EXPECT_THAT(Refusal("", {"rubric={\"parts\": []}"}), HasSubstr("rubric.parts: found 0 parts"));
   EXPECT_THAT(Refusal("", {"rubric={\"parts\": [{\"verifier\": \"format\", \"pattern\": \"(\"}]}"}),
               HasSubstr("rubric.parts[0].pattern"));
   EXPECT_THAT(
       Refusal("", {"rubric={\"parts\": [{\"verifier\": \"answer\", \"extract\": \"after\"}]}"}),
-      HasSubstr("rubric.parts[0].marker: is missing"));
+      HasSubstr("rubric.parts[0].marker: \"extract\": \"after\" needs"));
   EXPECT_THAT(Refusal("", {"dataset.template=Q"}), HasSubstr("dataset.template: found \"Q\""));
 }
 

@@ -50,6 +50,19 @@ std::pair<int, int> Terms(const nlohmann::json& line) {
   return {std::min(a, b), std::max(a, b)};
 }
 
+double Score(const Rubric& rubric, const std::string& response, int gold) {
+  std::vector<temper::v1::ScorePart> parts;
+  std::vector<const temper::v1::ScorePart*> judged;
+  for (const Rubric::Part& part : rubric.parts()) {
+    const std::string answer = absl::StrCat(gold);
+    const auto judgement = part.verifier->Judge({.text = response, .gold = answer});
+    EXPECT_TRUE(judgement.ok()) << judgement.status();
+    parts.push_back(ToScorePart(part.name, *judgement));
+  }
+  for (const temper::v1::ScorePart& part : parts) judged.push_back(&part);
+  return rubric.Combine(judged)->value();
+}
+
 TEST(ArithmeticExampleTest, PaysForTheWarmStartsAnswersOfBothHabitsAndForNoOther) {
   const auto rubric = Rubric::Create(Spec().rubric());
   ASSERT_TRUE(rubric.ok()) << rubric.status();
@@ -59,8 +72,8 @@ TEST(ArithmeticExampleTest, PaysForTheWarmStartsAnswersOfBothHabitsAndForNoOther
     const auto [a, b] = Terms(line);
     const std::string response = line["response"];
     thought += response[0] != '#';
-    EXPECT_EQ(rubric->Judge({.text = response, .gold = absl::StrCat(a + b)})->value(), 1) << line;
-    EXPECT_EQ(rubric->Judge({.text = response, .gold = absl::StrCat(a + b + 1)})->value(), 0);
+    EXPECT_EQ(Score(*rubric, response, a + b), 1) << line;
+    EXPECT_EQ(Score(*rubric, response, a + b + 1), 0);
     EXPECT_LT(response.size(), Spec().max_tokens()) << "room for the end token";
   }
   EXPECT_GT(thought, 0);

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "reward/reward_client.h"
+#include "tests/fakes/faulty_verifier.h"
 
 namespace temper::reward {
 namespace {
@@ -49,8 +50,13 @@ class FixedService : public temper::v1::RewardService::CallbackService {
 
 class RewardServiceTest : public testing::Test {
  protected:
-  void Start(const RewardService::Options& options) {
-    service_ = std::make_unique<RewardService>(options);
+  void Start(size_t items_max = 1024) {
+    Scorer::Options options;
+    options.pool = FaultyPool();
+    options.items_max = items_max;
+    options.callers = 1;
+    scorer_ = std::make_unique<Scorer>(options);
+    service_ = std::make_unique<RewardService>(*scorer_);
     auto listening = Listen("127.0.0.1:0", {service_.get()});
     ASSERT_TRUE(listening.ok()) << listening.status();
     listening_ = *std::move(listening);
@@ -60,13 +66,14 @@ class RewardServiceTest : public testing::Test {
     if (listening_.server != nullptr) listening_.server->Shutdown();
   }
 
+  std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<RewardService> service_;
   ListeningServer listening_;
   std::unique_ptr<RewardClient> client_;
 };
 
 TEST_F(RewardServiceTest, ScoresABatchInOrder) {
-  Start({});
+  Start();
   ScoreRequest request = Request();
   AddItem(request, "#### 72", "48+24 = 72\n#### 72");
   AddItem(request, "#### 73", "72");
@@ -81,11 +88,11 @@ TEST_F(RewardServiceTest, ScoresABatchInOrder) {
   EXPECT_EQ(response->results(1).score().value(), 0);
   EXPECT_EQ(response->results(2).score().value(), 0);
   EXPECT_EQ(response->results(2).score().reason(), "answer: no answer found");
-  EXPECT_EQ(service_->progress().load(), 3);
+  EXPECT_EQ(scorer_->progress().load(), 3);
 }
 
 TEST_F(RewardServiceTest, GivesTheSameAnswerToTheSameQuestion) {
-  Start({});
+  Start();
   ScoreRequest request = Request();
   AddItem(request, "\\boxed{0.5}", "1/2");
   AddItem(request, "\\boxed{5}", "6");
@@ -96,19 +103,103 @@ TEST_F(RewardServiceTest, GivesTheSameAnswerToTheSameQuestion) {
 }
 
 TEST_F(RewardServiceTest, ReportsWhatItCannotJudgeWithoutScoringItAndJudgesTheRest) {
-  Start({});
-  ScoreRequest request = Request();
-  AddItem(request, "#### 72", "");
-  AddItem(request, "#### 72", "72");
-  const auto response = client_->Score(request, absl::Seconds(10));
+  Start();
+  ScoreRequest request;
+  request.mutable_rubric()->add_parts()->set_verifier("format");
+  request.mutable_rubric()->mutable_parts(0)->set_pattern("x");
+  for (const char* response : {"crash", "refuse", "fine"}) AddItem(request, response, "");
+  const auto response = client_->Score(request, absl::Seconds(30));
   ASSERT_TRUE(response.ok()) << response.status();
-  EXPECT_EQ(response->results(0).outcome_case(), ScoreResult::kInternalError);
-  EXPECT_THAT(response->results(0).internal_error(), HasSubstr("needs a gold answer"));
-  EXPECT_EQ(response->results(1).score().value(), 1);
+  EXPECT_THAT(response->results(0).internal_error(), HasSubstr("signal 6"));
+  EXPECT_THAT(response->results(1).invalid(), HasSubstr("has no tests"));
+  EXPECT_EQ(response->results(2).score().value(), 1);
+}
+
+TEST_F(RewardServiceTest, RefusesAGoldAnswerThatIsMissing) {
+  Start();
+  ScoreRequest request = Request();
+  AddItem(request, "#### 72", "72");
+  AddItem(request, "#### 72", "");
+  const auto response = client_->Score(request, absl::Seconds(10));
+  EXPECT_EQ(response.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(response.status().message(), HasSubstr("items[1].answer: is empty"));
+}
+
+TEST_F(RewardServiceTest, StreamsResultsAsTheyAreReady) {
+  Start(4096);
+  const auto stub = temper::v1::RewardService::NewStub(Dial(listening_.address));
+  const auto context = Deadline(absl::Seconds(60));
+  const auto stream = stub->ScoreStream(context.get());
+  temper::v1::ScoreStreamRequest request;
+  request.mutable_rubric()->add_parts()->set_verifier("format");
+  request.mutable_rubric()->mutable_parts(0)->set_pattern("x");
+  request.mutable_rubric()->mutable_parts(0)->set_timeout_seconds(0.3);
+  constexpr int kItems = 3000;
+  request.add_items()->set_response("hang");
+  request.mutable_items(0)->set_sample(0);
+  ASSERT_TRUE(stream->Write(request));
+  request.clear_rubric();
+  std::thread writer([&] {
+    for (int i = 1; i < kItems; ++i) {
+      if (i % 100 == 1) request.clear_items();
+      temper::v1::ScoreItem& item = *request.add_items();
+      item.set_sample(i);
+      item.set_response(absl::StrCat("fine ", i));
+      if (i % 100 == 0 || i + 1 == kItems) {
+        EXPECT_TRUE(stream->Write(request));
+      }
+    }
+    stream->WritesDone();
+  });
+  std::vector<int> seen(kItems, 0);
+  std::vector<int> order;
+  temper::v1::ScoreStreamResponse response;
+  while (stream->Read(&response)) {
+    for (const ScoreResult& result : response.results()) {
+      ++seen[static_cast<size_t>(result.sample())];
+      order.push_back(result.sample());
+      EXPECT_EQ(result.has_score(), result.sample() != 0) << result.ShortDebugString();
+    }
+  }
+  writer.join();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(seen, std::vector<int>(kItems, 1));
+  EXPECT_EQ(order.back(), 0) << "what hangs holds up nobody";
+}
+
+TEST_F(RewardServiceTest, RefusesAStreamWithoutARubric) {
+  Start();
+  const auto stub = temper::v1::RewardService::NewStub(Dial(listening_.address));
+  const auto context = Deadline(absl::Seconds(20));
+  const auto stream = stub->ScoreStream(context.get());
+  temper::v1::ScoreStreamRequest request;
+  request.add_items()->set_response("x");
+  stream->Write(request);
+  temper::v1::ScoreStreamResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("rubric: is missing"));
+}
+
+TEST_F(RewardServiceTest, TellsItsStatistics) {
+  Start();
+  ScoreRequest request = Request();
+  AddItem(request, "#### 72", "72");
+  AddItem(request, "#### 73", "72");
+  ASSERT_TRUE(client_->Score(request, absl::Seconds(10)).ok());
+  const auto stub = temper::v1::RewardService::NewStub(Dial(listening_.address));
+  const auto context = Deadline(absl::Seconds(10));
+  temper::v1::GetStatisticsResponse response;
+  ASSERT_TRUE(stub->GetStatistics(context.get(), {}, &response).ok());
+  ASSERT_EQ(response.verifiers_size(), 1);
+  EXPECT_EQ(response.verifiers(0).verifier(), "answer");
+  EXPECT_EQ(response.verifiers(0).verdicts().at("equal"), 1);
+  EXPECT_EQ(response.verifiers(0).verdicts().at("not_equal"), 1);
 }
 
 TEST_F(RewardServiceTest, RefusesARubricItCannotMake) {
-  Start({});
+  Start();
   ScoreRequest request = Request();
   request.mutable_rubric()->mutable_parts(0)->set_verifier("anser");
   const auto response = client_->Score(request, absl::Seconds(10));
@@ -117,7 +208,7 @@ TEST_F(RewardServiceTest, RefusesARubricItCannotMake) {
 }
 
 TEST_F(RewardServiceTest, AnswersManyCallersAtOnceOrTellsThemToComeAgain) {
-  Start({.threads = 2, .calls_max = 2});
+  Start(500);
   constexpr int kCallers = 8;
   std::vector<absl::StatusCode> codes(kCallers, absl::StatusCode::kUnknown);
   std::vector<std::thread> callers;
@@ -139,13 +230,7 @@ TEST_F(RewardServiceTest, AnswersManyCallersAtOnceOrTellsThemToComeAgain) {
   }
   for (std::thread& caller : callers) caller.join();
   for (const absl::StatusCode code : codes) EXPECT_EQ(code, absl::StatusCode::kOk);
-  EXPECT_EQ(service_->progress().load(), kCallers * 200);
-}
-
-TEST_F(RewardServiceTest, RefusesCallsBeyondItsQueue) {
-  Start({.threads = 1, .calls_max = 0});
-  EXPECT_EQ(client_->Score(Request(), absl::Seconds(10)).status().code(),
-            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(scorer_->progress().load(), kCallers * 200);
 }
 
 TEST(RewardClientTest, ReportsAWorkerThatIsNotThere) {
@@ -182,3 +267,9 @@ TEST(RewardClientTest, RefusesAnAnswerToAnotherQuestion) {
 
 }  // namespace
 }  // namespace temper::reward
+
+int main(int argc, char** argv) {
+  if (const auto code = temper::reward::RunAsFaultyHost(argc, argv)) return *code;
+  testing::InitGoogleMock(&argc, argv);
+  return RUN_ALL_TESTS();
+}

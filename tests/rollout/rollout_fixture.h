@@ -47,7 +47,7 @@ inline std::vector<float> LivelyValues(const model::ModelConfig& config,
   std::vector<float> values(layout.size());
   model::Initialize(config, layout, seed, values);
   for (const model::ParameterSpec& spec : layout.specs()) {
-    const float gain = spec.offset == layout.lm_head() ? 20.0f : spec.decayed ? 5.0f : 1.0f;
+    const float gain = spec.offset == layout.head() ? 20.0f : spec.decayed ? 5.0f : 1.0f;
     for (int64_t i = 0; i < spec.size; ++i) values[spec.offset + i] *= gain;
   }
   return values;

@@ -33,7 +33,7 @@ class ServiceTest : public ::testing::Test {
     ASSERT_TRUE(listening.ok()) << listening.status();
     listening_ = *std::move(listening);
     client_ = std::make_unique<RolloutClient>(listening_.address);
-    if (start) loop_->Start(*engine_, follower_);
+    if (start) loop_->Start(*engine_, &follower_);
   }
   void TearDown() override {
     loop_->Stop();
@@ -271,7 +271,7 @@ TEST_F(ServiceTest, AnUpdateThatComesBeforeTheEngineIsReadyIsCarriedOutThen) {
   Open({}, 64, /*start=*/false);
   std::thread update([&] { Update(1); });
   absl::SleepFor(absl::Milliseconds(20));
-  loop_->Start(*engine_, follower_);
+  loop_->Start(*engine_, &follower_);
   update.join();
   EXPECT_TRUE(Generate(Request(1, 1, 1)).ok());
 }
@@ -302,6 +302,112 @@ TEST_F(ServiceTest, RefusesARequestThatCannotBeMeant) {
   EXPECT_EQ(Generate(request).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Generate(Request(0, 4, 1)).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Generate(Request(1, 0, 1)).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+v1::MeasureRequest MeasureOf(const std::string& prompt, const std::vector<std::string>& words) {
+  v1::MeasureRequest request;
+  request.mutable_prompt()->set_id("m");
+  request.mutable_prompt()->set_text(prompt);
+  for (const std::string& word : words) request.add_continuations(word);
+  return request;
+}
+
+TEST_F(ServiceTest, MeasuresWithTheBitsOfScoringWhileAnotherIsDecoded) {
+  Open({.prefill_chunk = 16});
+  Update(1);
+  CallCancel cancel;
+  std::thread busy([&] {
+    EXPECT_TRUE(absl::IsCancelled(client_->Generate(
+        Endless(1), kLong, [](v1::Episode) {}, &cancel)));
+  });
+  const int64_t before = loop_->progress().load();
+  while (loop_->progress().load() == before) absl::SleepFor(absl::Milliseconds(1));
+  const auto measured = client_->Measure(
+      MeasureOf("Is 2+2=4 right? Say yes or no: ", {"yes", "no", "by no means"}), kLong);
+  cancel.Cancel();
+  busy.join();
+  ASSERT_TRUE(measured.ok()) << measured.status();
+  EXPECT_EQ(measured->version(), 1);
+  EXPECT_FALSE(measured->has_value());
+  ASSERT_EQ(measured->continuations_size(), 3);
+  const std::vector<float> values = LivelyValues(config_, layout_, 1);
+  const model::Weights weights(layout_, *device_, values, {});
+  model::HybridModel model(config_, layout_, *device_);
+  for (const v1::MeasuredContinuation& one : measured->continuations()) {
+    model::PackedBatch batch{
+        .tokens = {measured->prompt_tokens().begin(), measured->prompt_tokens().end()}};
+    for (const int32_t token : one.tokens()) {
+      batch.prediction_rows.push_back(static_cast<int32_t>(batch.tokens.size()) - 1);
+      batch.prediction_targets.push_back(token);
+      batch.tokens.push_back(token);
+    }
+    batch.segments = {{0, static_cast<int64_t>(batch.tokens.size()), 0}};
+    std::vector<float> scored(one.tokens_size());
+    model.Score(weights, batch, scored, {});
+    EXPECT_EQ(std::vector<float>(one.logprobs().begin(), one.logprobs().end()), scored);
+  }
+}
+
+TEST_F(ServiceTest, MeasuresUnderTheVersionThatIsCurrentOrTheOneItWasGiven) {
+  Open();
+  EXPECT_EQ(client_->Measure(MeasureOf("p", {"a"}), kLong).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  Update(1);
+  v1::MeasureRequest request = MeasureOf("p", {"a"});
+  request.set_version(1);
+  const auto first = client_->Measure(request, kLong);
+  ASSERT_TRUE(first.ok()) << first.status();
+  Update(2);
+  const auto refused = client_->Measure(request, kLong).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("version 1 is wanted, version 2 is current"));
+  request.clear_version();
+  const auto second = client_->Measure(request, kLong);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->version(), 2);
+  EXPECT_NE(second->continuations(0).logprobs(0), first->continuations(0).logprobs(0));
+}
+
+TEST_F(ServiceTest, RefusesAMeasurementThatCannotBeMeantOrForWhichThereIsNoRoom) {
+  Open({.state_bytes_max = 64 << 10});
+  Update(1);
+  const auto wrong = client_->Measure(MeasureOf("p", {"a", ""}), kLong).status();
+  EXPECT_EQ(wrong.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(wrong.message()), HasSubstr("continuations[1]"));
+  EXPECT_EQ(client_->Measure(MeasureOf(std::string(9000, 'x'), {"a"}), kLong).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ServiceTest, AMeasurementUnderWayEndsWithItsCallerAndWithTheWorker) {
+  Open({.prefill_chunk = 1});
+  Update(1);
+  const v1::MeasureRequest endless = MeasureOf(std::string(200'000, 'x'), {"a"});
+  CallCancel cancel;
+  std::thread caller(
+      [&] { EXPECT_TRUE(absl::IsCancelled(client_->Measure(endless, kLong, &cancel).status())); });
+  const int64_t before = loop_->progress().load();
+  while (loop_->progress().load() == before) absl::SleepFor(absl::Milliseconds(1));
+  cancel.Cancel();
+  caller.join();
+  EXPECT_TRUE(client_->Measure(MeasureOf("p", {"a"}), kLong).ok());
+  const int64_t then = loop_->progress().load();
+  std::thread other(
+      [&] { EXPECT_TRUE(absl::IsUnavailable(client_->Measure(endless, kLong).status())); });
+  while (loop_->progress().load() == then) absl::SleepFor(absl::Milliseconds(1));
+  loop_->Stop();
+  other.join();
+}
+
+TEST_F(ServiceTest, AWorkerThatKeepsItsWeightsTakesNoOthers) {
+  Open({}, 64, /*start=*/false);
+  engine_->SetWeights(0, Share(LivelyValues(config_, layout_, 1)));
+  loop_->Start(*engine_, nullptr);
+  const auto refused = client_->UpdateWeights(Version(1), kLong).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("serves the weights of a model folder"));
+  EXPECT_TRUE(Generate(Request(1, 4, 0)).ok());
+  EXPECT_TRUE(client_->Measure(MeasureOf("p", {"a"}), kLong).ok());
 }
 
 TEST_F(ServiceTest, ACallCancelledBeforeItStartsEndsAtOnce) {

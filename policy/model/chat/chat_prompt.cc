@@ -59,6 +59,7 @@ absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view json, std::string_
     } else if (key == "add_generation_prompt") {
       if (!value.is_boolean()) return Wrong(place, key, value, "true or false");
       request.input.add_generation_prompt = value.get<bool>();
+      request.chose_generation_prompt = true;
     } else {
       request.input.variables[key] = value;
     }
@@ -82,6 +83,12 @@ bool IsLoneUserText(const ChatRequest& request) {
          messages[0].value("role", Json()) == "user" &&
          messages[0].value("content", Json()).is_string() && request.input.tools.is_null() &&
          request.input.variables.empty();
+}
+
+bool EndsWithAssistant(const ChatRequest& request) {
+  const Json& messages = request.input.messages;
+  return messages.is_array() && !messages.empty() && messages.back().is_object() &&
+         messages.back().value("role", Json()) == "assistant";
 }
 
 absl::StatusOr<RenderedChat> RenderRequest(const ChatTemplate& chat, ThinkingSwitch kind,

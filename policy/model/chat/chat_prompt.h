@@ -21,11 +21,15 @@ struct ChatRequest {
   ChatInput input;
   std::optional<bool> thinking;  // of enable_thinking
   std::optional<int64_t> thinking_budget;
+  bool chose_generation_prompt = false;  // add_generation_prompt was there
 };
 absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view json, std::string_view place);
 
 // Nothing but one text of the user, which a folder without a template takes as a plain prompt.
 bool IsLoneUserText(const ChatRequest& request);
+
+// Its last message is the assistant's: a whole exchange, to be judged rather than answered.
+bool EndsWithAssistant(const ChatRequest& request);
 
 // Renders it with thinking on or off where the request says so, in the way that `kind` is told.
 absl::StatusOr<RenderedChat> RenderRequest(const ChatTemplate& chat, ThinkingSwitch kind,

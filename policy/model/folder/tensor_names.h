@@ -12,6 +12,7 @@
 namespace temper::model {
 
 inline constexpr char kHeadName[] = "lm_head.weight";
+inline constexpr char kRewardHeadName[] = "score.weight";
 
 // nemotron_h is published with the prefix "backbone." and "embeddings" (or "embedding");
 // transformers in memory says "model.", other tools "embed_tokens". The other families have one

@@ -42,7 +42,7 @@ class WeightMatch {
         int64_t& count = experts_[expert->fused];
         count = std::max(count, expert->expert + 1);
       }
-      has_head_ = has_head_ || spec.name == kHeadName;
+      has_head_ = has_head_ || spec.name == kHeadName || spec.name == kRewardHeadName;
     }
   }
 

@@ -22,7 +22,8 @@ Head::Head(const ModelConfig& config, const ParameterLayout& layout)
     : config_(config), layout_(layout) {}
 
 int64_t Head::BlockRows(int64_t predictions) const {
-  const int64_t rows = std::clamp(kBlockFloats / config_.vocab_size, kBlockRowsMin, kBlockRowsMax);
+  const int64_t rows =
+      std::clamp(kBlockFloats / config_.output_rows(), kBlockRowsMin, kBlockRowsMax);
   return std::min(rows, predictions);
 }
 
@@ -40,7 +41,7 @@ void Head::Logits(const Pass& pass, View<const float> h, std::span<const int32_t
   const int64_t count = static_cast<int64_t>(rows.size());
   const View<float> normed = normed_.Matrix(count, config_.hidden_size);
   Normalize(pass, h, rows, 0, input_.Matrix(count, config_.hidden_size), normed);
-  pass.ops.matmul(pass.stream, normed, pass.weights.matrix(layout_.lm_head()), logits,
+  pass.ops.matmul(pass.stream, normed, pass.weights.matrix(layout_.head()), logits,
                   Write::kReplace);
 }
 
@@ -50,11 +51,11 @@ Head::Block Head::Compute(const Pass& pass, View<const float> h, const Predictio
   Block block{.first = first, .count = std::min(BlockRows(total), total - first)};
   block.input = input_.Matrix(block.count, config_.hidden_size);
   block.normed = normed_.Matrix(block.count, config_.hidden_size);
-  block.logits = logits_.Matrix(block.count, config_.vocab_size);
+  block.logits = logits_.Matrix(block.count, config_.output_rows());
   block.lse = lse_.Floats(block.count);
   Normalize(pass, h, predictions.rows.subspan(first, block.count), predictions.first_row,
             block.input, block.normed);
-  pass.ops.matmul(pass.stream, block.normed, pass.weights.matrix(layout_.lm_head()), block.logits,
+  pass.ops.matmul(pass.stream, block.normed, pass.weights.matrix(layout_.head()), block.logits,
                   Write::kReplace);
   pass.ops.target_log_prob(pass.stream, block.logits,
                            predictions.targets.subspan(first, block.count), predictions.temperature,
@@ -98,9 +99,9 @@ void Head::Backward(const Pass& pass, const Block& block, const Predictions& pre
   const View<float>& d_logits = block.logits;
   ops.matmul_backward_weight(
       pass.stream, block.normed, d_logits,
-      View<float>(gradients + layout_.lm_head(), config_.vocab_size, hidden));
+      View<float>(gradients + layout_.head(), config_.output_rows(), hidden));
   const View<float> d_normed = d_normed_.Matrix(block.count, hidden);
-  ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(layout_.lm_head()), d_normed,
+  ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(layout_.head()), d_normed,
                             Write::kReplace);
   const View<float> d_input = d_input_.Matrix(block.count, hidden);
   std::fill_n(d_input.data, block.count * hidden, 0.0f);

@@ -1,5 +1,6 @@
 // The end of the model: final norm, vocabulary projection and log-probabilities, in blocks of rows.
 //
+// A reward head is a projection to one row: Logits() gives its values, the others are not for it.
 // [rows, vocab] exists for one block at a time only.
 #pragma once
 

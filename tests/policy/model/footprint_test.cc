@@ -74,7 +74,7 @@ TEST(FootprintTest, WithoutExpertsEveryParameterIsActiveAndATiedEmbeddingIsTheHe
   EXPECT_EQ(untied.active_beyond_lookup, untied.total - untied.embeddings);
   const Footprint tied = Of("openreasoning-nemotron-1.5b");
   EXPECT_EQ(tied.active_beyond_lookup, tied.total);
-  EXPECT_EQ(tied.lm_head, 0);
+  EXPECT_EQ(tied.head, 0);
 }
 
 // The arithmetic against the list of tensors that training uses.

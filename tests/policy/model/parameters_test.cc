@@ -100,7 +100,7 @@ TEST(ParametersTest, TensorsAreAlignedDisjointAndDecayedOnlyWhenMatrices) {
 TEST(ParametersTest, TiedEmbeddingsHaveNoTensorOfTheirOwn) {
   const ModelConfig config = Small(true);
   const ParameterLayout layout(config);
-  EXPECT_EQ(layout.lm_head(), layout.embeddings());
+  EXPECT_EQ(layout.head(), layout.embeddings());
   for (const ParameterSpec& spec : layout.specs()) EXPECT_NE(spec.name, "lm_head.weight");
 }
 

@@ -1,0 +1,408 @@
+// Dispatch by kind, and everything that is made of elements.
+#include "reward/math/comparer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "reward/math/characters.h"
+#include "reward/math/rational.h"
+#include "reward/math/region.h"
+
+namespace temper::reward::math {
+namespace {
+
+constexpr size_t kElementsMax = 256;
+
+Finding NotEqual(std::string reason) { return {Verdict::kNotEqual, false, std::move(reason)}; }
+
+bool HasPlusMinus(const Expr& expr) {
+  return Any(expr, [](const Expr& e) { return e.kind == Kind::kPlusMinus; });
+}
+
+bool IsListLike(const Expr& expr) {
+  return expr.kind == Kind::kList || expr.kind == Kind::kSet || HasPlusMinus(expr);
+}
+
+bool IsMeasured(const Expr& expr) {
+  return expr.kind == Kind::kQuantity || expr.kind == Kind::kPercent || expr.kind == Kind::kDegree;
+}
+
+bool HasMatrix(const Expr& expr) {
+  return Any(expr, [](const Expr& e) { return e.kind == Kind::kMatrix; });
+}
+
+bool HasEllipsis(const std::vector<ExprPtr>& elements) {
+  return std::any_of(elements.begin(), elements.end(), [](const ExprPtr& e) {
+    return Any(*e, [](const Expr& part) { return IsConstant(part, "ldots"); });
+  });
+}
+
+// "p = 5, q = 2" names its values: then their order counts.
+bool NamesDiffer(const std::vector<ExprPtr>& elements) {
+  std::vector<std::string> names;
+  for (const ExprPtr& element : elements) {
+    const std::optional<Assignment> assignment = AsAssignment(*element);
+    if (!assignment.has_value()) return false;
+    names.push_back(Key(*assignment->name));
+  }
+  std::sort(names.begin(), names.end());
+  return names.size() > 1 && std::adjacent_find(names.begin(), names.end()) == names.end();
+}
+
+std::string Words(const Expr& text) {
+  std::string words;
+  for (const char c : text.name) {
+    const auto u = static_cast<unsigned char>(c);
+    if (absl::ascii_isalnum(u) || u >= 0x80) words += absl::ascii_tolower(u);
+  }
+  return words;
+}
+
+// A group "p = 5, q = 2" of "...; ..." is the tuple of its values.
+ExprPtr AsTuple(const ExprPtr& group) {
+  if (group->kind != Kind::kList) return group;
+  std::vector<ExprPtr> values;
+  for (const ExprPtr& element : group->args) {
+    const std::optional<Assignment> assignment = AsAssignment(*element);
+    values.push_back(assignment.has_value() ? assignment->value : element);
+  }
+  return Make(Kind::kBracketed, std::move(values), "()");
+}
+
+}  // namespace
+
+std::vector<ExprPtr> ElementsOf(const ExprPtr& expr) {
+  std::vector<ExprPtr> elements;
+  if (expr->kind == Kind::kList && expr->name == ";") {
+    // "1; 2" is a list like any other; "1, 2; 3, 4" is one of pairs.
+    for (const ExprPtr& group : expr->args) elements.push_back(AsTuple(group));
+  } else if (expr->kind == Kind::kList || expr->kind == Kind::kSet) {
+    for (const ExprPtr& arg : expr->args) {
+      if (arg->kind == Kind::kList) {
+        for (ExprPtr& element : ElementsOf(arg)) elements.push_back(std::move(element));
+      } else {
+        elements.push_back(arg);
+      }
+    }
+  } else {
+    elements.push_back(expr);
+  }
+  // "n = 1, 2, 3": the name is for all.
+  const std::optional<Assignment> first = AsAssignment(*elements[0]);
+  const bool only_first = first.has_value() && elements.size() > 1 &&
+                          std::none_of(elements.begin() + 1, elements.end(),
+                                       [](const ExprPtr& e) { return e->kind == Kind::kRelation; });
+  if (only_first) elements[0] = first->value;
+  std::vector<ExprPtr> split;
+  for (const ExprPtr& element : elements) {
+    for (ExprPtr& sign : BothSigns(element)) split.push_back(std::move(sign));
+  }
+  return split;
+}
+
+Finding Comparer::Compare(const ExprPtr& gold_in, const ExprPtr& answer_in) {
+  constexpr int kDeepest = 64;
+  if (!fuel_.Spend(1) || depth_ > kDeepest) {
+    return {Verdict::kUndecided, false, "out of steps"};
+  }
+  ++depth_;
+  struct Leave {
+    int& depth;
+    ~Leave() { --depth; }
+  } leave{depth_};
+  const ExprPtr gold = UnitOutside(gold_in);
+  const ExprPtr answer = UnitOutside(answer_in);
+  if (std::optional<Finding> found = CompareRelations(gold, answer); found.has_value()) {
+    return *found;
+  }
+  if (gold->kind == Kind::kText || answer->kind == Kind::kText) {
+    // A symbol of one letter may be written as text.
+    const auto words = [](const Expr& e) {
+      return e.kind == Kind::kText ? Words(e) : e.kind == Kind::kSymbol ? Lower(e.name) : "";
+    };
+    const std::string wanted = words(*gold);
+    if (!wanted.empty() && wanted == words(*answer))
+      return {Verdict::kEqual, true, "the same words"};
+    return NotEqual("other words");
+  }
+  if (IsListLike(*gold) || IsListLike(*answer)) return CompareLists(gold, answer);
+  if (IsMeasured(*gold) || IsMeasured(*answer)) return CompareQuantities(gold, answer);
+  if (gold->kind == Kind::kRatio || answer->kind == Kind::kRatio) {
+    return CompareRatios(gold, answer);
+  }
+  if (gold->kind == Kind::kCongruence || answer->kind == Kind::kCongruence) {
+    return CompareCongruences(*gold, *answer);
+  }
+  if (HasMatrix(*gold) || HasMatrix(*answer)) return CompareMatrices(*gold, *answer);
+  if (gold->kind == Kind::kBracketed || answer->kind == Kind::kBracketed) {
+    return CompareTuples(*gold, *answer);
+  }
+  return CompareScalars(*gold, *answer, policy_.tolerance, seed_, fuel_);
+}
+
+Finding Comparer::CompareLists(const ExprPtr& gold, const ExprPtr& answer) {
+  const std::vector<ExprPtr> wanted = ElementsOf(gold);
+  const std::vector<ExprPtr> given = ElementsOf(answer);
+  if (wanted.size() > kElementsMax || given.size() > kElementsMax) {
+    return {Verdict::kUndecided, false, absl::StrCat("more than ", kElementsMax, " elements")};
+  }
+  // "1, 2" and "p = 1, q = 2" may stand for (1, 2).
+  for (const auto& [list, tuple] : {std::pair(gold, answer), std::pair(answer, gold)}) {
+    const bool bare = list->kind == Kind::kList && list->name != ";" && !HasPlusMinus(*list);
+    if (tuple->kind != Kind::kBracketed || (!bare && !policy_.tuples_as_sets)) continue;
+    const std::vector<ExprPtr>& elements = list == gold ? wanted : given;
+    if (elements.size() < 2) continue;
+    if (policy_.tuples_as_sets)
+      return CompareUnordered(wanted.size() > 1 ? wanted : tuple->args,
+                              given.size() > 1 ? given : tuple->args);
+    if (tuple->name != "()") break;
+    const ExprPtr made = AsTuple(Make(Kind::kList, elements, ","));
+    return list == gold ? CompareOrdered(made->args, tuple->args, "tuple")
+                        : CompareOrdered(tuple->args, made->args, "tuple");
+  }
+  const bool named =
+      NamesDiffer(wanted) && std::none_of(given.begin(), given.end(),
+                                          [](const auto& e) { return e->kind == Kind::kRelation; });
+  const bool ellipsis = HasEllipsis(wanted) || HasEllipsis(given);
+  if (named || ellipsis || (policy_.ordered_lists && gold->kind != Kind::kSet)) {
+    return CompareOrdered(wanted, given, "list");
+  }
+  return CompareUnordered(wanted, given);
+}
+
+Finding Comparer::CompareOrdered(const std::vector<ExprPtr>& gold,
+                                 const std::vector<ExprPtr>& answer, const char* what) {
+  if (gold.size() != answer.size()) {
+    return NotEqual(absl::StrCat("a ", what, " of ", answer.size(), ", expected ", gold.size()));
+  }
+  Finding all{Verdict::kEqual, true, absl::StrCat("the same ", what)};
+  for (size_t i = 0; i < gold.size(); ++i) {
+    Finding one = Compare(gold[i], answer[i]);
+    if (one.verdict == Verdict::kNotEqual) {
+      one.reason = absl::StrCat("element ", i + 1, ": ", one.reason);
+      return one;
+    }
+    if (one.verdict == Verdict::kUndecided) all = one;
+    all.proven = all.proven && one.proven;
+  }
+  return all;
+}
+
+std::vector<ExprPtr> Comparer::WithoutRepeats(std::vector<ExprPtr> elements) {
+  std::vector<ExprPtr> kept;
+  std::vector<std::string> keys;
+  for (ExprPtr& element : elements) {
+    std::string key = Key(*element);
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+    keys.push_back(std::move(key));
+    kept.push_back(std::move(element));
+  }
+  return kept;
+}
+
+// Every element of one is in the other, both ways.
+Finding Comparer::CompareUnordered(std::vector<ExprPtr> gold, std::vector<ExprPtr> answer) {
+  gold = WithoutRepeats(std::move(gold));
+  answer = WithoutRepeats(std::move(answer));
+  Finding all{Verdict::kEqual, true, "the same elements"};
+  std::vector<bool> met(answer.size(), false);
+  for (const ExprPtr& wanted : gold) {
+    bool found = false;
+    for (size_t i = 0; i < answer.size(); ++i) {
+      const Finding one = Compare(wanted, answer[i]);
+      if (one.verdict == Verdict::kEqual) {
+        found = true;
+        met[i] = true;
+        all.proven = all.proven && one.proven;
+      } else if (one.verdict == Verdict::kUndecided) {
+        all = one;
+        found = true;
+        met[i] = true;
+      }
+    }
+    if (!found) return NotEqual("an element of the gold answer is missing");
+  }
+  if (std::find(met.begin(), met.end(), false) != met.end()) {
+    return NotEqual("an element that the gold answer does not have");
+  }
+  return all;
+}
+
+Finding Comparer::CompareTuples(const Expr& gold, const Expr& answer) {
+  if (gold.kind != Kind::kBracketed || answer.kind != Kind::kBracketed) {
+    return NotEqual("a tuple or interval against another kind of answer");
+  }
+  if (policy_.tuples_as_sets) return CompareUnordered(gold.args, answer.args);
+  const auto plain = [](const Expr& e) { return e.name == "<>" ? std::string("()") : e.name; };
+  if (gold.args.size() == 2 && plain(gold) != plain(answer)) {
+    return NotEqual("open and closed ends differ");
+  }
+  return CompareOrdered(gold.args, answer.args, "tuple");
+}
+
+namespace {
+
+// A column or a row is a vector, as is a tuple.
+bool IsVector(const Expr& matrix) {
+  return matrix.columns == 1 || static_cast<size_t>(matrix.columns) == matrix.args.size();
+}
+
+ExprPtr Matrix(std::vector<ExprPtr> cells, int columns) {
+  auto made = std::make_shared<Expr>();
+  made->kind = Kind::kMatrix;
+  made->args = std::move(cells);
+  made->columns = columns;
+  return made;
+}
+
+ExprPtr Product(const Expr& a, const Expr& b, Fuel& fuel) {
+  const size_t inner = static_cast<size_t>(a.columns);
+  const size_t columns = static_cast<size_t>(b.columns);
+  if (b.args.size() != inner * columns) return nullptr;
+  const size_t rows = a.args.size() / inner;
+  if (!fuel.Spend(static_cast<long>(rows * inner * columns))) return nullptr;
+  std::vector<ExprPtr> cells;
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t j = 0; j < columns; ++j) {
+      std::vector<ExprPtr> terms;
+      for (size_t k = 0; k < inner; ++k) {
+        terms.push_back(Make(Kind::kMul, {a.args[i * inner + k], b.args[k * columns + j]}));
+      }
+      cells.push_back(terms.size() == 1 ? terms[0] : Make(Kind::kAdd, std::move(terms)));
+    }
+  }
+  return Matrix(std::move(cells), b.columns);
+}
+
+ExprPtr Scaled(const ExprPtr& by, const Expr& matrix, Kind kind) {
+  std::vector<ExprPtr> cells;
+  for (const ExprPtr& cell : matrix.args) {
+    cells.push_back(kind == Kind::kDivide ? Make(kind, {cell, by}) : Make(kind, {by, cell}));
+  }
+  return Matrix(std::move(cells), matrix.columns);
+}
+
+}  // namespace
+
+ExprPtr AsMatrix(const ExprPtr& expr, Fuel& fuel) {
+  if (!fuel.Spend(1)) return nullptr;
+  if (expr->kind == Kind::kMatrix) return expr;
+  if (expr->kind == Kind::kNegate || (expr->kind == Kind::kDivide && !HasMatrix(*expr->args[1]))) {
+    const ExprPtr inner = AsMatrix(expr->args[0], fuel);
+    if (inner == nullptr) return nullptr;
+    return expr->kind == Kind::kNegate ? Scaled(Number(-1), *inner, Kind::kMul)
+                                       : Scaled(expr->args[1], *inner, Kind::kDivide);
+  }
+  if (expr->kind == Kind::kAdd) {
+    ExprPtr total;
+    for (const ExprPtr& arg : expr->args) {
+      const ExprPtr next = AsMatrix(arg, fuel);
+      if (next == nullptr) return nullptr;
+      if (total == nullptr) {
+        total = next;
+        continue;
+      }
+      if (total->columns != next->columns || total->args.size() != next->args.size())
+        return nullptr;
+      std::vector<ExprPtr> cells;
+      for (size_t i = 0; i < next->args.size(); ++i) {
+        cells.push_back(Make(Kind::kAdd, {total->args[i], next->args[i]}));
+      }
+      total = Matrix(std::move(cells), total->columns);
+    }
+    return total;
+  }
+  if (expr->kind == Kind::kMul) {
+    ExprPtr total;
+    std::vector<ExprPtr> scalars;
+    for (const ExprPtr& arg : expr->args) {
+      if (!HasMatrix(*arg)) {
+        scalars.push_back(arg);
+        continue;
+      }
+      const ExprPtr next = AsMatrix(arg, fuel);
+      if (next == nullptr) return nullptr;
+      total = total == nullptr ? next : Product(*total, *next, fuel);
+      if (total == nullptr) return nullptr;
+    }
+    for (const ExprPtr& scalar : scalars) total = Scaled(scalar, *total, Kind::kMul);
+    return total;
+  }
+  return nullptr;
+}
+
+Finding Comparer::CompareMatrices(const Expr& gold_in, const Expr& answer_in) {
+  const auto vector = [this](const Expr& expr) -> ExprPtr {
+    if (expr.kind == Kind::kBracketed) return Matrix(expr.args, 1);
+    return AsMatrix(std::make_shared<Expr>(expr), fuel_);
+  };
+  const ExprPtr gold = vector(gold_in);
+  const ExprPtr answer = vector(answer_in);
+  if (gold == nullptr || answer == nullptr) {
+    if (Key(gold_in) == Key(answer_in)) return {Verdict::kEqual, true, "the same expression"};
+    return NotEqual("a matrix against another kind of answer");
+  }
+  const bool tuple = gold_in.kind == Kind::kBracketed || answer_in.kind == Kind::kBracketed;
+  if (tuple ? !IsVector(*gold) || !IsVector(*answer) : gold->columns != answer->columns) {
+    return NotEqual("a matrix of another shape");
+  }
+  return CompareOrdered(gold->args, answer->args, "matrix");
+}
+
+// 7 : 32 = 14 : 64; a time of day is compared digit by digit.
+Finding Comparer::CompareRatios(const ExprPtr& gold, const ExprPtr& answer) {
+  const auto quotient = [](const Expr& ratio) {
+    return Make(Kind::kDivide, {ratio.args[0], ratio.args[1]});
+  };
+  if (gold->kind != Kind::kRatio || answer->kind != Kind::kRatio) {
+    const Expr& ratio = gold->kind == Kind::kRatio ? *gold : *answer;
+    if (ratio.args.size() != 2) return NotEqual("a ratio against another kind of answer");
+    return gold->kind == Kind::kRatio ? Compare(quotient(*gold), answer)
+                                      : Compare(gold, quotient(*answer));
+  }
+  Finding same = CompareOrdered(gold->args, answer->args, "ratio");
+  if (same.verdict == Verdict::kEqual || gold->args.size() != answer->args.size()) return same;
+  if (HasEllipsis(gold->args) || HasEllipsis(answer->args)) return same;
+  for (size_t i = 1; i < gold->args.size(); ++i) {
+    const ExprPtr left = Make(Kind::kMul, {gold->args[0], answer->args[i]});
+    const ExprPtr right = Make(Kind::kMul, {answer->args[0], gold->args[i]});
+    if (IsNumber(*gold->args[i], 0) || IsNumber(*answer->args[i], 0)) return same;
+    const Finding one = Compare(left, right);
+    if (one.verdict != Verdict::kEqual) return one;
+    same = one;
+  }
+  return same;
+}
+
+Finding Comparer::CompareCongruences(const Expr& gold, const Expr& answer) {
+  if (gold.kind != answer.kind) {
+    // "9 (mod 11)" answers 9.
+    const Expr& congruence = gold.kind == Kind::kCongruence ? gold : answer;
+    const Expr& other = gold.kind == Kind::kCongruence ? answer : gold;
+    const ExprPtr& residue = congruence.args[congruence.args.size() - 2];
+    return &congruence == &gold ? Compare(residue, std::make_shared<Expr>(other))
+                                : Compare(std::make_shared<Expr>(other), residue);
+  }
+  const Finding modulus = Compare(gold.args.back(), answer.args.back());
+  if (modulus.verdict != Verdict::kEqual) return modulus;
+  if (gold.args.size() == 3 && answer.args.size() == 3) {
+    const Finding side = Compare(gold.args[0], answer.args[0]);
+    if (side.verdict != Verdict::kEqual) return side;
+  }
+  mpq_class a;
+  mpq_class b;
+  mpq_class m;
+  const ExprPtr& left = gold.args[gold.args.size() - 2];
+  const ExprPtr& right = answer.args[answer.args.size() - 2];
+  const bool folded = FoldRational(*left, fuel_, a) == Fold::kValue &&
+                      FoldRational(*right, fuel_, b) == Fold::kValue &&
+                      FoldRational(*gold.args.back(), fuel_, m) == Fold::kValue && m != 0;
+  if (!folded) return Compare(left, right);
+  const mpq_class steps = (a - b) / m;
+  if (steps.get_den() == 1) return {Verdict::kEqual, true, "the same residue"};
+  return {Verdict::kNotEqual, true, "another residue"};
+}
+
+}  // namespace temper::reward::math

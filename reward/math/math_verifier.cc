@@ -1,0 +1,27 @@
+// Extracts one answer and hands it to CompareMath.
+#include "reward/math/math_verifier.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "reward/math/characters.h"
+
+namespace temper::reward {
+
+absl::StatusOr<Judgement> MathVerifier::Judge(const Response& response) const {
+  if (math::Trimmed(response.gold).empty()) {
+    return absl::InvalidArgumentError(
+        "verifier \"math\" needs a gold answer and this problem has none; check the dataset's "
+        "\"answer\" field");
+  }
+  if (response.extracted) return math::CompareMath(response.gold, response.text, policy_);
+  const Extraction extraction = extractor_.Extract(response.text);
+  if (extraction.found) return math::CompareMath(response.gold, extraction.answer, policy_);
+  if (extraction.problem == kSeveralAnswers) {
+    return math::CompareMath(response.gold, WithoutThinking(response.text), policy_);
+  }
+  return Judgement{std::string(kNotEqual), 0, extraction.problem, ""};
+}
+
+}  // namespace temper::reward

@@ -1,0 +1,61 @@
+// Turns what callers give as a prompt into tokens: plain text, or a conversation in the form of the
+// folder's chat template.
+//
+// Immutable; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "policy/model/chat/chat_prompt.h"
+#include "policy/model/chat/chat_template.h"
+#include "policy/model/tokenizer/tokenizer.h"
+#include "rollout/engine/thought.h"
+
+namespace temper::rollout {
+
+// A prompt as it came. A conversation counts in place of the text when it is not empty.
+struct PromptText {
+  std::string_view id;  // for messages
+  std::string_view text;
+  std::string_view chat_json;
+};
+
+struct EncodedPrompt {
+  std::vector<int32_t> tokens;  // at least one
+  std::optional<ThinkingBudget> thinking;
+};
+
+class PromptEncoder {
+ public:
+  // Everything borrowed outlives it. tokenizer, chat: null for a folder without one.
+  // added_tokens: of the tokenizer, longest first (model::ReadAddedTokens).
+  PromptEncoder(const model::Tokenizer* tokenizer, const model::ChatTemplate* chat,
+                std::vector<std::string> added_tokens)
+      : tokenizer_(tokenizer), chat_(chat), added_tokens_(std::move(added_tokens)) {}
+
+  // What a response is sampled to. `content_as_text`: no message can spell a special token.
+  // INVALID_ARGUMENT: it cannot be meant, or the folder lacks what it needs.
+  absl::StatusOr<EncodedPrompt> ForResponse(const PromptText& prompt, bool content_as_text) const;
+  // What is measured: a conversation that ends with the assistant's message stays as it is, unless
+  // it asks for a generation prompt itself; no message can spell a special token.
+  absl::StatusOr<EncodedPrompt> ForMeasure(const PromptText& prompt) const;
+  // Appended to a prompt: as text, by itself, at least one token.
+  absl::StatusOr<std::vector<int32_t>> Continuation(std::string_view text) const;
+
+ private:
+  enum class Use { kResponse, kMeasure };
+  absl::StatusOr<EncodedPrompt> Encode(const PromptText& prompt, Use use, bool guard) const;
+  absl::StatusOr<EncodedPrompt> Render(const PromptText& prompt, Use use, bool guard) const;
+  EncodedPrompt EncodePlain(std::string_view text) const;
+
+  const model::Tokenizer* const tokenizer_;
+  const model::ChatTemplate* const chat_;
+  const std::vector<std::string> added_tokens_;
+};
+
+}  // namespace temper::rollout

@@ -1,0 +1,4 @@
+# expect: runtime_error time_limit
+import os
+while True:
+    os.fork()

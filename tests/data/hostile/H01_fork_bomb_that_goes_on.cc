@@ -1,0 +1,5 @@
+// expect: time_limit
+#include <unistd.h>
+int main() {
+  for (;;) fork();
+}

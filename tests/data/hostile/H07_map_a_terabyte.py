@@ -1,0 +1,4 @@
+# expect: runtime_error
+import mmap
+mmap.mmap(-1, 1 << 40)
+print("ok")

@@ -1,0 +1,3 @@
+# expect: time_limit
+import time
+time.sleep(1e6)

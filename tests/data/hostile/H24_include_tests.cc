@@ -1,0 +1,3 @@
+// expect: compile_error
+#include "../tests/expected.txt"
+int main() {}

@@ -1,0 +1,4 @@
+# expect: violation
+import ctypes
+ctypes.CDLL(None).ptrace(16, 1, 0, 0)
+print("ok")

@@ -1,0 +1,4 @@
+# expect: violation runtime_error
+import os
+os.chroot("/tmp")
+print("ok")

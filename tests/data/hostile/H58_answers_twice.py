@@ -1,0 +1,13 @@
+# format: check
+# expect: violation
+import os, sys
+def f(x):
+    frame = sys._getframe()
+    while frame:
+        for value in list(frame.f_locals.values()):
+            nonce = getattr(value, "nonce", None)
+            if isinstance(nonce, bytes):
+                body = nonce + b"R" + b"2"
+                os.write(3, 2 * (len(body).to_bytes(4, "little") + body))
+        frame = frame.f_back
+    return 2 * x

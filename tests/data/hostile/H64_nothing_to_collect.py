@@ -1,0 +1,4 @@
+# format: calls
+# expect: wrong_answer
+class Tests:
+    pass

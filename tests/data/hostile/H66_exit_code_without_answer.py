@@ -1,0 +1,4 @@
+# expect: wrong_answer
+import os, sys
+sys.excepthook = lambda *args: os._exit(0)
+raise ValueError
