@@ -82,6 +82,12 @@ std::string LineAndColumn(std::string_view text, std::size_t position) {
 }
 
 absl::Status Inspect(std::string_view text, std::string_view place) {
+  // For the parser a NUL is the end: what follows it would go unread.
+  if (const std::size_t nul = text.find('\0'); nul != text.npos) {
+    return absl::InvalidArgumentError(absl::StrCat(std::string(place), ":",
+                                                   LineAndColumn(text, nul + 1),
+                                                   ": not valid JSON: found a NUL byte"));
+  }
   Inspector inspector;
   if (!nlohmann::json::sax_parse(text, &inspector)) {
     const std::string where =

@@ -17,7 +17,6 @@ namespace {
 using Points = std::u32string;
 using View = std::u32string_view;
 
-constexpr View kMarksAndBlank = U" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 constexpr View kMarksAndBlanks = U" \t\n\r\v\f!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 // The value of a run of digits; huge ones are all the same.
@@ -31,14 +30,9 @@ int NumberOf(View digits) {
 
 CheckOr MakeMultiples(const Arguments&) {
   return [](View text) {
-    std::vector<Points> numbers;
-    for (size_t at = 0; at < text.size();) {
-      size_t end = at;
-      while (end < text.size() && IsDigit(text[end])) ++end;
-      if (end > at) numbers.emplace_back(text.substr(at, end - at));
-      at = std::max(end, at + 1);
-    }
-    return numbers == std::vector<Points>{U"14", U"21", U"28", U"35", U"42", U"49"};
+    const std::vector<View> numbers = DigitRuns(text);
+    constexpr View kMultiples[] = {U"14", U"21", U"28", U"35", U"42", U"49"};
+    return std::equal(numbers.begin(), numbers.end(), std::begin(kMultiples), std::end(kMultiples));
   };
 }
 
@@ -111,7 +105,7 @@ CheckOr MakeReverseNewline(const Arguments&) {
     constexpr size_t kCountries = 52;
     std::vector<Points> lines;
     for (const View line : SplitAt(text, U"\n")) {
-      const View name = StrippedOf(line, kMarksAndBlank);
+      const View name = StrippedOf(line, kPunctuationAndBlank);
       const bool started = !lines.empty() || name.find(U"Zimbabwe") != View::npos;
       if (!name.empty() && started) lines.push_back(AsciiForm(name));
     }

@@ -17,8 +17,6 @@ namespace {
 using Points = std::u32string;
 using View = std::u32string_view;
 
-constexpr View kMarksAndBlank = U" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-
 // An interrobang takes one "?" and one "!" away; the marks must all be there without it.
 CheckOr MakePunctuation(const Arguments&) {
   return [](View text) {
@@ -96,10 +94,10 @@ CheckOr MakeOptions(const Arguments& arguments) {
   std::vector<Points> options;
   for (const View option : SplitAt(given, separator)) {
     options.push_back(exact ? Points(Stripped(option))
-                            : Lowered(StrippedOf(Stripped(option), kMarksAndBlank)));
+                            : Lowered(StrippedOf(Stripped(option), kPunctuationAndBlank)));
   }
   return [=](View text) {
-    const Points said = exact ? Points(text) : Lowered(StrippedOf(text, kMarksAndBlank));
+    const Points said = exact ? Points(text) : Lowered(StrippedOf(text, kPunctuationAndBlank));
     return std::find(options.begin(), options.end(), said) != options.end();
   };
 }

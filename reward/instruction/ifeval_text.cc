@@ -91,7 +91,7 @@ bool IsInLanguage(View text, const LanguageScripts& language) {
 
 CheckOr MakeResponseLanguage(const Arguments& arguments) {
   TEMPER_ASSIGN_OR_RETURN(const std::string code, arguments.Text("language"));
-  const LanguageScripts* language = FindLanguage(code);
+  const LanguageScripts* language = LanguageOfCode(code);
   if (language == nullptr) {
     return arguments.Wrong("language", "one of " + std::string(KnownLanguages()));
   }
@@ -164,11 +164,11 @@ CheckOr MakeCapitalWordFrequency(const Arguments& arguments) {
 }
 
 CheckOr MakeEnglishCapital(const Arguments&) {
-  return [](View text) { return IsUpperText(text) && IsInLanguage(text, *FindLanguage("en")); };
+  return [](View text) { return IsUpperText(text) && IsInLanguage(text, *LanguageOfCode("en")); };
 }
 
 CheckOr MakeEnglishLowercase(const Arguments&) {
-  return [](View text) { return IsLowerText(text) && IsInLanguage(text, *FindLanguage("en")); };
+  return [](View text) { return IsLowerText(text) && IsInLanguage(text, *LanguageOfCode("en")); };
 }
 
 CheckOr MakeNoComma(const Arguments&) {

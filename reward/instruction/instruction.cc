@@ -17,8 +17,8 @@ namespace {
 constexpr double kCountMax = 1e9;
 
 std::vector<std::span<const InstructionEntry>> Tables() {
-  return {IfevalTextInstructions(), IfevalFormatInstructions(), IfbenchWordInstructions(),
-          IfbenchFormatInstructions(), IfbenchCustomInstructions()};
+  return {IfevalTextInstructions(),  IfevalFormatInstructions(),  IfbenchCountInstructions(),
+          IfbenchWordInstructions(), IfbenchFormatInstructions(), IfbenchCustomInstructions()};
 }
 
 }  // namespace

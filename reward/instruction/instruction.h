@@ -51,9 +51,10 @@ struct InstructionEntry {
   CheckOr (*make)(const Arguments&);
 };
 
-// The 25 of IFEval, and the 58 of IFBench in three rooms.
+// The 25 of IFEval, and the 58 of IFBench, room by room.
 std::span<const InstructionEntry> IfevalTextInstructions();
 std::span<const InstructionEntry> IfevalFormatInstructions();
+std::span<const InstructionEntry> IfbenchCountInstructions();
 std::span<const InstructionEntry> IfbenchWordInstructions();
 std::span<const InstructionEntry> IfbenchFormatInstructions();
 std::span<const InstructionEntry> IfbenchCustomInstructions();

@@ -41,8 +41,8 @@ constexpr std::u32string_view kPronouns[] = {
     U"whichever", U"who", U"whoever", U"whom", U"whomever", U"whose", U"you", U"your", U"yours",
     U"yourself", U"yourselves"};
 
-// Words of syllapy's dictionary whose number of syllables is odd where that of the rule is even, or the
-// other way round. In order.
+// Words of syllapy's dictionary whose number of syllables is odd where that of the rule is even, or
+// the other way round. In order.
 constexpr std::u32string_view kOtherParity[] = {
     U"absolutely", U"achieved", U"achievement", U"acquired", U"actual", U"actually", U"added",
     U"addressed", U"adobe", U"advanced", U"advertisement", U"affiliate", U"aged", U"agree",

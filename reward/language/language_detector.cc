@@ -38,7 +38,7 @@ Summary Summarise(std::u32string_view text) {
 
 // CLD2's name for it, as the table of languages spells it; "" for one that is not in the table.
 std::string CodeOf(CLD2::Language language) {
-  const LanguageScripts* known = FindLanguage(CLD2::LanguageCode(language));
+  const LanguageScripts* known = LanguageOfCode(CLD2::LanguageCode(language));
   return known == nullptr ? "" : std::string(known->code);
 }
 

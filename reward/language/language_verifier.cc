@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<const Verifier>> LanguageVerifier::Create(
     const temper::v1::LanguageOptions& options) {
   auto verifier = std::unique_ptr<LanguageVerifier>(new LanguageVerifier);
   if (!options.language().empty()) {
-    const LanguageScripts* language = FindLanguage(options.language());
+    const LanguageScripts* language = LanguageOfCode(options.language());
     if (language == nullptr) return Unknown("language.language", options.language());
     verifier->language_ = language->code;
   }
@@ -63,7 +63,7 @@ absl::StatusOr<std::string> LanguageVerifier::Wanted(const Response& response) c
   TEMPER_ASSIGN_OR_RETURN(const nlohmann::json metadata, ParseMetadata(response.metadata));
   if (const nlohmann::json* code = FindKey(metadata, {"language"})) {
     if (!code->is_string()) return WrongValue("language", *code, "the code of a language");
-    const LanguageScripts* language = FindLanguage(code->get<std::string>());
+    const LanguageScripts* language = LanguageOfCode(code->get<std::string>());
     if (language == nullptr) return Unknown("metadata.language", code->get<std::string>());
     return std::string(language->code);
   }
@@ -89,7 +89,7 @@ absl::StatusOr<Judgement> LanguageVerifier::Judge(const Response& response) cons
   if (counts.letters < static_cast<size_t>(letters_min_)) {
     return Skipped(absl::StrCat(counts.letters, " letters are too few to tell a language"));
   }
-  const LanguageScripts& language = *FindLanguage(wanted);
+  const LanguageScripts& language = *LanguageOfCode(wanted);
   const double share = ShareOf(language, counts);
   const std::string said =
       absl::StrFormat("%.1f %% of the letters are of the script of \"%s\"", 100 * share, wanted);

@@ -88,10 +88,7 @@ class Scanner {
   size_t EndOfPiece() {
     switch (text_[at_]) {
       case U'`':
-        if (Starts(U"```")) {
-          const size_t end = Behind(U"```", at_ + 3, no_fence_);
-          return end == kNone ? text_.size() : end;
-        }
+        if (Starts(U"```")) return Behind(U"```", at_ + 3, no_fence_);
         return BehindNear(U'`');
       case U'$':
         if (Starts(U"$$")) return Behind(U"$$", at_ + 2, no_dollars_);

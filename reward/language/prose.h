@@ -6,9 +6,9 @@
 
 namespace temper::reward {
 
-// Every such piece becomes a blank: ``` fences (an open one to the end), `code`, $...$, $$...$$,
-// \(...\), \[...\], \boxed{...}, \commands and their names, <tags>, addresses with "://". One pass,
-// linear.
+// Every such piece becomes a blank: ``` fences, `code`, $...$, $$...$$,
+// \(...\), \[...\], \boxed{...}, \commands and their names, <tags>, addresses with "://". A fence
+// that never closes is prose: nobody hides behind it. One pass, linear.
 std::u32string Prose(std::u32string_view text);
 
 }  // namespace temper::reward

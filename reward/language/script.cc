@@ -150,7 +150,7 @@ ScriptCounts CountScripts(std::u32string_view text) {
   return counts;
 }
 
-const LanguageScripts* FindLanguage(std::string_view code) {
+const LanguageScripts* LanguageOfCode(std::string_view code) {
   if (code == "nb" || code == "nn") code = "no";
   if (code == "iw") code = "he";
   if (code == "fil") code = "tl";
@@ -178,7 +178,7 @@ const LanguageScripts* LanguageOfScript(const ScriptCounts& counts) {
   const size_t kana = counts[Script::kKana];
   if (kana > 0 && 2 * (kana + counts[Script::kHan]) >= counts.letters) {
     const bool japanese = 20 * kana >= counts[Script::kHan];
-    return FindLanguage(japanese ? "ja" : "zh");
+    return LanguageOfCode(japanese ? "ja" : "zh");
   }
   for (const LanguageScripts& language : kLanguages) {
     const size_t own = counts[language.script];

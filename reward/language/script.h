@@ -57,7 +57,7 @@ struct LanguageScripts {
 };
 
 // Null for a language that is not in the table.
-const LanguageScripts* FindLanguage(std::string_view code);
+const LanguageScripts* LanguageOfCode(std::string_view code);
 
 // "ar, bg, bn, ...", for messages.
 std::string_view KnownLanguages();

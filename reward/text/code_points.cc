@@ -8,6 +8,7 @@
 namespace temper::reward {
 
 const std::u32string_view kPunctuation = U"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+const std::u32string_view kPunctuationAndBlank = U" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
 namespace {
 
@@ -16,6 +17,18 @@ utf8proc_category_t Category(char32_t c) {
 }
 
 bool InSet(char32_t c, std::u32string_view set) { return set.find(c) != std::u32string_view::npos; }
+
+// Longest runs of characters of a class.
+std::vector<std::u32string_view> RunsOf(std::u32string_view text, bool (*is)(char32_t)) {
+  std::vector<std::u32string_view> runs;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = at;
+    while (end < text.size() && is(text[end])) ++end;
+    if (end > at) runs.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return runs;
+}
 
 // The code point of the valid character at the front of `text`, `size` bytes long.
 char32_t CodePointAt(std::string_view text, size_t size) {
@@ -172,14 +185,17 @@ std::vector<std::u32string_view> SplitAt(std::u32string_view text, std::u32strin
 }
 
 std::vector<std::u32string_view> WordRuns(std::u32string_view text) {
-  std::vector<std::u32string_view> runs;
-  for (size_t at = 0; at < text.size();) {
-    size_t end = at;
-    while (end < text.size() && IsWordChar(text[end])) ++end;
-    if (end > at) runs.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return runs;
+  return RunsOf(text, IsWordChar);
+}
+
+std::vector<std::u32string_view> DigitRuns(std::u32string_view text) {
+  return RunsOf(text, IsDigit);
+}
+
+std::vector<std::u32string> PlainWords(std::u32string_view text) {
+  const std::u32string plain = Lowered(WithoutPunctuation(text));
+  const std::vector<std::u32string_view> words = SplitAtBlanks(plain);
+  return {words.begin(), words.end()};
 }
 
 std::u32string Replaced(std::u32string_view text, std::u32string_view what,

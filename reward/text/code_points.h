@@ -13,6 +13,7 @@ namespace temper::reward {
 
 // !"#$%&'()*+,-./:;<=>?@[\]^_`{|}~
 extern const std::u32string_view kPunctuation;
+extern const std::u32string_view kPunctuationAndBlank;  // and U+0020
 
 // Bytes that are no UTF-8 become U+FFFD.
 std::u32string Decoded(std::string_view text);
@@ -47,6 +48,11 @@ std::vector<std::u32string_view> SplitAtBlanks(std::u32string_view text);
 std::vector<std::u32string_view> SplitAt(std::u32string_view text, std::u32string_view separator);
 // Longest runs of word characters: \w+.
 std::vector<std::u32string_view> WordRuns(std::u32string_view text);
+
+// Longest runs of digits: \d+.
+std::vector<std::u32string_view> DigitRuns(std::u32string_view text);
+// Lower case, without punctuation, cut at blanks; none is empty.
+std::vector<std::u32string> PlainWords(std::u32string_view text);
 
 std::u32string Replaced(std::u32string_view text, std::u32string_view what,
                         std::u32string_view with);

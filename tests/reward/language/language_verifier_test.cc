@@ -75,6 +75,7 @@ TEST(LanguageVerifierTest, TellsLanguagesOfOneScriptByCld2) {
 TEST(LanguageVerifierTest, LooksOnlyAtProseOfThePartThatIsAskedFor) {
   const std::string code = std::string(kChinese) + "\n```python\n" + kEnglish + "\n```\n";
   EXPECT_EQ(Is("zh", code), "equal");
+  EXPECT_EQ(Is("zh", std::string("```\n") + kEnglish), "not_equal") << "a fence left open";
   const std::string thought = std::string("<think>") + kEnglish + "</think>" + kChinese;
   EXPECT_EQ(Is("zh", thought), "equal");
   EXPECT_EQ(Verdict("language: 'zh' part: 'thought'", {.text = thought}), "not_equal");

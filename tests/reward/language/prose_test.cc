@@ -13,7 +13,7 @@ std::string Prose8(std::string_view text) { return Encoded(Prose(Decoded(text)))
 
 TEST(ProseTest, LeavesOutCodeAndMathematics) {
   EXPECT_EQ(Prose8("a ```py\nx = 1\n``` b"), "a   b");
-  EXPECT_EQ(Prose8("a ``` b"), "a  ");
+  EXPECT_EQ(Prose8("a ``` b c"), "a `  b c");
   EXPECT_EQ(Prose8("a `x` b"), "a   b");
   EXPECT_EQ(Prose8("a $x^2$ b $$y\nz$$ c"), "a   b   c");
   EXPECT_EQ(Prose8("a \\(x\\) b \\[y\\] c"), "a   b   c");
