@@ -246,33 +246,33 @@ TEST(MeasureTest, RefusesWhatCannotBeMeantAndNamesIt) {
   EXPECT_TRUE(first->result.has_value() && first->result->ok());
 }
 
+// Otherwise small groups would take turns on the memory and it would wait for the last of them.
 TEST(MeasureTest, ComesBeforeNewGroupsWhenMemoryIsShort) {
-  TinyRollout tiny({.sequences_max = 4, .prefill_chunk = 64});
+  TinyRollout tiny;
   tiny.config.eos_token_ids.clear();
-  const StateSizes sizes = SizesOf(tiny.config);
-  // Room for one group of one sample, and no more.
-  const Accounts all(sizes, {});
-  const int64_t bytes = all.PromptBytes(64) + all.SampleBytes(64, 64);
+  // Two groups fit, or this measurement alone: it needs more than one group holds.
+  const Accounts all(SizesOf(tiny.config), {});
+  const int64_t group_bytes = all.PromptBytes(64) + all.SampleBytes(64, 40);
+  ASSERT_GT(all.PromptBytes(150), group_bytes);
   Engine engine({tiny.config, tiny.layout, tiny.tokenizer.get(), *tiny.device},
-                {.sequences_max = 4, .prefill_chunk = 64, .state_bytes_max = bytes});
+                {.state_bytes_max = 2 * group_bytes});
   engine.SetWeights(1, Share(tiny.values));
   std::vector<std::shared_ptr<KeepingSink>> groups;
-  const auto submit_group = [&] {
+  for (const int tokens : {20, 40, 40, 40, 40}) {
     groups.push_back(std::make_shared<KeepingSink>());
-    ASSERT_TRUE(engine.Submit(RequestOf(std::vector<int32_t>(64, 65), 1, 64, groups.back())).ok());
-  };
-  submit_group();
-  while (engine.running() == 0) engine.Step();
-  submit_group();
+    ASSERT_TRUE(
+        engine.Submit(RequestOf(std::vector<int32_t>(64, 65), 1, tokens, groups.back())).ok());
+  }
+  while (engine.running() < 2) engine.Step();
   const auto sink = std::make_shared<KeepingMeasureSink>();
-  ASSERT_TRUE(engine.Submit(RequestOf(std::string(60, 'x'), {"yes"}, sink)).ok());
+  ASSERT_TRUE(engine.Submit(RequestOf(std::string(150, 'x'), {"y"}, sink)).ok());
   while (!sink->result.has_value()) ASSERT_TRUE(engine.Step());
   EXPECT_TRUE(sink->result->ok());
   EXPECT_TRUE(groups[0]->ended.has_value());
-  EXPECT_FALSE(groups[1]->ended.has_value());
+  EXPECT_FALSE(groups[2]->ended.has_value());
   while (engine.Step()) {
   }
-  EXPECT_TRUE(groups[1]->ended.has_value() && groups[1]->ended->ok());
+  for (const auto& group : groups) EXPECT_TRUE(group->ended.has_value() && group->ended->ok());
 }
 
 TEST(MeasureTest, CancellingAndAbandoningFreeWhatItHeld) {
