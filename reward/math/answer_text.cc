@@ -94,6 +94,8 @@ std::vector<Span> Formulas(std::string_view text, bool& broken) {
     }
     return std::string_view::npos;
   };
+  std::string_view
+      missing;  // \) or \] or $$ that was sought in vain: it does not come later either
   for (size_t i = 0; i < text.size(); ++i) {
     std::string_view open;
     std::string_view close;
@@ -111,8 +113,12 @@ std::vector<Span> Formulas(std::string_view text, bool& broken) {
       if (text[i] == '\\') ++i;
       continue;
     }
+    if (close == missing) continue;
     const size_t end = closing(i + open.size(), close);
-    if (end == std::string_view::npos) continue;
+    if (end == std::string_view::npos) {
+      missing = close;
+      continue;
+    }
     const std::string_view inside = text.substr(i + open.size(), end - i - open.size());
     const bool inline_formula = open == "$" || open == "\\(";
     const std::string_view trimmed = Trimmed(inside);
@@ -240,7 +246,9 @@ std::string WithoutDollars(std::string_view formula) {
 Reading Read(std::string text, const NumberStyle& style) {
   Reading reading;
   reading.found = true;
-  auto formula = Parse(Stripped(text), style);
+  std::string_view written = Stripped(text);
+  if (written.starts_with("=")) written.remove_prefix(1);
+  auto formula = Parse(written, style);
   if (formula.ok()) {
     reading.formula = *std::move(formula);
   } else {
@@ -335,11 +343,13 @@ Reading FromProse(std::string_view text, const NumberStyle& style) {
     const std::string_view rest = tail.substr(i);
     if (!HasDigit(rest)) break;
     ++attempts;
+    if (Lower(Trimmed(tail.substr(0, i))).ends_with(" not")) break;  // "43, not 42"
     const std::string marked = MarkUnit(rest);
     Reading reading = Read(marked, style);
     if (reading.formula != nullptr) return reading;
   }
   std::string number = LastNumber(tail);
+  if (Contains(Lower(tail), "not " + number)) number.clear();
   if (!number.empty()) return Read(std::move(number), style);
   Reading words;
   words.found = true;
@@ -438,6 +448,9 @@ std::string PlainText(std::string_view text) {
 Reading ReadAnswer(std::string_view whole, const NumberStyle& style) {
   const std::string said = WithoutThinking(whole);
   std::string_view text = Trimmed(said);
+  while (text.size() > 4 && text.starts_with("**") && text.ends_with("**")) {
+    text = Trimmed(text.substr(2, text.size() - 4));
+  }
   Reading nothing;
   bool unclosed = false;
   const std::vector<Span> boxes = Boxes(text, unclosed);

@@ -13,9 +13,6 @@
 namespace temper::reward::math {
 namespace {
 
-// Numbers beyond 2^(+-kMagnitudeBitsMax) are out of range.
-constexpr long kMagnitudeBitsMax = 1L << 24;
-
 using Unary = void (*)(acb_t, const acb_t, slong);
 
 void Secant(acb_t out, const acb_t x, slong bits) {

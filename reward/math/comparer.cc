@@ -327,6 +327,7 @@ ExprPtr AsMatrix(const ExprPtr& expr, Fuel& fuel) {
       total = total == nullptr ? next : Product(*total, *next, fuel);
       if (total == nullptr) return nullptr;
     }
+    if (total == nullptr) return nullptr;
     for (const ExprPtr& scalar : scalars) total = Scaled(scalar, *total, Kind::kMul);
     return total;
   }

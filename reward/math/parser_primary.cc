@@ -122,6 +122,8 @@ ExprPtr Mixed(const Expr& whole, const Expr& fraction) {
 }  // namespace
 
 ExprPtr Parser::Primary() {
+  Deeper deeper(depth_);
+  if (deeper.too_deep()) return Fail("nested too deep");
   switch (Now().kind) {
     case TokenKind::kNumber:
       return NumberOrMixed();
@@ -134,6 +136,7 @@ ExprPtr Parser::Primary() {
     case TokenKind::kText: {
       ExprPtr text = Make(Kind::kText, {}, Now().text);
       Advance();
+      if (text->name == "infinity") return Constant("inf");
       if (text->name.size() == 1 && absl::ascii_isalpha(text->name[0])) {
         return Symbol(text->name);
       }
@@ -344,6 +347,12 @@ ExprPtr Parser::Braced() {
   ExprPtr inside = Groups();
   bars_ = bars;
   if (inside == nullptr) return nullptr;
+  if (IsMacro("choose")) {
+    Advance();
+    ExprPtr lower = Sum();
+    if (lower == nullptr) return nullptr;
+    inside = Make(Kind::kFunction, {inside, lower}, "binom");
+  }
   if (!Take("}")) return Fail("a { that never closes");
   return inside;
 }
