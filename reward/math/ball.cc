@@ -7,76 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "reward/math/ball_functions.h"
 #include "reward/math/rational.h"
 
 namespace temper::reward::math {
 namespace {
-
-// Numbers beyond 2^(+-kMagnitudeBitsMax) are out of range.
-constexpr long kMagnitudeBitsMax = 1L << 24;
-
-using Unary = void (*)(acb_t, const acb_t, slong);
-
-void Secant(acb_t out, const acb_t x, slong bits) {
-  acb_cos(out, x, bits);
-  acb_inv(out, out, bits);
-}
-void Cosecant(acb_t out, const acb_t x, slong bits) {
-  acb_sin(out, x, bits);
-  acb_inv(out, out, bits);
-}
-// f(x) = g(1/x)
-template <Unary inverse>
-void OfReciprocal(acb_t out, const acb_t x, slong bits) {
-  acb_inv(out, x, bits);
-  inverse(out, out, bits);
-}
-void ArcCotangent(acb_t out, const acb_t x, slong bits) {
-  // In (0, pi): pi/2 - arctan x.
-  Ball half_pi;
-  acb_const_pi(half_pi.get(), bits);
-  acb_mul_2exp_si(half_pi.get(), half_pi.get(), -1);
-  acb_atan(out, x, bits);
-  acb_sub(out, half_pi.get(), out, bits);
-}
-void CosPlusISin(acb_t out, const acb_t x, slong bits) {
-  acb_mul_onei(out, x);
-  acb_exp(out, out, bits);
-}
-void Factorial(acb_t out, const acb_t x, slong bits) {
-  acb_add_ui(out, x, 1, bits);
-  acb_gamma(out, out, bits);
-}
-
-const absl::flat_hash_map<std::string_view, Unary>& Unaries() {
-  static const auto& table =
-      *new absl::flat_hash_map<std::string_view, Unary>{{"sin", acb_sin},
-                                                        {"cos", acb_cos},
-                                                        {"tan", acb_tan},
-                                                        {"cot", acb_cot},
-                                                        {"sec", Secant},
-                                                        {"csc", Cosecant},
-                                                        {"arcsin", acb_asin},
-                                                        {"arccos", acb_acos},
-                                                        {"arctan", acb_atan},
-                                                        {"arccot", ArcCotangent},
-                                                        {"arcsec", OfReciprocal<acb_acos>},
-                                                        {"arccsc", OfReciprocal<acb_asin>},
-                                                        {"sinh", acb_sinh},
-                                                        {"cosh", acb_cosh},
-                                                        {"tanh", acb_tanh},
-                                                        {"coth", acb_coth},
-                                                        {"sech", acb_sech},
-                                                        {"csch", acb_csch},
-                                                        {"arcsinh", acb_asinh},
-                                                        {"arccosh", acb_acosh},
-                                                        {"arctanh", acb_atanh},
-                                                        {"exp", acb_exp},
-                                                        {"cis", CosPlusISin},
-                                                        {"factorial", Factorial}};
-  return table;
-}
 
 uint64_t Mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15;
@@ -288,7 +223,8 @@ class Evaluator {
     if (!fuel_.Spend((name == "factorial" || name == "binom" ? 200 : 10) * cost_)) return false;
     if (name == "ln" || name == "log") return Logarithm(expr, out);
     if (name == "sqrt" || name == "root") return Root(expr, out);
-    if (const auto it = Unaries().find(name); it != Unaries().end() && expr.args.size() == 1) {
+    if (const BallFunction function = FindBallFunction(name);
+        function != nullptr && expr.args.size() == 1) {
       if (name == "arcsin" || name == "arccos") {
         arb_t one;
         arb_init(one);
@@ -298,7 +234,7 @@ class Evaluator {
         if (IsReal(out) && arb_gt(acb_realref(size.get()), one) != 0) left_reals = true;
         arb_clear(one);
       }
-      it->second(out.get(), out.get(), bits_);
+      function(out.get(), out.get(), bits_);
       return true;
     }
     if (name == "abs" || name == "norm") {
@@ -382,9 +318,9 @@ class Evaluator {
     if (!Value(lower, k) || !IsReal(k)) return false;
     Ball rest;
     acb_sub(rest.get(), out.get(), k.get(), bits_);
-    Factorial(out.get(), out.get(), bits_);
-    Factorial(k.get(), k.get(), bits_);
-    Factorial(rest.get(), rest.get(), bits_);
+    for (Ball* part : {&out, &k, &rest}) {
+      FindBallFunction("factorial")(part->get(), part->get(), bits_);
+    }
     acb_mul(k.get(), k.get(), rest.get(), bits_);
     if (!acb_is_finite(k.get()) || acb_contains_zero(k.get())) return false;
     acb_div(out.get(), out.get(), k.get(), bits_);

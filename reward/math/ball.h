@@ -12,6 +12,9 @@
 
 namespace temper::reward::math {
 
+// Values beyond 2^(+-kMagnitudeBitsMax) are out of range.
+inline constexpr long kMagnitudeBitsMax = 1L << 24;
+
 // Owns one complex ball.
 class Ball {
  public:

@@ -68,6 +68,8 @@ bool MayBeDecimalComma(std::string_view text) {
   Consume(text, "-");
   const size_t comma = text.find(',');
   if (comma == 0 || comma == std::string_view::npos || comma + 1 == text.size()) return false;
+  // "1,000" is a thousand.
+  if (comma <= 3 && text[0] != '0' && text.size() - comma == 4) return false;
   return std::all_of(text.begin(), text.end(), [&text, comma](const char& c) {
     return absl::ascii_isdigit(static_cast<unsigned char>(c)) ||
            static_cast<size_t>(&c - text.data()) == comma;

@@ -24,8 +24,11 @@ bool IsName(const Expr& expr) {
     case Kind::kConstant:
       return expr.name == "e" || expr.name == "i";
     case Kind::kMul: {
-      // f(x), f(2), P(A): the first factor is a letter.
-      if (!IsName(*expr.args[0])) return false;
+      // f(x), f(2), P(A), f^{-1}(x): the first factor is a letter.
+      const Expr& head = *expr.args[0];
+      const bool inverse = head.kind == Kind::kPower && head.args[0]->kind == Kind::kSymbol &&
+                           head.args[1]->kind == Kind::kNegate;
+      if (!IsName(head) && !inverse) return false;
       return std::all_of(expr.args.begin() + 1, expr.args.end(), [](const ExprPtr& arg) {
         return IsName(*arg) || arg->kind == Kind::kNumber ||
                (arg->kind == Kind::kNegate && arg->args[0]->kind == Kind::kNumber);

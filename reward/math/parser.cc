@@ -12,15 +12,11 @@
 namespace temper::reward::math {
 namespace {
 
-// Counts the depth of the recursion: two for each level of brackets.
-class Deeper {
- public:
-  explicit Deeper(int& depth) : depth_(depth) { ++depth_; }
-  ~Deeper() { --depth_; }
-
- private:
-  int& depth_;
-};
+// (5, 2), as in C(5, 2).
+bool IsConstantPair(const Expr& expr) {
+  return expr.kind == Kind::kBracketed && expr.name == "()" && expr.args.size() == 2 &&
+         expr.args[0]->kind == Kind::kNumber && expr.args[1]->kind == Kind::kNumber;
+}
 
 bool HasSymbol(const Expr& expr) {
   return Any(expr, [](const Expr& e) { return e.kind == Kind::kSymbol || e.kind == Kind::kText; });
@@ -45,7 +41,7 @@ absl::StatusOr<ExprPtr> Parser::Run() {
 
 ExprPtr Parser::Groups() {
   Deeper deeper(depth_);
-  if (depth_ > 2 * kDepthMax) return Fail("nested too deep");
+  if (deeper.too_deep()) return Fail("nested too deep");
   std::vector<ExprPtr> groups;
   do {
     if (!groups.empty() && Now().kind == TokenKind::kEnd) break;
@@ -237,8 +233,9 @@ bool Parser::StartsFactor() const {
            !(token.text == "in" && token.space_before);
   }
   if (token.kind == TokenKind::kMacro) {
-    for (const std::string_view name : {"end", "pmod", "mod", "to", "rightarrow", "implies",
-                                        "Rightarrow", "because", "therefore", "notin", "subset"}) {
+    for (const std::string_view name :
+         {"end", "pmod", "mod", "to", "rightarrow", "implies", "Rightarrow", "choose", "because",
+          "therefore", "notin", "subset"}) {
       if (token.text == name) return false;
     }
     return true;
@@ -272,13 +269,17 @@ ExprPtr Parser::Product() {
         continue;
       }
     }
+    // "1.2 x 10^4"
+    const bool cross = Now().kind == TokenKind::kWord && (Now().text == "x" || Now().text == "X") &&
+                       Before().kind == TokenKind::kNumber && Now().space_before &&
+                       After().kind == TokenKind::kNumber && After().space_before;
     const bool divides = Is("/");
     const bool remainder = IsMacro("bmod");
     const bool number = Now().kind == TokenKind::kNumber;
     if (number && Before().kind == TokenKind::kNumber) {
       return Fail("two numbers side by side");
     }
-    if (Is("*") || divides || remainder) {
+    if (Is("*") || divides || remainder || cross) {
       Advance();
     } else if (!StartsFactor()) {
       return product();
@@ -290,6 +291,9 @@ ExprPtr Parser::Product() {
       factors.clear();
       factors.push_back(divides ? Make(Kind::kDivide, {before, right})
                                 : Make(Kind::kFunction, {before, right}, "mod"));
+    } else if (IsConstantPair(*right) && factors.back()->kind == Kind::kSymbol &&
+               factors.back()->name == "C") {
+      factors.back() = Make(Kind::kFunction, right->args, "binom");
     } else {
       factors.push_back(std::move(right));
     }
@@ -304,7 +308,9 @@ bool Parser::StartsUnit(const Expr& left) const {
   const Token& next = After();
   if (token.text.size() == 1) {
     // "5 m" at the very end.
-    const bool last = next.kind == TokenKind::kEnd || next.text == "," || next.text == "^";
+    const bool per = next.text == "/" && After(2).kind == TokenKind::kWord &&
+                     ReadUnit(After(2).text).has_value();
+    const bool last = next.kind == TokenKind::kEnd || next.text == "," || next.text == "^" || per;
     return token.space_before && left.kind == Kind::kNumber && last &&
            ReadUnit(token.text).has_value();
   }
@@ -344,7 +350,7 @@ ExprPtr Parser::Unit(ExprPtr value) {
 
 ExprPtr Parser::Factor() {
   Deeper deeper(depth_);
-  if (depth_ > 2 * kDepthMax) return Fail("nested too deep");
+  if (deeper.too_deep()) return Fail("nested too deep");
   if (Take("+")) return Factor();
   if (Take("-")) {
     ExprPtr operand = Factor();
@@ -364,6 +370,15 @@ ExprPtr Parser::Postfix() {
   return base == nullptr ? nullptr : Scripts(std::move(base));
 }
 
+// An angle, or a temperature where C or F follows.
+ExprPtr Parser::Degrees(ExprPtr value) {
+  const bool letter = Now().kind == TokenKind::kWord || Now().kind == TokenKind::kText;
+  if (!letter || (Now().text != "C" && Now().text != "F")) return Make(Kind::kDegree, {value});
+  const std::string unit = "deg" + Now().text;
+  Advance();
+  return Make(Kind::kQuantity, {value}, unit);
+}
+
 ExprPtr Parser::Scripts(ExprPtr base) {
   while (true) {
     if (Is("!")) {
@@ -379,11 +394,7 @@ ExprPtr Parser::Scripts(ExprPtr base) {
       base = Make(Kind::kPercent, {base});
     } else if (Is("deg")) {
       Advance();
-      base = Make(Kind::kDegree, {base});
-      if (Now().kind == TokenKind::kWord && (Now().text == "C" || Now().text == "F")) {
-        base = Make(Kind::kQuantity, {base->args[0]}, "deg" + Now().text);
-        Advance();
-      }
+      base = Degrees(std::move(base));
     } else if (Is("_")) {
       Advance();
       std::string raw;
@@ -411,7 +422,7 @@ ExprPtr Parser::Scripts(ExprPtr base) {
         } else {
           Advance();
         }
-        base = Make(Kind::kDegree, {base});
+        base = Degrees(std::move(base));
         continue;
       }
       if (Is("'")) continue;

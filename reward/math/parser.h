@@ -17,6 +17,19 @@ inline constexpr int kDepthMax = 128;
 // `text` holds one formula, without the $ around it.
 absl::StatusOr<ExprPtr> Parse(std::string_view text, const NumberStyle& style);
 
+// Counts the depth of the recursion: three for each level of brackets.
+class Deeper {
+ public:
+  explicit Deeper(int& depth) : depth_(depth) { ++depth_; }
+  ~Deeper() { --depth_; }
+  Deeper(const Deeper&) = delete;
+  Deeper& operator=(const Deeper&) = delete;
+  bool too_deep() const { return depth_ > 3 * kDepthMax; }
+
+ private:
+  int& depth_;
+};
+
 // The rules, loosest first. Every one returns null after Fail(); callers hand it on.
 class Parser {
  public:
@@ -35,6 +48,7 @@ class Parser {
   ExprPtr Factor();   // signs before a factor
   ExprPtr Postfix();  // powers, subscripts, !, %
   ExprPtr Scripts(ExprPtr base);
+  ExprPtr Degrees(ExprPtr value);
   ExprPtr Unit(ExprPtr value);
   ExprPtr Modulus(ExprPtr left);
   bool RelationMark(std::string& op) const;

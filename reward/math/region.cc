@@ -119,24 +119,34 @@ RegionPtr OfRelation(const Expr& relation, std::string& symbol, Fuel& fuel) {
   return all;
 }
 
-// Alternatives of one unknown: "x < 1 or x > 2"; a comma says as much, "and" asks for both.
-RegionPtr OfList(const Expr& list, std::string& symbol, Fuel& fuel) {
+bool IsEmpty(const Region& region, Fuel& fuel);
+
+RegionPtr Joined(const Expr& list, Region::Kind kind, std::string& symbol, Fuel& fuel) {
   RegionPtr all;
-  const bool both = list.name == "and";
   for (const ExprPtr& arg : list.args) {
     if (arg->kind != Kind::kRelation && arg->kind != Kind::kSetOf &&
         arg->kind != Kind::kBracketed) {
       return nullptr;
     }
     RegionPtr one = AsRegion(*arg, symbol, fuel);
-    all = all == nullptr
-              ? one
-              : Join(both ? Region::Kind::kIntersection : Region::Kind::kUnion, all, one);
+    all = all == nullptr ? one : Join(kind, all, one);
     if (all == nullptr) return nullptr;
   }
   return all;
 }
 
+// Conditions on one unknown: "x < 1 or x > 2", "x > 1 and x < 2". A comma between conditions means
+// both where both can hold, else either.
+RegionPtr OfList(const Expr& list, std::string& symbol, Fuel& fuel) {
+  RegionPtr either = Joined(list, Region::Kind::kUnion, symbol, fuel);
+  if (list.name == "or" || either == nullptr) return either;
+  const bool relations = std::all_of(list.args.begin(), list.args.end(), [](const ExprPtr& arg) {
+    return arg->kind == Kind::kRelation;
+  });
+  if (list.name != "and" && !relations) return either;
+  RegionPtr both = Joined(list, Region::Kind::kIntersection, symbol, fuel);
+  return list.name == "and" || !IsEmpty(*both, fuel) ? both : either;
+}
 bool IsEnd(const Expr& expr) {
   return !Any(expr, [](const Expr& e) {
     switch (e.kind) {
@@ -276,6 +286,19 @@ class Pieces {
   Fuel& fuel_;
   std::vector<ExprPtr> ends_;
 };
+
+}  // namespace
+
+namespace {
+
+bool IsEmpty(const Region& region, Fuel& fuel) {
+  Pieces pieces(0, fuel);
+  if (!pieces.Add(region)) return false;
+  for (size_t piece = 0; piece < pieces.count(); ++piece) {
+    if (!fuel.Spend(20) || pieces.Holds(region, piece)) return false;
+  }
+  return true;
+}
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "reward/math/ball.h"
+#include "reward/math/magnitude.h"
 #include "reward/math/polynomial.h"
 #include "reward/math/rational.h"
 
@@ -146,6 +147,11 @@ Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t 
       if (!probe.At(number, bits, complex, left, right)) {
         if (fuel.empty()) return Undecided("out of steps");
         if (probe.constant && bits == kBitsMost) {
+          // What has a value is below 2^kMagnitudeBitsMax.
+          const Expr& other = left.defined ? answer : gold;
+          const bool one =
+              left.defined || Evaluate(answer, {seed, 0, nullptr, {}}, bits, fuel).defined;
+          if (one && Log2AtLeast(other) > kMagnitudeBitsMax) return NotEqual("far larger");
           if (left.out_of_range || right.out_of_range) return Undecided("a number out of range");
           if (left.defined) return NotEqual("the answer is undefined", false);
           return Undecided("the gold answer has no value");

@@ -1,204 +1,19 @@
-// One pass over the bytes; tables say which spellings are the same.
+// One pass over the bytes; token_tables.h says which spellings are the same.
 #include "reward/math/token.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "reward/math/characters.h"
+#include "reward/math/token_tables.h"
 #include "reward/verifier.h"
 
 namespace temper::reward::math {
 namespace {
-
-using Table = absl::flat_hash_map<std::string_view, std::string_view>;
-using Names = absl::flat_hash_set<std::string_view>;
-
-// Macros that only space or size what stands around them.
-const Names& Silent() {
-  static const Names& names = *new Names{
-      "quad",  "qquad",     "left",         "right",        "big",       "Big",     "bigg",
-      "Bigg",  "bigl",      "bigr",         "Bigl",         "Bigr",      "biggl",   "biggr",
-      "Biggl", "Biggr",     "limits",       "nolimits",     "thinspace", "enspace", "displaystyle",
-      "rm",    "textstyle", "mathstrut",    "scriptstyle",  "bf",        "it",      "middle",
-      "hfill", "medspace",  "negthinspace", "nobreakspace", "centering", "bigm",    "hline"};
-  return names;
-}
-
-// Macros whose braces hold words.
-const Names& Wording() {
-  static const Names& names =
-      *new Names{"text",   "textbf", "textit", "textrm", "mbox",   "textnormal",
-                 "texttt", "textsf", "hbox",   "emph",   "textup", "textmd"};
-  return names;
-}
-
-// Macros whose braces hold symbols in another letter.
-const Names& Lettering() {
-  static const Names& names =
-      *new Names{"mathrm",  "mathbf",   "mathit", "mathsf",  "operatorname", "boldsymbol", "bm",
-                 "mathcal", "mathfrak", "pmb",    "mathscr", "mathop",       "mathnormal"};
-  return names;
-}
-
-// Macros that are marks.
-const Table& MacroMarks() {
-  static const Table& table = *new Table{{"le", "<="},
-                                         {"leq", "<="},
-                                         {"leqslant", "<="},
-                                         {"leqq", "<="},
-                                         {"ge", ">="},
-                                         {"geq", ">="},
-                                         {"geqslant", ">="},
-                                         {"geqq", ">="},
-                                         {"ne", "!="},
-                                         {"neq", "!="},
-                                         {"lt", "<"},
-                                         {"gt", ">"},
-                                         {"less", "<"},
-                                         {"in", "in"},
-                                         {"approx", "approx"},
-                                         {"simeq", "approx"},
-                                         {"equiv", "equiv"},
-                                         {"cup", "cup"},
-                                         {"cap", "cap"},
-                                         {"setminus", "setminus"},
-                                         {"backslash", "setminus"},
-                                         {"times", "*"},
-                                         {"cdot", "*"},
-                                         {"ast", "*"},
-                                         {"div", "/"},
-                                         {"pm", "+-"},
-                                         {"mp", "-+"},
-                                         {"colon", ":"},
-                                         {"mid", "|"},
-                                         {"vert", "|"},
-                                         {"lvert", "(|"},
-                                         {"rvert", "|)"},
-                                         {"Vert", "||"},
-                                         {"lVert", "(||"},
-                                         {"rVert", "||)"},
-                                         {"lbrace", "\\{"},
-                                         {"rbrace", "\\}"},
-                                         {"lbrack", "["},
-                                         {"rbrack", "]"},
-                                         {"lparen", "("},
-                                         {"rparen", ")"},
-                                         {"langle", "<<"},
-                                         {"rangle", ">>"},
-                                         {"ldots", "..."},
-                                         {"dots", "..."},
-                                         {"cdots", "..."},
-                                         {"dotsc", "..."},
-                                         {"dotsb", "..."},
-                                         {"circ", "deg"},
-                                         {"degree", "deg"},
-                                         {"degrees", "deg"},
-                                         {"prime", "'"},
-                                         {"land", "and"},
-                                         {"wedge", "and"},
-                                         {"lor", "or"},
-                                         {"vee", "or"},
-                                         {"bullet", "*"},
-                                         {"percent", "%"},
-                                         {"bigcup", "cup"},
-                                         {"bigcap", "cap"},
-                                         {"lfloor", "lfloor"},
-                                         {"rfloor", "rfloor"},
-                                         {"lceil", "lceil"},
-                                         {"rceil", "rceil"},
-                                         {"cr", "\\\\"},
-                                         {"newline", "\\\\"},
-                                         {"doteq", "="},
-                                         {"coloneqq", "="},
-                                         {"smallsetminus", "setminus"},
-                                         {"pounds", "$"},
-                                         {"euro", "$"},
-                                         {"textdegree", "deg"}};
-  return table;
-}
-
-const Table& MacroSynonyms() {
-  static const Table& table = *new Table{{"dfrac", "frac"},
-                                         {"tfrac", "frac"},
-                                         {"cfrac", "frac"},
-                                         {"dbinom", "binom"},
-                                         {"tbinom", "binom"},
-                                         {"varnothing", "emptyset"},
-                                         {"O", "emptyset"},
-                                         {"tg", "tan"},
-                                         {"ctg", "cot"},
-                                         {"arctg", "arctan"},
-                                         {"cosec", "csc"},
-                                         {"sh", "sinh"},
-                                         {"ch", "cosh"},
-                                         {"th", "tanh"},
-                                         {"asin", "arcsin"},
-                                         {"acos", "arccos"},
-                                         {"atan", "arctan"},
-                                         {"varphi", "phi"},
-                                         {"varepsilon", "epsilon"},
-                                         {"vartheta", "theta"},
-                                         {"imath", "i"},
-                                         {"textdollar", "$"},
-                                         {"infinity", "infty"},
-                                         {"reals", "R"}};
-  return table;
-}
-
-// Characters beyond ASCII that people write, as what they mean.
-const Table& Foreign() {
-  static const Table& table = *new Table{
-      {"−", "-"},      {"–", "-"},     {"—", "-"},        {"×", "*"},     {"·", "*"},
-      {"⋅", "*"},      {"∙", "*"},     {"÷", "/"},        {"∕", "/"},     {"⁄", "/"},
-      {"±", "+-"},     {"∓", "-+"},    {"≤", "<="},       {"≥", ">="},    {"⩽", "<="},
-      {"⩾", ">="},     {"≠", "!="},    {"≈", "approx"},   {"≡", "equiv"}, {"∈", "in"},
-      {"∪", "cup"},    {"∩", "cap"},   {"∖", "setminus"}, {"°", "deg"},   {"º", "deg"},
-      {"′", "'"},      {"’", "'"},     {"…", "..."},      {"⋯", "..."},   {"€", "$"},
-      {"£", "$"},      {"¥", "$"},     {"⟨", "<<"},       {"⟩", ">>"},    {"⌊", "lfloor"},
-      {"⌋", "rfloor"}, {"⌈", "lceil"}, {"⌉", "rceil"},    {"∧", "and"},   {"∨", "or"},
-      {"，", ","},     {"：", ":"},    {"（", "("},       {"）", ")"},    {"；", ";"},
-      {"＝", "="},     {"∶", ":"},     {"、", ","},       {"＜", "<"},    {"＞", ">"},
-      {"＋", "+"},     {"－", "-"},    {"％", "%"},       {"∣", "|"}};
-  return table;
-}
-
-const Table& ForeignMacros() {
-  static const Table& table = *new Table{
-      {"π", "pi"},       {"∞", "infty"},   {"√", "sqrt"},   {"θ", "theta"}, {"α", "alpha"},
-      {"β", "beta"},     {"γ", "gamma"},   {"λ", "lambda"}, {"φ", "phi"},   {"ω", "omega"},
-      {"∅", "emptyset"}, {"ℝ", "R"},       {"ℤ", "Z"},      {"ℕ", "N"},     {"ℚ", "Q"},
-      {"∑", "sum"},      {"∏", "prod"},    {"μ", "mu"},     {"σ", "sigma"}, {"Δ", "Delta"},
-      {"δ", "delta"},    {"ε", "epsilon"}, {"ρ", "rho"},    {"τ", "tau"},   {"∠", "angle"},
-      {"△", "triangle"}, {"∛", "cbrt"},    {"𝜋", "pi"},     {"ℂ", "C"}};
-  return table;
-}
-
-// Superscript digits, and fractions that are one character.
-const Table& Raised() {
-  static const Table& table =
-      *new Table{{"⁰", "0"}, {"¹", "1"}, {"²", "2"}, {"³", "3"}, {"⁴", "4"}, {"⁵", "5"},
-                 {"⁶", "6"}, {"⁷", "7"}, {"⁸", "8"}, {"⁹", "9"}, {"⁻", "-"}, {"ⁿ", "n"}};
-  return table;
-}
-const Table& Lowered() {
-  static const Table& table =
-      *new Table{{"₀", "0"}, {"₁", "1"}, {"₂", "2"}, {"₃", "3"}, {"₄", "4"},
-                 {"₅", "5"}, {"₆", "6"}, {"₇", "7"}, {"₈", "8"}, {"₉", "9"}};
-  return table;
-}
-const Table& Vulgar() {
-  static const Table& table =
-      *new Table{{"½", "1/2"}, {"⅓", "1/3"}, {"⅔", "2/3"}, {"¼", "1/4"}, {"¾", "3/4"},
-                 {"⅕", "1/5"}, {"⅖", "2/5"}, {"⅗", "3/5"}, {"⅘", "4/5"}, {"⅙", "1/6"},
-                 {"⅚", "5/6"}, {"⅛", "1/8"}, {"⅜", "3/8"}, {"⅝", "5/8"}, {"⅞", "7/8"}};
-  return table;
-}
 
 size_t CharacterBytes(char first) {
   const unsigned char c = static_cast<unsigned char>(first);
@@ -288,7 +103,7 @@ class Scanner {
   absl::Status ReadForeign() {
     const std::string_view character = text_.substr(at_, CharacterBytes(Peek()));
     at_ += character.size();
-    const auto find = [&](const Table& table) {
+    const auto find = [&](const SpellingTable& table) {
       const auto it = table.find(character);
       return it == table.end() ? std::string_view() : it->second;
     };
@@ -313,7 +128,7 @@ class Scanner {
   }
 
   // A run of raised or lowered characters becomes ^{...} or _{...}.
-  void Script(std::string_view mark, std::string_view first, const Table& table) {
+  void Script(std::string_view mark, std::string_view first, const SpellingTable& table) {
     Push(TokenKind::kMark, mark);
     Push(TokenKind::kMark, "{");
     std::string digits(first);
