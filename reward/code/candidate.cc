@@ -15,7 +15,8 @@ namespace {
 // (stage, class, message, [bases]) as candidate.py sends it.
 bool IsFailure(const Value& value) {
   return value.kind == Value::Kind::kTuple && value.items.size() == 4 &&
-         value.items[0].kind == Value::Kind::kString && value.items[1].kind == Value::Kind::kString &&
+         value.items[0].kind == Value::Kind::kString &&
+         value.items[1].kind == Value::Kind::kString &&
          value.items[2].kind == Value::Kind::kString && value.items[3].kind == Value::Kind::kList;
 }
 
@@ -28,7 +29,9 @@ Grade ExceptionGrade(const Value& failure) {
                                [&](const Value& base) { return base.text == name; });
   };
   const std::string shown =
-      absl::StrCat(stage == "call" ? "raised " : stage == "load" ? "raised on loading " : "",
+      absl::StrCat(stage == "call"   ? "raised "
+                   : stage == "load" ? "raised on loading "
+                                     : "",
                    Quoted(failure.items[1].text), " ", Quoted(failure.items[2].text));
   Grade grade;
   if (stage == "compile") {

@@ -1,7 +1,7 @@
 // The program under test as a process that answers calls.
 //
-// It speaks through python/candidate.py, which shares its process: so an answer is only ever taken as
-// a plain value, one for each call, and never as a verdict.
+// It speaks through python/candidate.py, which shares its process: so an answer is only ever taken
+// as a plain value, one for each call, and never as a verdict.
 #pragma once
 
 #include <functional>
@@ -29,8 +29,8 @@ class Candidate {
                                                           const sandbox::Limits& limits,
                                                           const std::string& program);
 
-  // `request` is the literal (verb, target, args, kwargs), see candidate.py. One call at a time; the
-  // first may come before the program is loaded.
+  // `request` is the literal (verb, target, args, kwargs), see candidate.py. One call at a time;
+  // the first may come before the program is loaded.
   void Call(std::string request);
   // No more calls will come. The process ends, and an answer that nobody asked for is found out.
   void Quit();
@@ -57,8 +57,8 @@ class Candidate {
   RecordReader reader_;
   bool loaded_ = false;
   bool quit_ = false;
-  bool called_ = false;         // a call waits for its answer
-  std::string waiting_;         // a call that waits for the program to be loaded
+  bool called_ = false;  // a call waits for its answer
+  std::string waiting_;  // a call that waits for the program to be loaded
   std::optional<Grade> broken_;
 };
 

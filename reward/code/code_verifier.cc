@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "reward/code/call_tests.h"
-#include "reward/code/literal.h"
+#include "reward/code/json_value.h"
 #include "reward/code/output_tests.h"
 #include "reward/code/test_suite.h"
 #include "temper/v1/code_verifier.pb.h"
@@ -33,8 +34,8 @@ bool Defines(std::string_view program, std::string_view function) {
     const std::string line = absl::StrCat(std::string(start), std::string(function));
     for (size_t at = program.find(line); at != program.npos; at = program.find(line, at + 1)) {
       const size_t end = at + line.size();
-      const bool whole = end < program.size() && (program[end] == '(' || program[end] == ' ' ||
-                                                  program[end] == ':');
+      const bool whole = end < program.size() &&
+                         (program[end] == '(' || program[end] == ' ' || program[end] == ':');
       if (whole && (at == 0 || program[at - 1] == '\n')) return true;
     }
   }
@@ -75,13 +76,12 @@ absl::StatusOr<std::unique_ptr<const CodeVerifier>> CodeVerifier::Create(
   const Range wall = {"wall_seconds", options.wall_seconds(), 0, 36000};
   const Range memory = {"memory_mib", number(options.has_memory_mib(), options.memory_mib(), 512),
                         16, 1 << 20};
-  const Range output = {"output_kib",
-                        number(options.has_output_kib(), options.output_kib(), 16 << 10), 1,
-                        1 << 20};
+  const Range output = {
+      "output_kib", number(options.has_output_kib(), options.output_kib(), 16 << 10), 1, 1 << 20};
   const Range disk = {"disk_mib", number(options.has_disk_mib(), options.disk_mib(), 64), 1,
                       1 << 20};
-  const Range processes = {"processes",
-                           number(options.has_processes(), options.processes(), 64), 1, 30000};
+  const Range processes = {"processes", number(options.has_processes(), options.processes(), 64), 1,
+                           30000};
   const Range compile = {
       "compile_cpu_seconds",
       number(options.has_compile_cpu_seconds(), options.compile_cpu_seconds(), 30), 0.1, 3600};
@@ -92,8 +92,8 @@ absl::StatusOr<std::unique_ptr<const CodeVerifier>> CodeVerifier::Create(
   const std::string name = options.language().empty() ? "python" : options.language();
   settings.language = FindLanguage(name);
   if (settings.language == nullptr) {
-    return absl::InvalidArgumentError(absl::StrCat("code.language: found ", Quoted(name),
-                                                   ", expected one of ", LanguageNames()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("code.language: found ", Quoted(name), ", expected one of ", LanguageNames()));
   }
   settings.limits.cpu_seconds = cpu.value;
   settings.limits.wall_seconds = wall.value;
@@ -122,7 +122,10 @@ absl::StatusOr<const sandbox::Sandbox*> CodeVerifier::OpenSandbox() const {
     absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> opened =
         sandbox::Sandbox::Open(settings_.sandbox);
     status = opened.status();
-    if (opened.ok()) sandbox_ = *std::move(opened);
+    if (opened.ok()) {
+      sandbox_ = *std::move(opened);
+      log::Info("sandbox opened", {{"isolation", sandbox_->isolation().ToString()}});
+    }
   }
   const sandbox::Sandbox* const open = sandbox_.get();
   mutex_.Unlock();
@@ -162,8 +165,8 @@ absl::StatusOr<Judgement> CodeVerifier::Judge(const Response& response) const {
     return Judgement{std::string(kWrongAnswer), 0, "no program found"};
   }
   TEMPER_ASSIGN_OR_RETURN(const sandbox::Sandbox* open, OpenSandbox());
-  const Bench bench = {*open, judges_, *language, settings_.limits, settings_.compile_limits,
-                       settings_.partial};
+  const Bench bench = {
+      *open, judges_, *language, settings_.limits, settings_.compile_limits, settings_.partial};
   TEMPER_ASSIGN_OR_RETURN(Grade grade, Run(bench, suite, *std::move(program)));
   Judgement judgement;
   judgement.verdict = grade.verdict;

@@ -72,7 +72,12 @@ void JudgeOne(const TestSuite::OutputTest& test, const sandbox::Outcome& outcome
 absl::StatusOr<bool> IsPythonWithoutSyntax(const Bench& bench, const std::string& program) {
   if (bench.language.name != "python") return false;
   sandbox::Job job;
-  job.argv = {"/usr/bin/python3", "-s", "-S", "-P", "-B", "-c",
+  job.argv = {"/usr/bin/python3",
+              "-s",
+              "-S",
+              "-P",
+              "-B",
+              "-c",
               "compile(open('main.py', 'rb').read(), 'main.py', 'exec')"};
   job.files = {{"main.py", program, false}};
   job.limits = bench.compile_limits;

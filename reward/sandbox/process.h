@@ -84,7 +84,7 @@ class Process {
   absl::Time started_, killed_, watched_;
   std::string to_channel_;
   int64_t from_channel_bytes_ = 0;
-  bool ended_ = false;        // the starter said so
+  bool ended_ = false;  // the starter said so
   bool exec_failed_ = false;
   bool finished_ = false;
   absl::Status status_;

@@ -52,7 +52,8 @@ int main(int argc, char** argv) {
                       judgement.status().ToString().c_str());
         } else if (judgement->score == 1) {
           ++passed;
-          if (bodies == "none") std::printf("%s passes\n", line["task_id"].get<std::string>().c_str());
+          if (bodies == "none")
+            std::printf("%s passes\n", line["task_id"].get<std::string>().c_str());
         } else if (bodies != "none") {
           std::printf("%s: %s %s\n", line["task_id"].get<std::string>().c_str(),
                       judgement->verdict.c_str(), judgement->reason.c_str());

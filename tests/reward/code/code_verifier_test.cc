@@ -61,18 +61,22 @@ TEST_F(CodeVerifierTest, ReadsStdinTestsAsPublished) {
 }
 
 TEST_F(CodeVerifierTest, ReadsCallsAsPublished) {
-  const json apps = {{"inputs", {{json::array({3, 1, 2})}}}, {"outputs", {{{1, 2, 3}}}}, {"fn_name", "f"}};
+  const json apps = {
+      {"inputs", {{json::array({3, 1, 2})}}}, {"outputs", {{{1, 2, 3}}}}, {"fn_name", "f"}};
   EXPECT_EQ(Verdict({{"code", "def f(x): return tuple(sorted(x))"}, {"tests", apps}}), "pass");
   EXPECT_EQ(Verdict({{"code", "def f(x): return x"}, {"tests", apps}}), "wrong_answer");
-  const json lcb = {{{"input", "[1, 2]\n\"a\""}, {"output", "{\"a\": 3}"}, {"testtype", "functional"}}};
+  const json lcb = {
+      {{"input", "[1, 2]\n\"a\""}, {"output", "{\"a\": 3}"}, {"testtype", "functional"}}};
   const std::string solution =
       "from typing import List\nclass Solution:\n    def f(self, x: List[int], k: str):\n"
       "        return {k: sum(x)}";
   EXPECT_EQ(Verdict({{"code", solution}, {"tests", lcb}, {"func_name", "f"}}), "pass");
-  EXPECT_EQ(Verdict({{"code", solution}, {"tests", lcb.dump()},
-                     {"metadata", "{\"func_name\": \"f\"}"}}), "pass");
-  const std::string large = "{\"inputs\": [[100000000000000000000]], "
-                            "\"outputs\": [200000000000000000001], \"fn_name\": \"f\"}";
+  EXPECT_EQ(
+      Verdict({{"code", solution}, {"tests", lcb.dump()}, {"metadata", "{\"func_name\": \"f\"}"}}),
+      "pass");
+  const std::string large =
+      "{\"inputs\": [[100000000000000000000]], "
+      "\"outputs\": [200000000000000000001], \"fn_name\": \"f\"}";
   EXPECT_EQ(Verdict({{"code", "def f(x): return 2 * x"}, {"tests", large}}), "wrong_answer");
   EXPECT_EQ(Verdict({{"code", "def f(x): return 2 * x + 1"}, {"tests", large}}), "pass");
 }
@@ -80,10 +84,11 @@ TEST_F(CodeVerifierTest, ReadsCallsAsPublished) {
 TEST_F(CodeVerifierTest, ReadsAssertsAsPublished) {
   const json mbpp = {
       {"test_setup_code", "import math"},
-      {"test_list", {"assert max_chain([Pair(5, 24), Pair(15, 25)], 2) == 1",
-                     "assert math.isclose(half(3), 1.5)", "assert set(both()) == {1, 2}",
-                     "assert list(lazy()) == [0, 1]", "assert half.__class__ is not None or half(2)",
-                     "assert Pair(1, 2).b == half(4)"}}};
+      {"test_list",
+       {"assert max_chain([Pair(5, 24), Pair(15, 25)], 2) == 1",
+        "assert math.isclose(half(3), 1.5)", "assert set(both()) == {1, 2}",
+        "assert list(lazy()) == [0, 1]", "assert half.__class__ is not None or half(2)",
+        "assert Pair(1, 2).b == half(4)"}}};
   json line = mbpp;
   line["code"] =
       "class Pair:\n    def __init__(self, a, b):\n        self.a, self.b = a, b\n"
@@ -97,7 +102,8 @@ TEST_F(CodeVerifierTest, ReadsAssertsAsPublished) {
 
 TEST_F(CodeVerifierTest, JudgesOtherLanguages) {
   const json rows = {{{"input", "21"}, {"output", "42"}}};
-  const std::string c = "#include <stdio.h>\nint main() { int x; scanf(\"%d\", &x); printf(\"%d\", 2 * x); }";
+  const std::string c =
+      "#include <stdio.h>\nint main() { int x; scanf(\"%d\", &x); printf(\"%d\", 2 * x); }";
   EXPECT_EQ(Verdict({{"tests", rows}, {"language", "c"}, {"code", c}}), "pass");
   EXPECT_EQ(Verdict({{"tests", rows}, {"language", "cpp"}}, "```cpp\n" + c + "\n```"), "pass");
   EXPECT_EQ(Verdict({{"tests", rows}, {"language", "cpp"}, {"code", "int main() { return x; }"}}),
@@ -128,10 +134,11 @@ TEST_F(CodeVerifierTest, BlamesBadTestsOnTheDataset) {
     EXPECT_THAT(Verdict({{"code", "x = 1"}, {"tests", tests}}), HasSubstr("INVALID_ARGUMENT: "))
         << tests;
   }
-  for (const char* test : {"assert f(1) ==", "raise NameError", "import nowhere",
-                           "assert f(lambda: 1) == 1"}) {
-    EXPECT_THAT(Verdict({{"code", "def f(x): return 1"}, {"test_list", {test, "assert f(1) == 2"}}}),
-                HasSubstr("INVALID_ARGUMENT: tests"))
+  for (const char* test :
+       {"assert f(1) ==", "raise NameError", "import nowhere", "assert f(lambda: 1) == 1"}) {
+    EXPECT_THAT(
+        Verdict({{"code", "def f(x): return 1"}, {"test_list", {test, "assert f(1) == 2"}}}),
+        HasSubstr("INVALID_ARGUMENT: tests"))
         << test;
   }
   EXPECT_THAT(Verdict({{"code", "x"}, {"test", "def check(candidate): candidate(1)"}}),
@@ -143,8 +150,9 @@ TEST_F(CodeVerifierTest, BlamesBadTestsOnTheDataset) {
 }
 
 TEST_F(CodeVerifierTest, GivesTheSameVerdictWhenRepeated) {
-  const json line = {{"code", "def f(x): return [y for y in {'a', 'b', 'c', str(x)}]"},
-                     {"tests", {{"inputs", {{1}}}, {"outputs", {{"a", "b", "c", "1"}}}, {"fn_name", "f"}}}};
+  const json line = {
+      {"code", "def f(x): return [y for y in {'a', 'b', 'c', str(x)}]"},
+      {"tests", {{"inputs", {{1}}}, {"outputs", {{"a", "b", "c", "1"}}}, {"fn_name", "f"}}}};
   const std::string first = Verdict(line);
   for (int i = 0; i < 5; ++i) EXPECT_EQ(Verdict(line), first);
 }
@@ -157,9 +165,12 @@ TEST(CodeOptionsTest, RefusesWhatIsOutOfRange) {
     return MakeVerifier(part).status().ToString();
   };
   EXPECT_EQ(refused([](v1::CodeOptions&) {}), "OK");
-  EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_cpu_seconds(0); }), HasSubstr("code.cpu_seconds"));
-  EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_memory_mib(-1); }), HasSubstr("code.memory_mib"));
-  EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_language("perl"); }), HasSubstr("code.language"));
+  EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_cpu_seconds(0); }),
+              HasSubstr("code.cpu_seconds"));
+  EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_memory_mib(-1); }),
+              HasSubstr("code.memory_mib"));
+  EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_language("perl"); }),
+              HasSubstr("code.language"));
   EXPECT_THAT(refused([](v1::CodeOptions& o) { o.set_isolation_min("vm"); }),
               HasSubstr("code.isolation_min"));
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "reward/code/json_value.h"
 
 namespace temper::reward {
 namespace {
@@ -17,12 +18,36 @@ bool Same(std::string_view a, std::string_view b) {
 }
 
 TEST(LiteralTest, ReadsWhatPythonWrites) {
-  for (const std::string_view text :
-       {"None", "True", "-17", "123456789012345678901234567890", "0.1", "1e+16", "-1.5e-07", "inf",
-        "-inf", "nan", "''", "'a\\'b'", "\"it's\"", "'\\x00\\u20ac\\U0001f600\\ud800'",
-        "b'\\x00\\xff'", "[]", "[1, [2]]", "()", "(1,)", "(1, )", "(1, 2)", "{}", "{'a': 1, 2: [3]}",
-        "set([])", "set([1, 2])", "frozenset([1])", "complex(1.0, -0.0)", "range(0, 5, 1)",
-        "Iterator([1])", "Handle(3)"}) {
+  for (const std::string_view text : {"None",
+                                      "True",
+                                      "-17",
+                                      "123456789012345678901234567890",
+                                      "0.1",
+                                      "1e+16",
+                                      "-1.5e-07",
+                                      "inf",
+                                      "-inf",
+                                      "nan",
+                                      "''",
+                                      "'a\\'b'",
+                                      "\"it's\"",
+                                      "'\\x00\\u20ac\\U0001f600\\ud800'",
+                                      "b'\\x00\\xff'",
+                                      "[]",
+                                      "[1, [2]]",
+                                      "()",
+                                      "(1,)",
+                                      "(1, )",
+                                      "(1, 2)",
+                                      "{}",
+                                      "{'a': 1, 2: [3]}",
+                                      "set([])",
+                                      "set([1, 2])",
+                                      "frozenset([1])",
+                                      "complex(1.0, -0.0)",
+                                      "range(0, 5, 1)",
+                                      "Iterator([1])",
+                                      "Handle(3)"}) {
     const auto value = ParseLiteral(text);
     ASSERT_TRUE(value.ok()) << text;
     const auto again = ParseLiteral(WriteLiteral(*value));
@@ -32,19 +57,60 @@ TEST(LiteralTest, ReadsWhatPythonWrites) {
 }
 
 TEST(LiteralTest, RefusesWhatCouldDoAnything) {
-  for (const std::string_view text :
-       {"", " 1", "1 ", "__import__('os')", "1+1", "(1)", "[1 2]", "[,]", "f'x'", "r'x'", "u'x'",
-        "'a' 'b'", "lambda: 0", "[x for x in ()]", "{1}", "{1: }", "{**{}}", "*[1]", "01", "1_000",
-        "0x10", "1j", "--1", "+1", "1.", ".5", "1e", "'\n'", "'\\N{DASH}'", "'\\101'", "'a", "b'\\u1234'",
-        "Handle(-1)", "Handle('x')", "Handle()", "range(1)", "range(1, 2, 0)", "complex(1, 2)", "set()",
-        "set([1]", "Handle(1).x", "None()", "Nonesuch", "True and False", "...", "\xc3\xa9"}) {
+  for (const std::string_view text : {"",
+                                      " 1",
+                                      "1 ",
+                                      "__import__('os')",
+                                      "1+1",
+                                      "(1)",
+                                      "[1 2]",
+                                      "[,]",
+                                      "f'x'",
+                                      "r'x'",
+                                      "u'x'",
+                                      "'a' 'b'",
+                                      "lambda: 0",
+                                      "[x for x in ()]",
+                                      "{1}",
+                                      "{1: }",
+                                      "{**{}}",
+                                      "*[1]",
+                                      "01",
+                                      "1_000",
+                                      "0x10",
+                                      "1j",
+                                      "--1",
+                                      "+1",
+                                      "1.",
+                                      ".5",
+                                      "1e",
+                                      "'\n'",
+                                      "'\\N{DASH}'",
+                                      "'\\101'",
+                                      "'a",
+                                      "b'\\u1234'",
+                                      "Handle(-1)",
+                                      "Handle('x')",
+                                      "Handle()",
+                                      "range(1)",
+                                      "range(1, 2, 0)",
+                                      "complex(1, 2)",
+                                      "set()",
+                                      "set([1]",
+                                      "Handle(1).x",
+                                      "None()",
+                                      "Nonesuch",
+                                      "True and False",
+                                      "...",
+                                      "\xc3\xa9"}) {
     EXPECT_FALSE(ParseLiteral(text).ok()) << text;
   }
 }
 
 TEST(LiteralTest, RefusesDepth) {
   const auto nested = [](int depth) {
-    return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']');
+    return std::string(static_cast<size_t>(depth), '[') +
+           std::string(static_cast<size_t>(depth), ']');
   };
   EXPECT_TRUE(ParseLiteral(nested(kLiteralDepthMax)).ok());
   EXPECT_FALSE(ParseLiteral(nested(kLiteralDepthMax + 2)).ok());
@@ -74,7 +140,8 @@ TEST(LiteralTest, ComparesAsPythonDoes) {
 }
 
 TEST(LiteralTest, ReadsJsonWithoutLosingDigits) {
-  const auto value = ParseJsonValue(R"({"n": 123456789012345678901234567890, "s": "é", "x": [null, true, 1.5]})");
+  const auto value =
+      ParseJsonValue(R"({"n": 123456789012345678901234567890, "s": "é", "x": [null, true, 1.5]})");
   ASSERT_TRUE(value.ok()) << value.status();
   EXPECT_EQ(WriteLiteral(*value),
             "{'n': 123456789012345678901234567890, 's': '\\xe9', 'x': [None, True, 1.5, ], }");

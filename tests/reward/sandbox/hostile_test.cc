@@ -101,8 +101,8 @@ std::string Traces() {
     struct stat about;
     return lstat(path.c_str(), &about) == 0 &&
            ((about.st_uid >= 1900000000u && about.st_uid < 1910000000u) ||
-            about.st_uid == getuid()) && !path.ends_with("/.") && !path.ends_with("/..") &&
-           getuid() != 0;
+            about.st_uid == getuid()) &&
+           !path.ends_with("/.") && !path.ends_with("/..") && getuid() != 0;
   };
   count("/proc/self/fd", all);
   count("/tmp", of_a_job);
@@ -145,12 +145,12 @@ int ChildrenLeft() {
 std::string CheckOne(const Verifier& verifier, const Hostile& hostile) {
   std::string failures;
   const auto judgement = verifier.Judge({.metadata = hostile.metadata});
-  const std::string verdict =
-      judgement.ok() ? judgement->verdict : judgement.status().ToString();
+  const std::string verdict = judgement.ok() ? judgement->verdict : judgement.status().ToString();
   const std::string allowed = absl::StrCat(" ", hostile.expected, " ");
   if (!absl::StrContains(allowed, absl::StrCat(" ", verdict, " "))) {
     absl::StrAppend(&failures, hostile.name, ": ", verdict, " (",
-                    judgement.ok() ? judgement->reason : "", "), expected ", hostile.expected, "\n");
+                    judgement.ok() ? judgement->reason : "", "), expected ", hostile.expected,
+                    "\n");
   }
   if (judgement.ok() && judgement->score != (verdict == kPass ? 1 : 0)) {
     absl::StrAppend(&failures, hostile.name, ": score ", judgement->score, "\n");
@@ -164,10 +164,9 @@ std::string CheckOne(const Verifier& verifier, const Hostile& hostile) {
     const std::string program = output ? "print('ok')\n" : "def f(x):\n    return 2 * x\n";
     const auto honest = verifier.Judge({.metadata = Metadata(format, "python", program)});
     if (!honest.ok() || honest->verdict != kPass) {
-      absl::StrAppend(&failures, "after ", hostile.name, " an honest program gets ",
-                      honest.ok() ? honest->verdict + ": " + honest->reason
-                                  : honest.status().ToString(),
-                      "\n");
+      absl::StrAppend(
+          &failures, "after ", hostile.name, " an honest program gets ",
+          honest.ok() ? honest->verdict + ": " + honest->reason : honest.status().ToString(), "\n");
     }
   }
   return failures;
