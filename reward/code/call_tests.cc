@@ -61,7 +61,7 @@ absl::StatusOr<Grade> RunCallTests(const Bench& bench, const TestSuite& suite,
   call();
   sandbox::Process* const driven[] = {candidate->process()};
   sandbox::Drive(driven);
-  TEMPER_RETURN_IF_ERROR(candidate->process()->status());
+  TEMPER_RETURN_IF_ERROR(candidate->Failure());
   if (const std::optional<Grade> fault = candidate->Fault(); fault.has_value()) {
     grade.Fail(fault->verdict, absl::StrCat("test ", next + 1, ": ", fault->reason));
   }

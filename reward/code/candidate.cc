@@ -143,6 +143,12 @@ void Candidate::TakeReply(Record record) {
   if (on_reply) on_reply(reply);
 }
 
+absl::Status Candidate::Failure() const {
+  TEMPER_RETURN_IF_ERROR(process_->status());
+  const std::string& exec_error = process_->outcome().exec_error;
+  return exec_error.empty() ? absl::OkStatus() : absl::InternalError(exec_error);
+}
+
 std::optional<Grade> Candidate::Fault() const {
   const sandbox::Outcome& outcome = process_->outcome();
   if (broken_.has_value() && broken_->verdict == kViolation) return broken_;

@@ -39,6 +39,8 @@ class Candidate {
   std::function<void()> on_end;  // the process is gone
 
   sandbox::Process* process() const { return process_.get(); }
+  // After the end: a failure of ours.
+  absl::Status Failure() const;
   // After the end: the failure of the program as a whole, if there was one: it broke a limit or a
   // rule, could not be loaded, or went away with a call unanswered.
   std::optional<Grade> Fault() const;

@@ -85,7 +85,7 @@ class PythonTests {
 
   absl::StatusOr<Grade> Conclude() {
     judge_->process()->on_end = nullptr;
-    TEMPER_RETURN_IF_ERROR(candidate_->process()->status());
+    TEMPER_RETURN_IF_ERROR(candidate_->Failure());
     TEMPER_RETURN_IF_ERROR(judge_->failure());
     if (judge_->process()->finished()) TEMPER_RETURN_IF_ERROR(judge_->process()->status());
     Grade grade;

@@ -51,6 +51,7 @@ struct Outcome {
   int exit_code = -1;  // -1: ended by a signal
   int signal = 0;
   Limit limit = Limit::kNone;  // which limit ended it
+  std::string exec_error;      // why argv[0] cannot be executed; empty: it was
   std::string violation;       // the forbidden system call that ended it; empty: none
   bool stopped = false;        // ended by Process::Stop
   std::string standard_output;
@@ -61,7 +62,8 @@ struct Outcome {
   int64_t memory_peak_bytes = 0;
 
   bool Succeeded() const {
-    return exit_code == 0 && limit == Limit::kNone && violation.empty() && !stopped;
+    return exit_code == 0 && limit == Limit::kNone && violation.empty() && exec_error.empty() &&
+           !stopped;
   }
 };
 

@@ -225,8 +225,8 @@ void Process::HandleReport(const Report& report, UniqueFd fd) {
       Kill();
       break;
     case Event::kExecFailed:
-      status_ = absl::InternalError(
-          absl::StrCat(program_, " cannot be executed: ", std::strerror(report.error)));
+      outcome_.exec_error =
+          absl::StrCat(program_, " cannot be executed: ", std::strerror(report.error));
       break;
     case Event::kSharedMemory:
       Reached(Limit::kMemory);
@@ -332,6 +332,8 @@ void Process::Finish() {
 
 // Counts once more when all is over: a limit may have been passed between two looks.
 void Process::JudgeEnd(const rusage& used, int bubblewrap_status) {
+  // The kernel may kill all of a group at once, and us with it inside.
+  if (!ended_ && group_ != nullptr && group_->MemoryKills() > 0) Reached(Limit::kMemory);
   if (!ended_ && killed_ == absl::Time() && status_.ok()) {
     status_ = absl::InternalError(absl::StrCat("bubblewrap failed (status ", bubblewrap_status,
                                                "): ", outcome_.standard_error));

@@ -85,7 +85,6 @@ class Process {
   std::string to_channel_;
   int64_t from_channel_bytes_ = 0;
   bool ended_ = false;  // the starter said so
-  bool exec_failed_ = false;
   bool finished_ = false;
   absl::Status status_;
   Outcome outcome_;

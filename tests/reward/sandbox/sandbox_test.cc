@@ -163,7 +163,9 @@ TEST_F(SandboxTest, StopsAJobThatIsNoLongerWanted) {
 TEST_F(SandboxTest, SaysThatAProgramCannotBeExecuted) {
   Job job;
   job.argv = {"/usr/bin/no-such-program"};
-  EXPECT_THAT(std::string(sandbox_->Run(job).status().message()), HasSubstr("cannot be executed"));
+  const Outcome outcome = Run(job);
+  EXPECT_FALSE(outcome.Succeeded());
+  EXPECT_THAT(outcome.exec_error, HasSubstr("/usr/bin/no-such-program cannot be executed"));
 }
 
 TEST_F(SandboxTest, RefusesLessIsolationThanIsAsked) {
