@@ -47,9 +47,7 @@ absl::StatusOr<Grade> RunCallTests(const Bench& bench, const TestSuite& suite,
   Grade grade;
   grade.total = static_cast<int>(suite.calls.size());
   size_t next = 0;
-  const auto call = [&] {
-    candidate->Call(Request(suite.function, suite.calls[next].arguments));
-  };
+  const auto call = [&] { candidate->Call(Request(suite.function, suite.calls[next].arguments)); };
   candidate->on_reply = [&](const Candidate::Reply& reply) {
     JudgeReply(suite.calls[next], reply, next + 1, grade);
     ++next;
@@ -63,7 +61,7 @@ absl::StatusOr<Grade> RunCallTests(const Bench& bench, const TestSuite& suite,
   call();
   sandbox::Process* const driven[] = {candidate->process()};
   sandbox::Drive(driven);
-  TEMPER_RETURN_IF_ERROR(candidate->process()->status());
+  TEMPER_RETURN_IF_ERROR(candidate->Failure());
   if (const std::optional<Grade> fault = candidate->Fault(); fault.has_value()) {
     grade.Fail(fault->verdict, absl::StrCat("test ", next + 1, ": ", fault->reason));
   }

@@ -15,7 +15,8 @@ namespace {
 // (stage, class, message, [bases]) as candidate.py sends it.
 bool IsFailure(const Value& value) {
   return value.kind == Value::Kind::kTuple && value.items.size() == 4 &&
-         value.items[0].kind == Value::Kind::kString && value.items[1].kind == Value::Kind::kString &&
+         value.items[0].kind == Value::Kind::kString &&
+         value.items[1].kind == Value::Kind::kString &&
          value.items[2].kind == Value::Kind::kString && value.items[3].kind == Value::Kind::kList;
 }
 
@@ -28,7 +29,9 @@ Grade ExceptionGrade(const Value& failure) {
                                [&](const Value& base) { return base.text == name; });
   };
   const std::string shown =
-      absl::StrCat(stage == "call" ? "raised " : stage == "load" ? "raised on loading " : "",
+      absl::StrCat(stage == "call"   ? "raised "
+                   : stage == "load" ? "raised on loading "
+                                     : "",
                    Quoted(failure.items[1].text), " ", Quoted(failure.items[2].text));
   Grade grade;
   if (stage == "compile") {
@@ -138,6 +141,12 @@ void Candidate::TakeReply(Record record) {
   reply.value = *std::move(value);
   reply.text = std::move(record.payload);
   if (on_reply) on_reply(reply);
+}
+
+absl::Status Candidate::Failure() const {
+  TEMPER_RETURN_IF_ERROR(process_->status());
+  const std::string& exec_error = process_->outcome().exec_error;
+  return exec_error.empty() ? absl::OkStatus() : absl::InternalError(exec_error);
 }
 
 std::optional<Grade> Candidate::Fault() const {

@@ -1,7 +1,7 @@
 // The program under test as a process that answers calls.
 //
-// It speaks through python/candidate.py, which shares its process: so an answer is only ever taken as
-// a plain value, one for each call, and never as a verdict.
+// It speaks through python/candidate.py, which shares its process: so an answer is only ever taken
+// as a plain value, one for each call, and never as a verdict.
 #pragma once
 
 #include <functional>
@@ -29,8 +29,8 @@ class Candidate {
                                                           const sandbox::Limits& limits,
                                                           const std::string& program);
 
-  // `request` is the literal (verb, target, args, kwargs), see candidate.py. One call at a time; the
-  // first may come before the program is loaded.
+  // `request` is the literal (verb, target, args, kwargs), see candidate.py. One call at a time;
+  // the first may come before the program is loaded.
   void Call(std::string request);
   // No more calls will come. The process ends, and an answer that nobody asked for is found out.
   void Quit();
@@ -39,6 +39,8 @@ class Candidate {
   std::function<void()> on_end;  // the process is gone
 
   sandbox::Process* process() const { return process_.get(); }
+  // After the end: a failure of ours.
+  absl::Status Failure() const;
   // After the end: the failure of the program as a whole, if there was one: it broke a limit or a
   // rule, could not be loaded, or went away with a call unanswered.
   std::optional<Grade> Fault() const;
@@ -57,8 +59,8 @@ class Candidate {
   RecordReader reader_;
   bool loaded_ = false;
   bool quit_ = false;
-  bool called_ = false;         // a call waits for its answer
-  std::string waiting_;         // a call that waits for the program to be loaded
+  bool called_ = false;  // a call waits for its answer
+  std::string waiting_;  // a call that waits for the program to be loaded
   std::optional<Grade> broken_;
 };
 

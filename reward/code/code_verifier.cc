@@ -5,9 +5,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "reward/code/call_tests.h"
-#include "reward/code/literal.h"
+#include "reward/code/json_value.h"
 #include "reward/code/output_tests.h"
 #include "reward/code/test_suite.h"
 #include "temper/v1/code_verifier.pb.h"
@@ -121,7 +122,10 @@ absl::StatusOr<const sandbox::Sandbox*> CodeVerifier::OpenSandbox() const {
     absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> opened =
         sandbox::Sandbox::Open(settings_.sandbox);
     status = opened.status();
-    if (opened.ok()) sandbox_ = *std::move(opened);
+    if (opened.ok()) {
+      sandbox_ = *std::move(opened);
+      log::Info("sandbox opened", {{"isolation", sandbox_->isolation().ToString()}});
+    }
   }
   const sandbox::Sandbox* const open = sandbox_.get();
   mutex_.Unlock();

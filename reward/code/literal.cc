@@ -2,16 +2,9 @@
 #include "reward/code/literal.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <unordered_map>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
 
 namespace temper::reward {
 namespace {
@@ -356,128 +349,6 @@ void Write(const Value& value, std::string& into) {
   }
 }
 
-// Builds a Value from the parser's events, for only they still have the text of a number.
-class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
- public:
-  Value root;
-
-  bool null() override { return Put({}); }
-  bool boolean(bool yes) override { return Put({Kind::kBool, yes ? "True" : "False", {}}); }
-  bool number_integer(number_integer_t number) override {
-    return Put({Kind::kInteger, absl::StrCat(number), {}});
-  }
-  bool number_unsigned(number_unsigned_t number) override {
-    return Put({Kind::kInteger, absl::StrCat(number), {}});
-  }
-  bool number_float(number_float_t, const string_t& text) override {
-    const bool integer = text.find_first_of(".eE") == std::string::npos;
-    return Put({integer ? Kind::kInteger : Kind::kFloat, text, {}});
-  }
-  bool string(string_t& text) override { return Put({Kind::kString, text, {}}); }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(size_t) override { return Open(Kind::kDict); }
-  bool key(string_t& text) override { return Put({Kind::kString, text, {}}); }
-  bool end_object() override { return Close(); }
-  bool start_array(size_t) override { return Open(Kind::kList); }
-  bool end_array() override { return Close(); }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return false;
-  }
-
- private:
-  bool Put(Value value) {
-    if (open_.empty()) {
-      root = std::move(value);
-    } else {
-      open_.back().items.push_back(std::move(value));
-    }
-    return true;
-  }
-  bool Open(Kind kind) {
-    open_.emplace_back().kind = kind;
-    return open_.size() <= kLiteralDepthMax;
-  }
-  bool Close() {
-    Value closed = std::move(open_.back());
-    open_.pop_back();
-    return Put(std::move(closed));
-  }
-
-  std::vector<Value> open_;
-};
-
-bool IsNumber(const Value& value) {
-  return value.kind == Kind::kBool || value.kind == Kind::kInteger || value.kind == Kind::kFloat;
-}
-
-// An integer's digits; of a float only when it is one.
-bool IntegerDigits(const Value& value, std::string* digits) {
-  if (value.kind == Kind::kBool) {
-    *digits = value.text == "True" ? "1" : "0";
-    return true;
-  }
-  if (value.kind == Kind::kInteger) {
-    *digits = value.text;
-    return true;
-  }
-  const double number = std::strtod(value.text.c_str(), nullptr);
-  if (!std::isfinite(number) || number != std::floor(number)) return false;
-  std::array<char, 400> shown;
-  std::snprintf(shown.data(), shown.size(), "%.0f", number == 0 ? 0.0 : number);
-  *digits = shown.data();
-  return true;
-}
-
-bool SameNumber(const Value& a, const Value& b) {
-  if (a.kind == Kind::kFloat && b.kind == Kind::kFloat) {
-    return std::strtod(a.text.c_str(), nullptr) == std::strtod(b.text.c_str(), nullptr);
-  }
-  std::string a_digits, b_digits;
-  return IntegerDigits(a, &a_digits) && IntegerDigits(b, &b_digits) && a_digits == b_digits;
-}
-
-Kind ComparedAs(Kind kind) {
-  if (kind == Kind::kTuple) return Kind::kList;
-  return kind == Kind::kFrozenSet ? Kind::kSet : kind;
-}
-
-// Equal for values that are the same; of keys, a string is the integer that it spells.
-std::string Canonical(const Value& value, bool key) {
-  std::string digits;
-  if (IsNumber(value)) return IntegerDigits(value, &digits) ? digits : value.text;
-  if (value.kind == Kind::kString) return key ? value.text : absl::StrCat("s", value.text);
-  if (ComparedAs(value.kind) != Kind::kList) return WriteLiteral(value);
-  std::string joined = "[";
-  for (const Value& item : value.items) {
-    const std::string part = Canonical(item, false);
-    absl::StrAppend(&joined, part.size(), ":", part, ",");
-  }
-  return joined;
-}
-
-using Index = std::unordered_map<std::string, const Value*>;
-
-// From each key to its value, or from each member of a set to itself.
-Index IndexOf(const Value& value) {
-  Index index;
-  const size_t stride = value.kind == Kind::kDict ? 2 : 1;
-  for (size_t i = 0; i + stride <= value.items.size(); i += stride) {
-    index.emplace(Canonical(value.items[i], stride == 2), &value.items[i + stride - 1]);
-  }
-  return index;
-}
-
-bool SameEntries(const Value& expected, const Value& found) {
-  if (expected.items.size() != found.items.size()) return false;
-  const Index wanted = IndexOf(expected);
-  const Index given = IndexOf(found);
-  if (wanted.size() != given.size()) return false;
-  return std::ranges::all_of(wanted, [&](const auto& entry) {
-    const auto match = given.find(entry.first);
-    return match != given.end() && SameValue(*entry.second, *match->second);
-  });
-}
-
 }  // namespace
 
 absl::StatusOr<Value> ParseLiteral(std::string_view text) { return Parser(text).Whole(); }
@@ -496,46 +367,6 @@ std::string StringLiteral(std::string_view utf8) {
     utf8.remove_prefix(std::max<size_t>(character.length, 1));
   }
   return text + "'";
-}
-
-absl::StatusOr<Value> ParseJsonValue(std::string_view text) {
-  JsonBuilder builder;
-  if (!nlohmann::json::sax_parse(text, &builder)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not JSON, or nested deeper than ", kLiteralDepthMax));
-  }
-  return std::move(builder.root);
-}
-
-const Value* Find(const Value& value, std::string_view key) {
-  if (value.kind != Kind::kDict) return nullptr;
-  for (size_t i = 0; i + 1 < value.items.size(); i += 2) {
-    if (value.items[i].text == key) return &value.items[i + 1];
-  }
-  return nullptr;
-}
-
-bool SameValue(const Value& expected, const Value& found) {
-  if (IsNumber(expected) && IsNumber(found)) return SameNumber(expected, found);
-  const Kind kind = ComparedAs(expected.kind);
-  if (kind != ComparedAs(found.kind)) return false;
-  switch (kind) {
-    case Kind::kNone:
-      return true;
-    case Kind::kString:
-    case Kind::kBytes:
-      return expected.text == found.text;
-    case Kind::kDict:
-    case Kind::kSet:
-      return SameEntries(expected, found);
-    case Kind::kList:
-    case Kind::kComplex:
-    case Kind::kRange:
-      return std::equal(expected.items.begin(), expected.items.end(), found.items.begin(),
-                        found.items.end(), SameValue);
-    default:
-      return false;  // a handle, an iterator
-  }
 }
 
 }  // namespace temper::reward

@@ -28,6 +28,7 @@ absl::StatusOr<std::optional<Grade>> Prepare(const Bench& bench, const std::stri
   job.fetch = {std::string(language.artefact)};
   job.limits = bench.compile_limits;
   TEMPER_ASSIGN_OR_RETURN(sandbox::Outcome outcome, bench.sandbox.Run(job));
+  if (!outcome.exec_error.empty()) return absl::InternalError(outcome.exec_error);
   Grade grade;
   if (const std::optional<Grade> fault = FaultOf(outcome, job.limits); fault.has_value()) {
     grade.Fail(kCompileError, absl::StrCat("the compiler was stopped: ", fault->reason));
@@ -56,6 +57,8 @@ void JudgeOne(const TestSuite::OutputTest& test, const sandbox::Outcome& outcome
   const std::string where = absl::StrCat("test ", number, ": ");
   if (const std::optional<Grade> fault = FaultOf(outcome, limits); fault.has_value()) {
     grade.Fail(fault->verdict, where + fault->reason);
+  } else if (!outcome.exec_error.empty()) {
+    grade.Fail(kRuntimeError, where + outcome.exec_error);
   } else if (outcome.signal != 0) {
     grade.Fail(kRuntimeError, absl::StrCat(where, "ended by signal ", outcome.signal));
   } else if (outcome.exit_code != 0) {
@@ -72,7 +75,12 @@ void JudgeOne(const TestSuite::OutputTest& test, const sandbox::Outcome& outcome
 absl::StatusOr<bool> IsPythonWithoutSyntax(const Bench& bench, const std::string& program) {
   if (bench.language.name != "python") return false;
   sandbox::Job job;
-  job.argv = {"/usr/bin/python3", "-s", "-S", "-P", "-B", "-c",
+  job.argv = {"/usr/bin/python3",
+              "-s",
+              "-S",
+              "-P",
+              "-B",
+              "-c",
               "compile(open('main.py', 'rb').read(), 'main.py', 'exec')"};
   job.files = {{"main.py", program, false}};
   job.limits = bench.compile_limits;
@@ -96,6 +104,10 @@ absl::StatusOr<Grade> RunOutputTests(const Bench& bench, const TestSuite& suite,
     job.standard_input = suite.outputs[i].input;
     job.limits = bench.limits;
     TEMPER_ASSIGN_OR_RETURN(const sandbox::Outcome outcome, bench.sandbox.Run(job));
+    // An interpreter that is not there is our fault; a program that is none is its own.
+    if (!outcome.exec_error.empty() && bench.language.compile.empty()) {
+      return absl::InternalError(outcome.exec_error);
+    }
     JudgeOne(suite.outputs[i], outcome, job.limits, static_cast<int>(i) + 1, grade);
     if (i == 0 && grade.verdict == kRuntimeError) {
       TEMPER_ASSIGN_OR_RETURN(const bool no_syntax, IsPythonWithoutSyntax(bench, program));

@@ -7,7 +7,8 @@
 
 namespace temper::reward {
 
-// A new sandbox for each test, so that none can leave anything for the next. A failed Status is ours.
+// A new sandbox for each test, so that none can leave anything for the next. A failed Status is
+// ours.
 absl::StatusOr<Grade> RunOutputTests(const Bench& bench, const TestSuite& suite,
                                      const std::string& program);
 

@@ -11,13 +11,23 @@ namespace {
 
 const std::vector<Language>& Languages() {
   static const std::vector<Language>& table = *new std::vector<Language>{
-      {"python", {"python", "py", "python3"}, "main.py", {}, "",
+      {"python",
+       {"python", "py", "python3"},
+       "main.py",
+       {},
+       "",
        {"/usr/bin/python3", "-s", "-P", "-B", "main.py"}},
-      {"cpp", {"cpp", "c++", "cc", "cxx"}, "main.cc",
-       {"/usr/bin/g++", "-std=c++20", "-O2", "-pipe", "-o", "main", "main.cc"}, "main",
+      {"cpp",
+       {"cpp", "c++", "cc", "cxx"},
+       "main.cc",
+       {"/usr/bin/g++", "-std=c++20", "-O2", "-pipe", "-o", "main", "main.cc"},
+       "main",
        {"/tmp/main"}},
-      {"c", {"c"}, "main.c",
-       {"/usr/bin/gcc", "-std=c17", "-O2", "-pipe", "-o", "main", "main.c", "-lm"}, "main",
+      {"c",
+       {"c"},
+       "main.c",
+       {"/usr/bin/gcc", "-std=c17", "-O2", "-pipe", "-o", "main", "main.c", "-lm"},
+       "main",
        {"/tmp/main"}},
   };
   return table;
@@ -123,9 +133,8 @@ std::optional<std::string> ExtractProgram(std::string_view response, const Langu
   auto found = last([&](const Block& block) { return block.closed && tagged(block); });
   if (!found) found = last([](const Block& block) { return block.closed && block.tag.empty(); });
   if (!found) {
-    found = last([&](const Block& block) {
-      return !block.closed && (block.tag.empty() || tagged(block));
-    });
+    found = last(
+        [&](const Block& block) { return !block.closed && (block.tag.empty() || tagged(block)); });
   }
   return found;
 }

@@ -23,10 +23,10 @@ const Language* FindLanguage(std::string_view name);
 // "python", "cpp", "c".
 std::string LanguageNames();
 
-// The program of a response: thinking is left out; then the last closed fenced block tagged with the
-// language; else the last closed block without a tag; else the last block of either kind that never
-// closes; and the whole text where it has no fence at all. Blocks of other languages are passed
-// over. Nothing when there is no such block.
+// The program of a response: thinking is left out; then the last closed fenced block tagged with
+// the language; else the last closed block without a tag; else the last block of either kind that
+// never closes; and the whole text where it has no fence at all. Blocks of other languages are
+// passed over. Nothing when there is no such block.
 std::optional<std::string> ExtractProgram(std::string_view response, const Language& language);
 
 }  // namespace temper::reward

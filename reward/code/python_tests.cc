@@ -33,14 +33,11 @@ int JudgeSeconds(const sandbox::Limits& program) {
 // What judge.py reads first.
 std::string JudgeSetup(const TestSuite& suite, const Bench& bench) {
   const bool check = suite.kind == TestSuite::Kind::kCheck;
-  return absl::StrCat("{'cpu_seconds': ", JudgeSeconds(bench.limits),
-                      ", 'partial': ", Boolean(bench.partial),
-                      ", 'kind': ", check ? "'check'" : "'asserts'",
-                      ", 'prompt': ", StringLiteral(suite.prompt),
-                      ", 'test': ", StringLiteral(suite.check),
-                      ", 'entry_point': ", StringLiteral(suite.function),
-                      ", 'setup': ", StringLiteral(suite.setup),
-                      ", 'asserts': ", Strings(suite.asserts), "}");
+  return absl::StrCat(
+      "{'cpu_seconds': ", JudgeSeconds(bench.limits), ", 'partial': ", Boolean(bench.partial),
+      ", 'kind': ", check ? "'check'" : "'asserts'", ", 'prompt': ", StringLiteral(suite.prompt),
+      ", 'test': ", StringLiteral(suite.check), ", 'entry_point': ", StringLiteral(suite.function),
+      ", 'setup': ", StringLiteral(suite.setup), ", 'asserts': ", Strings(suite.asserts), "}");
 }
 
 class PythonTests {
@@ -88,7 +85,7 @@ class PythonTests {
 
   absl::StatusOr<Grade> Conclude() {
     judge_->process()->on_end = nullptr;
-    TEMPER_RETURN_IF_ERROR(candidate_->process()->status());
+    TEMPER_RETURN_IF_ERROR(candidate_->Failure());
     TEMPER_RETURN_IF_ERROR(judge_->failure());
     if (judge_->process()->finished()) TEMPER_RETURN_IF_ERROR(judge_->process()->status());
     Grade grade;
@@ -134,8 +131,8 @@ class PythonTests {
       }
     }
     if (!grade.failed() && grade.passed != grade.total) {
-      return absl::InternalError(absl::StrCat("the judge gave ", grade.passed, " verdicts for ",
-                                              grade.total, " tests"));
+      return absl::InternalError(
+          absl::StrCat("the judge gave ", grade.passed, " verdicts for ", grade.total, " tests"));
     }
     return grade;
   }

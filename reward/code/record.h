@@ -31,8 +31,8 @@ class RecordReader {
   void Feed(std::string_view bytes) { buffer_.append(bytes); }
   void Expect(std::string_view nonce) { nonce_ = nonce; }
 
-  // Nothing yet; or the next record. After a failure nothing more can be read: PERMISSION_DENIED for
-  // a wrong nonce, RESOURCE_EXHAUSTED for a record over kRecordBytesMax, else INVALID_ARGUMENT.
+  // Nothing yet; or the next record. After a failure nothing more can be read: PERMISSION_DENIED
+  // for a wrong nonce, RESOURCE_EXHAUSTED for a record over kRecordBytesMax, else INVALID_ARGUMENT.
   absl::StatusOr<std::optional<Record>> Next();
 
  private:

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "reward/code/json_value.h"
 #include "reward/verifier.h"
 
 namespace temper::reward {
@@ -134,7 +135,8 @@ absl::Status ParseRows(const Value& tests, const std::string& key, TestSuite& su
     }
     const bool functional = TextOf(Find(tests.items[i], "testtype")) == "functional";
     if (functional && suite.function.empty()) {
-      return Bad(row, "\"testtype\" is \"functional\"; the line needs a \"fn_name\" or \"func_name\"");
+      return Bad(row,
+                 "\"testtype\" is \"functional\"; the line needs a \"fn_name\" or \"func_name\"");
     }
     TEMPER_RETURN_IF_ERROR(AddTest(*input, *output, row + ".input", row + ".output", suite));
   }

@@ -5,7 +5,8 @@
 //   calls         the same with "fn_name" (APPS), or "testtype": "functional" and "func_name" or
 //                 "fn_name" beside it (LiveCodeBench)
 //   check         "prompt", "test" with a function check(candidate), "entry_point" (HumanEval)
-//   asserts       "test_list", and "test_setup_code", "test_imports" (MBPP); or "tests" as a list of
+//   asserts       "test_list", and "test_setup_code", "test_imports" (MBPP); or "tests" as a list
+//   of
 //                 strings
 //
 // "tests" may also be a string that holds such JSON, or be called "input_output",
@@ -17,7 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "reward/code/literal.h"
+#include "reward/code/value.h"
 
 namespace temper::reward {
 

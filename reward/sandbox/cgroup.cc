@@ -151,8 +151,8 @@ bool Cgroup::SetLimits(int64_t memory_bytes, int processes) {
 }
 
 int64_t Cgroup::PeakBytes() const {
-  return ReadNumber(folders_.front() +
-                    (kind_ == CgroupKind::kV2 ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+  if (kind_ == CgroupKind::kV2) return 0;
+  return ReadNumber(folders_.front() + "/memory.max_usage_in_bytes");
 }
 
 int64_t Cgroup::MemoryKillsEver() const {

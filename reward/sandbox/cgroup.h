@@ -28,6 +28,7 @@ class Cgroup {
   // Descriptors into which a process writes "0" to enter.
   const std::vector<UniqueFd>& entrances() const { return entrances_; }
 
+  // Since SetLimits; 0 where the system cannot say (version 2 keeps the peak of earlier jobs).
   int64_t PeakBytes() const;
   // Processes killed for memory since SetLimits.
   int64_t MemoryKills() const;

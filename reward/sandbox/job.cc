@@ -17,9 +17,9 @@ constexpr size_t kFilesMax = 1000;
 constexpr int64_t kJobBytesMax = 256LL << 20;
 
 absl::Status Refused(std::string_view field, std::string_view found, std::string_view expected) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(std::string(field), ": found \"", absl::CEscape(std::string(found.substr(0, 80))),
-                   found.size() > 80 ? "..." : "", "\", expected ", std::string(expected)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      std::string(field), ": found \"", absl::CEscape(std::string(found.substr(0, 80))),
+      found.size() > 80 ? "..." : "", "\", expected ", std::string(expected)));
 }
 
 absl::Status CheckPath(std::string_view field, std::string_view path) {

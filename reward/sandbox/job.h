@@ -17,14 +17,14 @@ struct JobFile {
 };
 
 struct Limits {
-  double cpu_seconds = 10;                   // of all the job's processes together
-  double wall_seconds = 0;                   // the backstop; 0: 3 * cpu_seconds + 5
-  int64_t memory_bytes = 512LL << 20;        // of all processes together, /tmp included
-  int64_t output_bytes = 16LL << 20;         // on stdout; on the channel; of a fetched file
-  int64_t disk_bytes = 64LL << 20;           // in /tmp, which is all that can be written
-  int disk_files = 10000;                    // and how many files and folders there
-  int processes = 64;                        // threads included
-  int open_files = 256;                      // of each process
+  double cpu_seconds = 10;             // of all the job's processes together
+  double wall_seconds = 0;             // the backstop; 0: 3 * cpu_seconds + 5
+  int64_t memory_bytes = 512LL << 20;  // of all processes together, /tmp included
+  int64_t output_bytes = 16LL << 20;   // on stdout; on the channel; of a fetched file
+  int64_t disk_bytes = 64LL << 20;     // in /tmp, which is all that can be written
+  int disk_files = 10000;              // and how many files and folders there
+  int processes = 64;                  // threads included
+  int open_files = 256;                // of each process
 };
 
 struct Job {
@@ -51,6 +51,7 @@ struct Outcome {
   int exit_code = -1;  // -1: ended by a signal
   int signal = 0;
   Limit limit = Limit::kNone;  // which limit ended it
+  std::string exec_error;      // why argv[0] cannot be executed; empty: it was
   std::string violation;       // the forbidden system call that ended it; empty: none
   bool stopped = false;        // ended by Process::Stop
   std::string standard_output;
@@ -61,16 +62,17 @@ struct Outcome {
   int64_t memory_peak_bytes = 0;
 
   bool Succeeded() const {
-    return exit_code == 0 && limit == Limit::kNone && violation.empty() && !stopped;
+    return exit_code == 0 && limit == Limit::kNone && violation.empty() && exec_error.empty() &&
+           !stopped;
   }
 };
 
 // "", "cpu", "wall", "memory", "output".
 const char* LimitName(Limit limit);
 
-// INVALID_ARGUMENT names the field: a path that is absolute, empty, over 255 bytes, has "..", "." or
-// an empty part, a NUL byte, or stands twice; an argv that is empty or not absolute; a limit that is
-// not positive.
+// INVALID_ARGUMENT names the field: a path that is absolute, empty, over 255 bytes, has "..", "."
+// or an empty part, a NUL byte, or stands twice; an argv that is empty or not absolute; a limit
+// that is not positive.
 absl::Status CheckJob(const Job& job);
 
 }  // namespace temper::sandbox

@@ -32,19 +32,19 @@ constexpr const char* kBubblewrapArguments[] = {
     "bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv",
     "--uid", "65534", "--gid", "65534", "--hostname", "sandbox",
     // The starter mounts /tmp and then gives these up.
-    "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP",
-    "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
-    "--symlink", "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin", "--proc", "/proc",
-    "--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/zero", "/dev/zero",
-    "--dev-bind", "/dev/full", "/dev/full", "--dev-bind", "/dev/urandom", "/dev/urandom",
-    "--dev-bind", "/dev/urandom", "/dev/random", "--symlink", "/tmp", "/dev/shm",
-    "--symlink", "/proc/self/fd", "/dev/fd", "--symlink", "/proc/self/fd/0", "/dev/stdin",
-    "--symlink", "/proc/self/fd/1", "/dev/stdout", "--symlink", "/proc/self/fd/2", "/dev/stderr",
-    "--dir", "/tmp", "--remount-ro", "/", "--as-pid-1", "--", "/proc/self/fd/6", nullptr};
+    "--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP", "--ro-bind",
+    "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink",
+    "usr/bin", "/bin", "--symlink", "usr/sbin", "/sbin", "--proc", "/proc", "--dev-bind",
+    "/dev/null", "/dev/null", "--dev-bind", "/dev/zero", "/dev/zero", "--dev-bind", "/dev/full",
+    "/dev/full", "--dev-bind", "/dev/urandom", "/dev/urandom", "--dev-bind", "/dev/urandom",
+    "/dev/random", "--symlink", "/tmp", "/dev/shm", "--symlink", "/proc/self/fd", "/dev/fd",
+    "--symlink", "/proc/self/fd/0", "/dev/stdin", "--symlink", "/proc/self/fd/1", "/dev/stdout",
+    "--symlink", "/proc/self/fd/2", "/dev/stderr", "--dir", "/tmp", "--remount-ro", "/",
+    "--as-pid-1", "--", "/proc/self/fd/6", nullptr};
 static_assert(kStarterFd == 6);
 
-// Above memory_bytes, so that a job that touches more is seen to, and since each thread reserves 128
-// MiB for its stack and its arena; below what only a hostile job reserves.
+// Above memory_bytes, so that a job that touches more is seen to, and since each thread reserves
+// 128 MiB for its stack and its arena; below what only a hostile job reserves.
 constexpr int64_t kAddressSpaceSpare = 4LL << 30;
 
 template <class T>
@@ -57,7 +57,7 @@ void AppendString(std::string& bytes, std::string_view text) {
   bytes.push_back('\0');
 }
 
-std::string SetupBytes(const LaunchPad& pad, const Job& job) {
+std::string SetupBytes(const LaunchPad& pad, const Job& job, bool group) {
   const Limits& limits = job.limits;
   Setup setup = {};
   setup.filter_bytes = pad.filter.size();
@@ -77,6 +77,7 @@ std::string SetupBytes(const LaunchPad& pad, const Job& job) {
   setup.cpu_seconds = static_cast<uint64_t>(std::ceil(limits.cpu_seconds)) + 1;
   setup.message_queue_bytes = 819200;
   setup.channel = job.channel ? 1 : 0;
+  setup.shared_memory = group ? 0 : 1;
 
   std::string bytes;
   AppendRaw(bytes, setup);
@@ -179,7 +180,7 @@ absl::StatusOr<Ends> MakeSockets(int type) {
 uid_t JobUser() { return 1900000000u + static_cast<uid_t>(getpid()) % 10000000u; }
 
 absl::StatusOr<Launched> Launch(const LaunchPad& pad, const Job& job, const Cgroup* group) {
-  TEMPER_ASSIGN_OR_RETURN(UniqueFd setup, ReadOnlyFile(SetupBytes(pad, job)));
+  TEMPER_ASSIGN_OR_RETURN(UniqueFd setup, ReadOnlyFile(SetupBytes(pad, job, group != nullptr)));
   TEMPER_ASSIGN_OR_RETURN(UniqueFd input, ReadOnlyFile(job.standard_input));
   TEMPER_ASSIGN_OR_RETURN(Ends output, MakePipe());
   TEMPER_ASSIGN_OR_RETURN(Ends error, MakePipe());
@@ -190,8 +191,8 @@ absl::StatusOr<Launched> Launch(const LaunchPad& pad, const Job& job, const Cgro
   }
   // Without a channel its place holds anything: the starter closes it.
   const std::vector<int> descriptors = {
-      input.get(),  output.theirs.get(), error.theirs.get(),
-      control.theirs.get(), setup.get(), job.channel ? channel.theirs.get() : input.get(),
+      input.get(),          output.theirs.get(), error.theirs.get(),
+      control.theirs.get(), setup.get(),         job.channel ? channel.theirs.get() : input.get(),
       pad.starter.get()};
 
   // No copy of our memory is made: we stand still until the child has become bubblewrap.

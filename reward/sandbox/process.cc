@@ -43,7 +43,9 @@ double Seconds(const timeval& time) {
 Process::Process(const Job& job, std::unique_ptr<Cgroup> group,
                  std::function<void(std::unique_ptr<Cgroup>)> give_back)
     : program_(job.argv.front()),
-      limits_(job.limits), group_(std::move(group)), give_back_(std::move(give_back)) {
+      limits_(job.limits),
+      group_(std::move(group)),
+      give_back_(std::move(give_back)) {
   for (const std::string& path : job.fetch) {
     outcome_.fetched.push_back({path, "", "the job ended before it could be read"});
   }
@@ -223,15 +225,19 @@ void Process::HandleReport(const Report& report, UniqueFd fd) {
       Kill();
       break;
     case Event::kExecFailed:
-      status_ = absl::InternalError(
-          absl::StrCat(program_, " cannot be executed: ", std::strerror(report.error)));
+      outcome_.exec_error =
+          absl::StrCat(program_, " cannot be executed: ", std::strerror(report.error));
+      break;
+    case Event::kSharedMemory:
+      Reached(Limit::kMemory);
       break;
     case Event::kEnded:
       ended_ = true;
       outcome_.exit_code = WIFEXITED(report.status) ? WEXITSTATUS(report.status) : -1;
       outcome_.signal = WIFSIGNALED(report.status) ? WTERMSIG(report.status) : 0;
       outcome_.cpu_seconds = static_cast<double>(report.cpu_microseconds) * 1e-6;
-      outcome_.memory_peak_bytes = static_cast<int64_t>(report.resident_peak_bytes);
+      outcome_.memory_peak_bytes =
+          std::max(outcome_.memory_peak_bytes, static_cast<int64_t>(report.resident_peak_bytes));
       break;
     case Event::kFetched:
       ReadFetched(report, fd);
@@ -292,6 +298,7 @@ void Process::Watch() {
   watched_ = now;
   if (group_ != nullptr && group_->MemoryKills() > 0) return Reached(Limit::kMemory);
   const TreeUse use = UseOfTree(starter_pid_, group_ == nullptr ? limits_.memory_bytes : 0);
+  outcome_.cpu_seconds = std::max(outcome_.cpu_seconds, use.cpu_seconds);
   if (use.cpu_seconds > limits_.cpu_seconds) return Reached(Limit::kCpu);
   if (group_ == nullptr) {
     outcome_.memory_peak_bytes = std::max(outcome_.memory_peak_bytes, use.memory_bytes);
@@ -325,13 +332,16 @@ void Process::Finish() {
 
 // Counts once more when all is over: a limit may have been passed between two looks.
 void Process::JudgeEnd(const rusage& used, int bubblewrap_status) {
+  // The kernel may kill all of a group at once, and us with it inside.
+  if (!ended_ && group_ != nullptr && group_->MemoryKills() > 0) Reached(Limit::kMemory);
   if (!ended_ && killed_ == absl::Time() && status_.ok()) {
-    status_ = absl::InternalError(absl::StrCat(
-        "bubblewrap failed (status ", bubblewrap_status, "): ", outcome_.standard_error));
+    status_ = absl::InternalError(absl::StrCat("bubblewrap failed (status ", bubblewrap_status,
+                                               "): ", outcome_.standard_error));
     return;
   }
+  // Of a killed tree the system adds up only a part.
   const double seconds = Seconds(used.ru_utime) + Seconds(used.ru_stime);
-  if (!ended_) outcome_.cpu_seconds = seconds;
+  if (!ended_) outcome_.cpu_seconds = std::max(outcome_.cpu_seconds, seconds);
   const bool free = outcome_.limit == Limit::kNone && outcome_.violation.empty();
   if (!free) return;
   if (outcome_.standard_output.size() > static_cast<size_t>(limits_.output_bytes)) {

@@ -84,8 +84,7 @@ class Process {
   absl::Time started_, killed_, watched_;
   std::string to_channel_;
   int64_t from_channel_bytes_ = 0;
-  bool ended_ = false;        // the starter said so
-  bool exec_failed_ = false;
+  bool ended_ = false;  // the starter said so
   bool finished_ = false;
   absl::Status status_;
   Outcome outcome_;

@@ -22,7 +22,8 @@ void AddChildren(pid_t pid, std::vector<pid_t>& pids) {
   if (threads == nullptr) return;
   while (const dirent* entry = readdir(threads)) {
     if (entry->d_name[0] == '.') continue;
-    const std::string children = ReadSystemFile(absl::StrCat(folder, "/", entry->d_name, "/children"));
+    const std::string children =
+        ReadSystemFile(absl::StrCat(folder, "/", entry->d_name, "/children"));
     for (std::string_view child : Split(children, ' ')) {
       int64_t number;
       if (ToNumber(child, &number)) pids.push_back(static_cast<pid_t>(number));

@@ -50,9 +50,9 @@ std::string Isolation::ToString() const {
 
 absl::Status CheckIsolationMin(std::string_view isolation_min) {
   if (isolation_min == kNamespaces || isolation_min == kCgroup) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("isolation_min: found \"", absl::CEscape(std::string(isolation_min)),
-                   "\", expected \"namespaces\" or \"cgroup\""));
+  return absl::InvalidArgumentError(absl::StrCat("isolation_min: found \"",
+                                                 absl::CEscape(std::string(isolation_min)),
+                                                 "\", expected \"namespaces\" or \"cgroup\""));
 }
 
 absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Open(const Options& options) {
@@ -100,9 +100,10 @@ absl::Status Sandbox::Try() const {
   job.argv = {"/usr/bin/true"};
   TEMPER_ASSIGN_OR_RETURN(const Outcome outcome, Run(job));
   if (outcome.Succeeded()) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("/usr/bin/true ended with ", outcome.exit_code, ", signal ",
-                                          outcome.signal, ", limit ", LimitName(outcome.limit),
-                                          outcome.violation, ": ", outcome.standard_error));
+  return absl::InternalError(absl::StrCat("/usr/bin/true ended with ", outcome.exit_code,
+                                          ", signal ", outcome.signal, ", limit ",
+                                          LimitName(outcome.limit), outcome.violation,
+                                          outcome.exec_error, ": ", outcome.standard_error));
 }
 
 absl::StatusOr<std::unique_ptr<Process>> Sandbox::Start(const Job& job) const {

@@ -48,8 +48,8 @@ constexpr const char* kAllowed[] = {
     "sched_get_priority_max", "sched_get_priority_min", "sched_getscheduler",
     "sched_rr_get_interval", "sched_setaffinity", "sched_yield", "setfsgid", "setfsuid", "setgid",
     "setgroups", "setpgid", "setpriority", "setregid", "setresgid", "setresuid", "setreuid",
-    "setrlimit", "setsid", "setuid", "set_robust_list", "set_tid_address", "tgkill", "time", "times",
-    "tkill", "uname", "vfork", "wait4", "waitid",
+    "setrlimit", "setsid", "setuid", "set_robust_list", "set_tid_address", "tgkill", "time",
+    "times", "tkill", "uname", "vfork", "wait4", "waitid",
     // signals and time
     "alarm", "clock_getres", "clock_gettime", "clock_nanosleep", "getitimer", "gettimeofday",
     "nanosleep", "rt_sigaction", "rt_sigpending", "rt_sigprocmask", "rt_sigqueueinfo",
@@ -65,21 +65,48 @@ constexpr const char* kAllowed[] = {
     "getrandom", "sysinfo"};
 
 // No honest program makes them: a debugger's look into others, the system's mounts and its kernel.
-constexpr const char* kViolations[] = {
-    "ptrace",       "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp",
-    "pidfd_getfd",  "mount",            "umount2",           "pivot_root",      "move_mount",
-    "open_tree",    "fsopen",           "fsconfig",          "fsmount",         "fspick",
-    "mount_setattr", "chroot",          "setns",             "init_module",     "finit_module",
-    "delete_module", "kexec_load",      "kexec_file_load",   "reboot",          "swapon",
-    "swapoff",      "acct",             "iopl",              "ioperm",          "open_by_handle_at",
-    "connect",      "bind",             "listen",            "accept",          "accept4"};
+constexpr const char* kViolations[] = {"ptrace",
+                                       "process_vm_readv",
+                                       "process_vm_writev",
+                                       "process_madvise",
+                                       "kcmp",
+                                       "pidfd_getfd",
+                                       "mount",
+                                       "umount2",
+                                       "pivot_root",
+                                       "move_mount",
+                                       "open_tree",
+                                       "fsopen",
+                                       "fsconfig",
+                                       "fsmount",
+                                       "fspick",
+                                       "mount_setattr",
+                                       "chroot",
+                                       "setns",
+                                       "init_module",
+                                       "finit_module",
+                                       "delete_module",
+                                       "kexec_load",
+                                       "kexec_file_load",
+                                       "reboot",
+                                       "swapon",
+                                       "swapoff",
+                                       "acct",
+                                       "iopl",
+                                       "ioperm",
+                                       "open_by_handle_at",
+                                       "connect",
+                                       "bind",
+                                       "listen",
+                                       "accept",
+                                       "accept4"};
 
 // Refused with EPERM where a kernel would say so too.
 constexpr const char* kNotPermitted[] = {
-    "unshare",      "bpf",           "perf_event_open", "keyctl",        "add_key",
-    "request_key",  "settimeofday",  "clock_settime",   "clock_adjtime", "adjtimex",
-    "sethostname",  "setdomainname", "syslog",          "quotactl",      "personality",
-    "capset",       "vhangup",       "migrate_pages",   "move_pages",    "sched_setscheduler",
+    "unshare",       "bpf",           "perf_event_open", "keyctl",        "add_key",
+    "request_key",   "settimeofday",  "clock_settime",   "clock_adjtime", "adjtimex",
+    "sethostname",   "setdomainname", "syslog",          "quotactl",      "personality",
+    "capset",        "vhangup",       "migrate_pages",   "move_pages",    "sched_setscheduler",
     "sched_setattr", "sched_setparam"};
 
 class Filter {
@@ -149,21 +176,21 @@ void AddProcesses(Filter& filter) {
 
 // Jobs share the files under /usr: a lock, a lease or a watch on one is a signal to another job.
 void AddDescriptors(Filter& filter) {
-  constexpr uint64_t kLockCommands[] = {F_GETLK,     F_SETLK,      F_SETLKW,   F_OFD_GETLK,
-                                        F_OFD_SETLK, F_OFD_SETLKW, F_SETLEASE, F_GETLEASE,
-                                        F_NOTIFY};
+  constexpr uint64_t kLockCommands[] = {F_GETLK,     F_SETLK,     F_SETLKW,
+                                        F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW,
+                                        F_SETLEASE,  F_GETLEASE,  F_NOTIFY};
   for (const uint64_t command : kLockCommands) {
     filter.Add(SCMP_ACT_ERRNO(ENOLCK), "fcntl", {SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, command)});
   }
-  constexpr uint64_t kOtherCommands[] = {
-      F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,      F_GETFL, F_SETFL,
-      F_GETOWN, F_SETOWN,       F_SETPIPE_SZ, F_GETPIPE_SZ, F_SETSIG, F_GETSIG};
+  constexpr uint64_t kOtherCommands[] = {F_DUPFD,      F_DUPFD_CLOEXEC, F_GETFD,  F_SETFD,
+                                         F_GETFL,      F_SETFL,         F_GETOWN, F_SETOWN,
+                                         F_SETPIPE_SZ, F_GETPIPE_SZ,    F_SETSIG, F_GETSIG};
   for (const uint64_t command : kOtherCommands) {
     filter.Add(SCMP_ACT_ALLOW, "fcntl", {SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, command)});
   }
   filter.Add(SCMP_ACT_ERRNO(ENOLCK), "flock");
-  constexpr uint64_t kAllowedIoctls[] = {TCGETS, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TIOCGWINSZ,
-                                         TIOCGPGRP};
+  constexpr uint64_t kAllowedIoctls[] = {TCGETS,   FIONREAD,   FIONBIO,  FIOCLEX,
+                                         FIONCLEX, TIOCGWINSZ, TIOCGPGRP};
   for (const uint64_t request : kAllowedIoctls) {
     filter.Add(SCMP_ACT_ALLOW, "ioctl", {SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, request)});
   }

@@ -1,5 +1,5 @@
-// Pid 1 inside the sandbox: readies the job's folder, starts the job under the filter, waits for it,
-// kills and reaps whatever it left, and says how it went.
+// Pid 1 inside the sandbox: readies the job's folder, starts the job under the filter, waits for
+// it, kills and reaps whatever it left, and says how it went.
 //
 // bubblewrap executes it in the new namespaces with all capabilities of those namespaces; it gives
 // them up before it reads the first byte of the job. Linked statically, for nothing of the host but
@@ -19,6 +19,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -95,14 +96,6 @@ void SayAlive() {
   close(self);
 }
 
-// Not fatal: only where no cgroup counts, and the system may not let us.
-void WriteSysctl(const char* path, uint64_t value) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  dprintf(fd, "%llu", static_cast<unsigned long long>(value));
-  close(fd);
-}
-
 // All that can be written: bubblewrap cannot limit the number of files, so we mount it ourselves.
 void MountFolder() {
   char options[128];
@@ -110,7 +103,6 @@ void MountFolder() {
            static_cast<unsigned long long>(setup->disk_bytes),
            static_cast<unsigned long long>(setup->disk_files));
   Check(mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, options) == 0, "mount /tmp");
-  WriteSysctl("/proc/sys/kernel/shmall", setup->memory_bytes / 4096);
 }
 
 void DropCapabilities() {
@@ -212,12 +204,23 @@ void InstallFilter(const char* filter) {
   _exit(127);
 }
 
+// Pages of SysV segments that nobody has attached belong to no process that could be looked at.
+void WatchSharedMemory() {
+  shm_info info = {};
+  if (shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&info)) < 0) return;
+  if (info.shm_rss * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) <= setup->memory_bytes) return;
+  Report report = {};
+  report.event = Event::kSharedMemory;
+  Send(report);
+}
+
 // Returns the status of `job` when it has ended. Whoever holds the other end of the control socket
 // may die: then nothing is worth waiting for.
 int WaitFor(pid_t job, int signals) {
   while (true) {
     pollfd events[] = {{signals, POLLIN, 0}, {kControlFd, 0, 0}};
-    poll(events, 2, -1);
+    poll(events, 2, setup->shared_memory != 0 ? 20 : -1);
+    if (setup->shared_memory != 0) WatchSharedMemory();
     if ((events[1].revents & (POLLHUP | POLLERR)) != 0) _exit(1);
     signalfd_siginfo ignored;
     while (read(signals, &ignored, sizeof(ignored)) > 0) {

@@ -21,16 +21,18 @@ struct Setup {
   uint64_t arguments, variables, files, fetches;  // how many
   uint64_t disk_bytes, disk_files, memory_bytes;
   uint64_t address_space_bytes, open_files, processes, cpu_seconds, message_queue_bytes;
-  uint64_t channel;  // 1: the job has one
+  uint64_t channel;        // 1: the job has one
+  uint64_t shared_memory;  // 1: no cgroup counts it, so the starter does
 };
 
 enum class Event : uint32_t {
-  kAlive,        // carries a pidfd of the starter
-  kListening,    // carries the listener of the filter
-  kSetupFailed,  // `step` failed with `error`: our fault
-  kExecFailed,   // the job's program cannot be executed: `error`
-  kEnded,        // the job and all its children are gone: `status` as of waitpid
-  kFetched,      // file `status` of the list: carries its descriptor, or has `error`
+  kAlive,         // carries a pidfd of the starter
+  kListening,     // carries the listener of the filter
+  kSetupFailed,   // `step` failed with `error`: our fault
+  kExecFailed,    // the job's program cannot be executed: `error`
+  kSharedMemory,  // SysV segments of the job hold more than its memory limit
+  kEnded,         // the job and all its children are gone: `status` as of waitpid
+  kFetched,       // file `status` of the list: carries its descriptor, or has `error`
 };
 
 struct Report {

@@ -101,7 +101,12 @@ def ask(verb, target, args, kwargs):
     kind, payload = receive()
     if kind == b"X":
         raise Gone
-    value = eval(payload, NAMES)
+    try:
+        value = eval(payload, NAMES)
+    except Exception as problem:  # e.g. a set of lists: it cannot have been the right answer
+        error = TypeError("the result cannot be rebuilt: " + type(problem).__name__)
+        state["error"] = error, "TypeError", "wrong_answer"
+        raise error
     if kind == b"R":
         return value
     stage, name, message, bases = value

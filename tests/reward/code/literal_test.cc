@@ -4,6 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "reward/code/json_value.h"
 
 namespace temper::reward {
 namespace {

@@ -62,9 +62,9 @@ TEST_F(SandboxTest, TellsExitCodeFromSignal) {
 }
 
 TEST_F(SandboxTest, CountsTheProcessorTimeOfAllProcesses) {
-  const Outcome outcome = Run(Python(
-      "import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.3: pass\n"
-      "    os._exit(0)\nos.wait()\n"));
+  const Outcome outcome =
+      Run(Python("import os, time\nif os.fork() == 0:\n    while time.process_time() < 0.3: pass\n"
+                 "    os._exit(0)\nos.wait()\n"));
   EXPECT_TRUE(outcome.Succeeded());
   EXPECT_GE(outcome.cpu_seconds, 0.3);
 }
@@ -92,7 +92,8 @@ TEST_F(SandboxTest, RefusesPathsBeforeAnythingStarts) {
 }
 
 TEST_F(SandboxTest, WritesFilesInFoldersAndFetchesThem) {
-  Job job = Python("print(open('a/b/c.txt').read(), end='')\nopen('made', 'wb').write(b'\\0\\xff')\n");
+  Job job =
+      Python("print(open('a/b/c.txt').read(), end='')\nopen('made', 'wb').write(b'\\0\\xff')\n");
   job.files.push_back({"a/b/c.txt", "inside", false});
   job.fetch = {"made", "a/b/c.txt", "absent"};
   const Outcome outcome = Run(job);
@@ -130,9 +131,9 @@ TEST_F(SandboxTest, FetchesNoLargeFile) {
 // H46.
 TEST_F(SandboxTest, GivesTheNextJobAnEmptyFolder) {
   EXPECT_TRUE(Run(Python("open('/tmp/left', 'w')\nopen('/dev/shm/left', 'w')\n")).Succeeded());
-  EXPECT_EQ(Run(Python("import os\nprint(os.listdir('/tmp'), os.listdir('/dev/shm'))"))
-                .standard_output,
-            "['main.py'] ['main.py']\n");
+  EXPECT_EQ(
+      Run(Python("import os\nprint(os.listdir('/tmp'), os.listdir('/dev/shm'))")).standard_output,
+      "['main.py'] ['main.py']\n");
 }
 
 TEST_F(SandboxTest, SpeaksThroughTheChannel) {
@@ -162,7 +163,9 @@ TEST_F(SandboxTest, StopsAJobThatIsNoLongerWanted) {
 TEST_F(SandboxTest, SaysThatAProgramCannotBeExecuted) {
   Job job;
   job.argv = {"/usr/bin/no-such-program"};
-  EXPECT_THAT(std::string(sandbox_->Run(job).status().message()), HasSubstr("cannot be executed"));
+  const Outcome outcome = Run(job);
+  EXPECT_FALSE(outcome.Succeeded());
+  EXPECT_THAT(outcome.exec_error, HasSubstr("/usr/bin/no-such-program cannot be executed"));
 }
 
 TEST_F(SandboxTest, RefusesLessIsolationThanIsAsked) {
