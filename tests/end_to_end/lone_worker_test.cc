@@ -135,6 +135,44 @@ TEST_F(LoneWorkerTest, ARewardModelGivesTheValueThatTransformersGives) {
   }
 }
 
+TEST_F(LoneWorkerTest, VerifiersAskIt) {
+  const auto verify = [&](const std::string& verifier, const nlohmann::json& part,
+                          const nlohmann::json& line) {
+    EXPECT_TRUE(WriteFileAtomically(Path("part.json"), part.dump()).ok());
+    EXPECT_TRUE(WriteFileAtomically(Path("asked.jsonl"), line.dump() + "\n").ok());
+    const Outcome outcome = Temper({"verify", "--verifier", verifier, "--config", Path("part.json"),
+                                    "--input", Path("asked.jsonl")});
+    return nlohmann::json::parse(outcome.output, nullptr, false);
+  };
+  const std::string model = RewardFolder("llama");
+  const auto expected = nlohmann::json::parse(*ReadFile(model + "/expected.json"), nullptr, false);
+  LiveWorker values({"--model", model, "--threads", "1"});
+  const std::string text = expected["text"].get<std::string>();
+  const nlohmann::json valued =
+      verify("reward_model", {{"reward_model", {{"rollout", values.Address()}, {"plain", true}}}},
+             {{"prompt", text.substr(0, 4)}, {"response", text.substr(4)}});
+  const double value = expected["values"].back().get<double>();
+  EXPECT_NEAR(valued.value("score", -1.0), 1 / (1 + std::exp(-value)), 1e-5) << valued;
+
+  // A model that has learnt nothing gives no verdict, and no verdict is no score.
+  ASSERT_EQ(Temper({"init", Path("config.json"), Path("model"), "--seed", "5"}).exit_code, 0);
+  LiveWorker judge({"--model", Path("model"), "--threads", "1"});
+  const std::string address = judge.Address();
+  const nlohmann::json shares = verify(
+      "judge",
+      {{"judge",
+        {{"endpoint", {{"rollout", address}}}, {"mode", "yes_no"}, {"principle", "It is short."}}}},
+      {{"prompt", "1+2="}, {"response", "3"}});
+  EXPECT_EQ(shares.value("verdict", ""), "internal_error") << shares;
+  EXPECT_THAT(shares.value("reason", ""), HasSubstr("answers neither Yes nor No")) << shares;
+  const nlohmann::json graded =
+      verify("judge", {{"judge", {{"endpoint", {{"rollout", address}}}, {"max_tokens", 8}}}},
+             {{"prompt", "1+2="}, {"response", "3"}});
+  EXPECT_EQ(graded.value("verdict", ""), "internal_error") << graded;
+  EXPECT_THAT(graded.value("reason", ""), HasSubstr("the judge's reply has no verdict")) << graded;
+  EXPECT_FALSE(graded.contains("score"));
+}
+
 TEST_F(LoneWorkerTest, ARewardModelIsShownAndRefusedWhereTokensAreWanted) {
   const std::string model = RewardFolder("llama");
   EXPECT_THAT(Temper({"inspect", model}).output, HasSubstr("reward head, 1 value"));
