@@ -17,6 +17,8 @@ namespace temper::reward::math {
 namespace {
 
 constexpr int kPoints = 8;
+// Few bits are cheap: twice as many points, for what holds only where some symbol is positive.
+constexpr int kPointsFirst = 16;
 constexpr int kTriesMax = 32;
 constexpr long kBitsFirst = 128;
 constexpr long kBitsMost = 1024;
@@ -137,9 +139,9 @@ bool Vague(const Ball& ball) {
 // With `complex`, principal values count; what they prove holds for real formulas no longer.
 Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t seed, Fuel& fuel) {
   const Probe probe(gold, answer, seed, fuel);
-  const int wanted = probe.constant ? 1 : kPoints;
   const int tries = probe.constant ? 1 : kTriesMax;
   for (const long bits : {kBitsFirst, kBitsMost}) {
+    const int wanted = probe.constant ? 1 : bits == kBitsFirst ? kPointsFirst : kPoints;
     int valid = 0;
     for (int number = 0; number < tries && valid < wanted; ++number) {
       Evaluation left;
@@ -169,7 +171,8 @@ Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t 
       return Undecided("too few points where both have a value");
     }
   }
-  return Equal(absl::StrCat("the same values at ", wanted, wanted == 1 ? " point" : " points",
+  const bool one = probe.constant;
+  return Equal(absl::StrCat("the same values at ", one ? 1 : kPoints, one ? " point" : " points",
                             " to ", kBitsMost, " bits: equal with overwhelming probability"),
                false);
 }
