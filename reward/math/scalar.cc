@@ -4,6 +4,7 @@
 #include <flint/fmpq.h>
 
 #include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "reward/math/magnitude.h"
 #include "reward/math/polynomial.h"
 #include "reward/math/rational.h"
+#include "reward/math/separation.h"
 
 namespace temper::reward::math {
 namespace {
@@ -136,6 +138,25 @@ bool Vague(const Ball& ball) {
   return !tiny;
 }
 
+// Proves that two numbers made of radicals are equal: closer than different ones can be.
+bool IsZeroBySeparation(const Expr& gold, const Expr& answer, Fuel& fuel) {
+  constexpr double kBitsProvenMax = 8192;
+  const ExprPtr difference =
+      Make(Kind::kAdd,
+           {std::make_shared<Expr>(gold), Make(Kind::kNegate, {std::make_shared<Expr>(answer)})});
+  const std::optional<double> separation = SeparationBits(*difference);
+  if (!separation.has_value() || *separation > kBitsProvenMax) return false;
+  const long bits = static_cast<long>(*separation) + 2;
+  const Evaluation value = Evaluate(*difference, {}, 2 * bits + 256, fuel);
+  if (!value.defined) return false;
+  mag_t size;
+  mag_init(size);
+  acb_get_mag(size, value.value.get());
+  const bool zero = mag_cmp_2exp_si(size, -bits) < 0;
+  mag_clear(size);
+  return zero;
+}
+
 // With `complex`, principal values count; what they prove holds for real formulas no longer.
 Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t seed, Fuel& fuel) {
   const Probe probe(gold, answer, seed, fuel);
@@ -172,6 +193,7 @@ Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t 
     }
   }
   const bool one = probe.constant;
+  if (one && IsZeroBySeparation(gold, answer, fuel)) return Equal("equal by a separation bound");
   return Equal(absl::StrCat("the same values at ", one ? 1 : kPoints, one ? " point" : " points",
                             " to ", kBitsMost, " bits: equal with overwhelming probability"),
                false);
