@@ -79,6 +79,13 @@ std::vector<ExprPtr> WithoutNumbering(std::vector<ExprPtr> elements) {
   return names.size() > 1 && NumbersOneUnknown(names) ? renamed : elements;
 }
 
+// One unknown with several values.
+bool NamesRepeat(const std::vector<ExprPtr>& elements) {
+  return std::all_of(elements.begin(), elements.end(),
+                     [](const ExprPtr& e) { return AsAssignment(*e).has_value(); }) &&
+         !NamesDiffer(elements);
+}
+
 std::string Words(const Expr& text) {
   std::string words;
   for (const char c : text.name) {
@@ -178,7 +185,9 @@ Finding Comparer::CompareLists(const ExprPtr& gold, const ExprPtr& answer) {
   }
   // "1, 2" and "p = 1, q = 2" may stand for (1, 2).
   for (const auto& [list, tuple] : {std::pair(gold, answer), std::pair(answer, gold)}) {
-    const bool bare = list->kind == Kind::kList && list->name != ";" && !HasPlusMinus(*list);
+    // "x = 1 or x = 2" are two answers, not one pair.
+    const bool bare = list->kind == Kind::kList && (list->name == "," || list->name == "and") &&
+                      !HasPlusMinus(*list) && !NamesRepeat(list == gold ? wanted : given);
     if (tuple->kind != Kind::kBracketed || (!bare && !policy_.tuples_as_sets)) continue;
     const std::vector<ExprPtr>& elements = list == gold ? wanted : given;
     if (elements.size() < 2) continue;
