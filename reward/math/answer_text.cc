@@ -143,6 +143,14 @@ std::string LastNumber(std::string_view text) {
 
 constexpr std::string_view kLeads[] = {"answer is:", "answer is", "answer:", "Answer:"};
 
+// Words right before a number that take it back: "43, not 42", "5 or maybe 6".
+bool Retracts(std::string_view before) {
+  constexpr size_t kNear = 16;
+  if (before.size() > kNear) before.remove_prefix(before.size() - kNear);
+  const std::string near = " " + Lower(Trimmed(before)) + " ";
+  return near.ends_with(" not ") || Contains(near, " or ") || Contains(near, "(or ");
+}
+
 // The longest end of a sentence that can be read and holds a number; else its last number.
 Reading FromProse(std::string_view text, const NumberStyle& style) {
   for (const std::string_view lead : kLeads) {
@@ -166,13 +174,13 @@ Reading FromProse(std::string_view text, const NumberStyle& style) {
     const std::string_view rest = tail.substr(i);
     if (!HasDigit(rest)) break;
     ++attempts;
-    if (Lower(Trimmed(tail.substr(0, i))).ends_with(" not")) break;  // "43, not 42"
+    if (Retracts(tail.substr(0, i))) break;
     const std::string marked = MarkUnit(rest);
     Reading reading = Read(marked, style);
     if (reading.formula != nullptr) return reading;
   }
   std::string number = LastNumber(tail);
-  if (Contains(Lower(tail), "not " + number)) number.clear();
+  if (!number.empty() && Retracts(tail.substr(0, tail.rfind(number)))) number.clear();
   if (!number.empty()) return Read(std::move(number), style);
   Reading words;
   words.found = true;

@@ -127,8 +127,10 @@ class Evaluator {
     return true;
   }
 
-  // A fraction that the name, the seed and the number of the point fix. Points 0, 1, 4, 5, ... are
-  // positive; sizes differ, so that some point suits a logarithm, an arcsine or a root.
+  // A fraction that the name, the seed and the number of the point fix. Even points are positive,
+  // of the odd ones every other is negative, and in the rest signs are mixed: what holds only for
+  // some signs is found out. Sizes differ, so that some point suits a logarithm, an arcsine or a
+  // root.
   bool OfSymbol(const std::string& name, Ball& out) {
     if (const auto it = point_.fixed.find(name); it != point_.fixed.end()) {
       Set(out, it->second);
@@ -140,12 +142,15 @@ class Evaluator {
       return true;
     }
     constexpr unsigned long kDenominator = 10007;
-    constexpr unsigned long kScales[] = {1, 4, 1, 12};
-    const unsigned long most = kScales[point_.number % 4] * kDenominator;
-    mpq_class value(1 + hash % most, kDenominator);
+    constexpr unsigned long kScales[] = {4, 1, 12, 1};
+    const unsigned long most = kScales[(point_.number / 2) % 4] * kDenominator;
+    mpq_class value(most / 4 + 1 + hash % (most / 4 * 3), kDenominator);
     value.canonicalize();
-    const bool any_sign = (point_.number / 2) % 2 == 1;
-    if (any_sign && (hash >> 40) % 2 == 1) value = -value;
+    // A bit of the name, and in the next such point its opposite.
+    const int mixed = point_.number / 4;
+    const bool bit = ((HashOf(name, 0) >> (mixed / 2)) % 2 == 1) == (mixed % 2 == 0);
+    const bool negative = point_.number % 4 == 1 || (point_.number % 4 == 3 && bit);
+    if (negative) value = -value;
     Set(out, value);
     return true;
   }

@@ -190,7 +190,9 @@ class Door {
     const bool lists = (gold.formula->kind == Kind::kList || gold.formula->kind == Kind::kSet) !=
                        (answer.formula->kind == Kind::kList || answer.formula->kind == Kind::kSet);
     if (lists && gold.formula->kind != Kind::kNumber &&
-        answer.text.find(", ") == std::string::npos && answer.text.find(',') != std::string::npos) {
+        answer.text.find(", ") == std::string::npos && answer.text.find(',') != std::string::npos &&
+        answer.text.find_first_of(".$") == std::string::npos &&
+        answer.text.find(",0") == std::string::npos) {
       const Reading again = ReadAnswer(answer.text, {.thousands = false, .decimal_comma = false});
       if (again.formula != nullptr) {
         const Finding second = comparer.Compare(gold.formula, again.formula);

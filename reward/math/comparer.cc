@@ -39,6 +39,15 @@ bool HasEllipsis(const std::vector<ExprPtr>& elements) {
   });
 }
 
+// x_1, x_2, ... number the solutions of one unknown; their order says nothing.
+bool NumbersOneUnknown(const std::vector<std::string>& names) {
+  const std::string base = names[0].substr(0, names[0].find('_'));
+  std::vector<std::string> wanted;
+  for (size_t i = 1; i <= names.size(); ++i) wanted.push_back(absl::StrCat(base, "_", i));
+  std::sort(wanted.begin(), wanted.end());
+  return wanted == names;
+}
+
 // "p = 5, q = 2" names its values: then their order counts.
 bool NamesDiffer(const std::vector<ExprPtr>& elements) {
   std::vector<std::string> names;
@@ -49,6 +58,32 @@ bool NamesDiffer(const std::vector<ExprPtr>& elements) {
   }
   std::sort(names.begin(), names.end());
   return names.size() > 1 && std::adjacent_find(names.begin(), names.end()) == names.end();
+}
+
+// x_1 = 1, x_2 = 2 as x = 1, x = 2.
+std::vector<ExprPtr> WithoutNumbering(std::vector<ExprPtr> elements) {
+  std::vector<std::string> names;
+  std::vector<ExprPtr> renamed;
+  for (const ExprPtr& element : elements) {
+    const std::optional<Assignment> assignment = AsAssignment(*element);
+    if (!assignment.has_value() || assignment->name->kind != Kind::kSymbol) return elements;
+    const std::string& name = assignment->name->name;
+    names.push_back(name);
+    auto relation = std::make_shared<Expr>();
+    relation->kind = Kind::kRelation;
+    relation->ops = {"="};
+    relation->args = {Symbol(name.substr(0, name.find('_'))), assignment->value};
+    renamed.push_back(std::move(relation));
+  }
+  std::sort(names.begin(), names.end());
+  return names.size() > 1 && NumbersOneUnknown(names) ? renamed : elements;
+}
+
+// One unknown with several values.
+bool NamesRepeat(const std::vector<ExprPtr>& elements) {
+  return std::all_of(elements.begin(), elements.end(),
+                     [](const ExprPtr& e) { return AsAssignment(*e).has_value(); }) &&
+         !NamesDiffer(elements);
 }
 
 std::string Words(const Expr& text) {
@@ -143,14 +178,16 @@ Finding Comparer::Compare(const ExprPtr& gold_in, const ExprPtr& answer_in) {
 }
 
 Finding Comparer::CompareLists(const ExprPtr& gold, const ExprPtr& answer) {
-  const std::vector<ExprPtr> wanted = ElementsOf(gold);
-  const std::vector<ExprPtr> given = ElementsOf(answer);
+  const std::vector<ExprPtr> wanted = WithoutNumbering(ElementsOf(gold));
+  const std::vector<ExprPtr> given = WithoutNumbering(ElementsOf(answer));
   if (wanted.size() > kElementsMax || given.size() > kElementsMax) {
     return {Verdict::kUndecided, false, absl::StrCat("more than ", kElementsMax, " elements")};
   }
   // "1, 2" and "p = 1, q = 2" may stand for (1, 2).
   for (const auto& [list, tuple] : {std::pair(gold, answer), std::pair(answer, gold)}) {
-    const bool bare = list->kind == Kind::kList && list->name != ";" && !HasPlusMinus(*list);
+    // "x = 1 or x = 2" are two answers, not one pair.
+    const bool bare = list->kind == Kind::kList && (list->name == "," || list->name == "and") &&
+                      !HasPlusMinus(*list) && !NamesRepeat(list == gold ? wanted : given);
     if (tuple->kind != Kind::kBracketed || (!bare && !policy_.tuples_as_sets)) continue;
     const std::vector<ExprPtr>& elements = list == gold ? wanted : given;
     if (elements.size() < 2) continue;

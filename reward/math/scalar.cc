@@ -4,6 +4,7 @@
 #include <flint/fmpq.h>
 
 #include <cmath>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -12,11 +13,14 @@
 #include "reward/math/magnitude.h"
 #include "reward/math/polynomial.h"
 #include "reward/math/rational.h"
+#include "reward/math/separation.h"
 
 namespace temper::reward::math {
 namespace {
 
 constexpr int kPoints = 8;
+// Few bits are cheap: twice as many points, for what holds only where some symbol is positive.
+constexpr int kPointsFirst = 16;
 constexpr int kTriesMax = 32;
 constexpr long kBitsFirst = 128;
 constexpr long kBitsMost = 1024;
@@ -134,12 +138,31 @@ bool Vague(const Ball& ball) {
   return !tiny;
 }
 
+// Proves that two numbers made of radicals are equal: closer than different ones can be.
+bool IsZeroBySeparation(const Expr& gold, const Expr& answer, Fuel& fuel) {
+  constexpr double kBitsProvenMax = 8192;
+  const ExprPtr difference =
+      Make(Kind::kAdd,
+           {std::make_shared<Expr>(gold), Make(Kind::kNegate, {std::make_shared<Expr>(answer)})});
+  const std::optional<double> separation = SeparationBits(*difference);
+  if (!separation.has_value() || *separation > kBitsProvenMax) return false;
+  const long bits = static_cast<long>(*separation) + 2;
+  const Evaluation value = Evaluate(*difference, {}, 2 * bits + 256, fuel);
+  if (!value.defined) return false;
+  mag_t size;
+  mag_init(size);
+  acb_get_mag(size, value.value.get());
+  const bool zero = mag_cmp_2exp_si(size, -bits) < 0;
+  mag_clear(size);
+  return zero;
+}
+
 // With `complex`, principal values count; what they prove holds for real formulas no longer.
 Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t seed, Fuel& fuel) {
   const Probe probe(gold, answer, seed, fuel);
-  const int wanted = probe.constant ? 1 : kPoints;
   const int tries = probe.constant ? 1 : kTriesMax;
   for (const long bits : {kBitsFirst, kBitsMost}) {
+    const int wanted = probe.constant ? 1 : bits == kBitsFirst ? kPointsFirst : kPoints;
     int valid = 0;
     for (int number = 0; number < tries && valid < wanted; ++number) {
       Evaluation left;
@@ -169,7 +192,9 @@ Finding ProbeEqual(const Expr& gold, const Expr& answer, bool complex, uint64_t 
       return Undecided("too few points where both have a value");
     }
   }
-  return Equal(absl::StrCat("the same values at ", wanted, wanted == 1 ? " point" : " points",
+  const bool one = probe.constant;
+  if (one && IsZeroBySeparation(gold, answer, fuel)) return Equal("equal by a separation bound");
+  return Equal(absl::StrCat("the same values at ", one ? 1 : kPoints, one ? " point" : " points",
                             " to ", kBitsMost, " bits: equal with overwhelming probability"),
                false);
 }

@@ -335,6 +335,7 @@ class Scanner {
     auto inside = ReadBraces();
     if (!inside.ok()) return inside.status();
     std::string_view words = Trimmed(*inside);
+    while (words.starts_with('~')) words = Trimmed(words.substr(1));  // \mathrm{~cm}
     if (words.empty()) {
       space_ = true;
       return absl::OkStatus();
@@ -391,7 +392,28 @@ class Scanner {
 
 }  // namespace
 
+namespace {
+
+// Full-width digits as digits.
+std::string WithPlainDigits(std::string_view text) {
+  constexpr std::string_view kLead = "\xEF\xBC";  // and 0x90 to 0x99
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const unsigned char last = i + 2 < text.size() ? static_cast<unsigned char>(text[i + 2]) : 0;
+    if (text.substr(i).starts_with(kLead) && last >= 0x90 && last <= 0x99) {
+      plain += static_cast<char>('0' + (last - 0x90));
+      i += 2;
+    } else {
+      plain += text[i];
+    }
+  }
+  return plain;
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<Token>> Tokenise(std::string_view text, const NumberStyle& style) {
+  if (Contains(text, "\xEF\xBC")) return Scanner(WithPlainDigits(text), style).Run();
   return Scanner(text, style).Run();
 }
 
