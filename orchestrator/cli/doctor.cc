@@ -15,6 +15,8 @@
 #include "kernels/ops.h"
 #include "nlohmann/json.hpp"
 #include "orchestrator/cli/verbs.h"
+#include "reward/code/code_verifier.h"
+#include "temper/v1/code_verifier.pb.h"
 
 namespace temper::cli {
 namespace {
@@ -54,6 +56,16 @@ Check RowsDoNotDependOnTheirNeighbours(int64_t in, int64_t out) {
           differing == 0, absl::StrCat(differing, " of 10 differ")};
 }
 
+// What stands between a program that verifier "code" runs and this machine; or why it would not
+// run.
+std::string SandboxHere() {
+  const auto verifier = reward::CodeVerifier::Create({});
+  if (!verifier.ok()) return std::string(verifier.status().message());
+  const auto isolation = (*verifier)->DescribeIsolation();
+  return isolation.ok() ? *isolation
+                        : absl::StrCat("none: ", std::string(isolation.status().message()));
+}
+
 int Doctor(bool json) {
   const int cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   const double memory = 1.0 * sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
@@ -67,10 +79,12 @@ int Doctor(bool json) {
   }
   bool healthy = true;
   for (const Check& check : checks) healthy = healthy && check.passed;
+  const std::string sandbox = SandboxHere();
   if (json) {
     nlohmann::ordered_json report = {
         {"cores", cores},      {"memory_bytes", memory},      {"vectors", vectors},
-        {"gemm_flops", flops}, {"read_bandwidth", bandwidth}, {"healthy", healthy}};
+        {"gemm_flops", flops}, {"read_bandwidth", bandwidth}, {"healthy", healthy},
+        {"sandbox", sandbox}};
     for (const Check& check : checks) {
       report["checks"].push_back({{"name", check.name}, {"passed", check.passed}});
     }
@@ -81,6 +95,7 @@ int Doctor(bool json) {
     std::printf("f32 GEMM peak    %.0f GF/s (measured)\nread bandwidth   %.1f GB/s (measured)\n",
                 flops / 1e9, bandwidth / 1e9);
     std::printf("devices          cpu (no CUDA back end in this build)\n");
+    std::printf("sandbox          %s\n", sandbox.c_str());
     for (const Check& check : checks) {
       std::printf("%-16s %s%s\n", check.passed ? "ok" : "BROKEN", check.name.c_str(),
                   check.passed ? "" : absl::StrCat(" (", check.detail, ")").c_str());

@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/stop.h"
+#include "orchestrator/cli/scorer_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
-#include "orchestrator/cli/scorer_options.h"
+#include "reward/code/code_verifier.h"
 #include "reward/service.h"
+#include "temper/v1/code_verifier.pb.h"
 
 namespace temper::cli {
 namespace {
@@ -29,6 +31,11 @@ absl::Status ServeReward(const RewardArguments& arguments) {
   auto listening = Listen(arguments.listen, {&service});
   if (!listening.ok()) return listening.status();
   log::Info("serving", {{"address", listening->address}});
+  if (const auto code = reward::CodeVerifier::Create({}); code.ok()) {
+    const auto isolation = (*code)->DescribeIsolation();
+    log::Info("programs of verifier \"code\" would run in",
+              {{"sandbox", isolation.ok() ? *isolation : isolation.status().ToString()}});
+  }
   absl::Status ended;
   {
     WorkerMembership membership(arguments.controller, temper::v1::ROLE_REWARD, arguments.name,

@@ -16,8 +16,8 @@ namespace temper::reward {
 
 // Score 1 for "pass", else 0; with `partial` the share of tests that pass, 0 after a violation.
 //
-// Response.metadata holds the tests (test_suite.h), and may hold "code", a program that need not be
-// extracted, and "language". details: {"passed": ..., "total": ...}.
+// Response.metadata holds the tests (test_suite.h), and may hold "language". A response that is
+// `extracted` is the program itself. details: {"passed": ..., "total": ...}.
 class CodeVerifier : public Verifier {
  public:
   // INVALID_ARGUMENT for settings out of range. Needs no sandbox yet.

@@ -125,7 +125,7 @@ TEST_F(CodeVerifierTest, NeverRunsTheReferenceSolutionInPlaceOfTheResponse) {
   const std::string text = metadata.dump();
   const auto judgement = verifier_->Judge({.text = "def f(x): return 0", .metadata = text});
   ASSERT_TRUE(judgement.ok()) << judgement.status();
-  EXPECT_EQ(judgement->verdict, kWrong);
+  EXPECT_EQ(judgement->verdict, kWrongAnswer);
 }
 
 TEST_F(CodeVerifierTest, NeverPassesWithoutTests) {

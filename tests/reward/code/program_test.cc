@@ -9,7 +9,7 @@ namespace temper::reward {
 namespace {
 
 std::string Found(std::string_view response, std::string_view language = "python") {
-  return ExtractProgram(response, *LanguageOfCode(language)).value_or("(none)");
+  return ExtractProgram(response, *FindLanguage(language)).value_or("(none)");
 }
 
 TEST(ProgramTest, TakesTheLastBlockOfTheLanguage) {
@@ -49,8 +49,8 @@ TEST(ProgramTest, KeepsIndentationAndInnerFences) {
 }
 
 TEST(ProgramTest, KnowsItsLanguages) {
-  EXPECT_EQ(LanguageOfCode("cobol"), nullptr);
-  EXPECT_EQ(LanguageOfCode("py")->name, "python");
+  EXPECT_EQ(FindLanguage("cobol"), nullptr);
+  EXPECT_EQ(FindLanguage("py")->name, "python");
   EXPECT_EQ(LanguageNames(), "\"python\", \"cpp\", \"c\"");
 }
 
