@@ -209,23 +209,16 @@ TEST_F(CodeVerifierTest, PassesCanonicalSolutionsOfHumanEvalAndFailsNone) {
         const std::string solution = line["canonical_solution"];
         const std::string whole_function = line["prompt"].get<std::string>() + solution;
         const auto judged = [&](const std::string& code) {
-          line["code"] = code;
-          const auto judgement = verifier_->Judge({.metadata = line.dump()});
+          const std::string metadata = line.dump();
+          const auto judgement =
+              verifier_->Judge({.text = code, .metadata = metadata, .extracted = true});
           return judgement.ok() ? judgement->verdict : judgement.status().ToString();
         };
         found[j] = absl::StrCat(name, " ", judged(solution), " ", judged(whole_function), " ",
                                 judged("    return None\n") == kPass ? "paid for None" : "none");
-        line.erase("code");
         const std::string response = "<think>hm</think>\n```python\n" + whole_function + "\n```\n";
-        // As on a line of `temper verify`: the program itself under "code", or a response that
-        // holds it.
-        json problem = line;
-        const std::string code = problem.value("code", "");
-        problem.erase("code");
-        const std::string metadata = problem.dump();
-        const auto judgement = verifier_->Judge({.text = line.contains("code") ? code : response,
-                                                 .metadata = metadata,
-                                                 .extracted = line.contains("code")});
+        const std::string metadata = line.dump();
+        const auto judgement = verifier_->Judge({.text = response, .metadata = metadata});
         absl::StrAppend(&found[j], " ", judgement.ok() ? judgement->verdict : "failed");
       }
     });
