@@ -365,13 +365,15 @@ Scorer::Scorer(const Options& options)
     : options_(options),
       inbox_(std::make_unique<Inbox>(2 * options.items_max + 1024)),
       loop_(std::make_unique<Loop>(options, *inbox_, inside_, scored_)),
-      thread_([this] { loop_->Run(); }) {}
+      thread_([this] {
+        loop_->Run();
+        loop_.reset();  // what it started belongs to this thread
+      }) {}
 
 Scorer::~Scorer() {
   inbox_->letters.Close();
   inbox_->Wake();
   thread_.join();
-  loop_.reset();
 }
 
 absl::Status Scorer::Submit(std::shared_ptr<const ScoreRequest> request, Deliver deliver) {

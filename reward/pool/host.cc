@@ -19,9 +19,11 @@
 #include <cstring>
 #include <set>
 
+#include "absl/time/clock.h"
 #include "base/check.h"
 #include "reward/pool/descriptor.h"
 #include "reward/pool/worker.h"
+#include "reward/sandbox/cgroup.h"
 
 namespace temper::reward {
 namespace {
@@ -86,10 +88,29 @@ bool ReportExits(int control, Workers& workers) {
   return true;
 }
 
-// Nobody is left behind, not even as a zombie.
+// Takes note of children's ends until there are none; false when some are left after `time`.
+bool AwaitChildren(absl::Duration time) {
+  constexpr absl::Duration kPause = absl::Milliseconds(5);
+  for (absl::Duration waited; waited < time; waited += kPause) {
+    pid_t pid;
+    do {
+      pid = waitpid(-1, nullptr, WNOHANG);
+    } while (pid > 0);
+    if (pid < 0) return true;  // none is left
+    absl::SleepFor(kPause);
+  }
+  return false;
+}
+
+// Nobody is left behind, not even as a zombie, and no control group of a sandbox. Workers whose
+// socket has closed leave by themselves, and put away what they hold; the others are killed. What
+// they had started comes to us.
 void EndWorkers(const Workers& workers) {
-  for (const pid_t pid : workers) kill(pid, SIGKILL);
-  for (const pid_t pid : workers) waitpid(pid, nullptr, 0);
+  if (!AwaitChildren(absl::Milliseconds(300))) {
+    for (const pid_t pid : workers) kill(pid, SIGKILL);
+    AwaitChildren(absl::Seconds(3));
+  }
+  const sandbox::CgroupPool sweeps_those_of_dead_owners;
 }
 
 // Until the service is gone.
@@ -162,10 +183,11 @@ bool ReceiveHostMessage(int socket, HostMessage* message, int* descriptor, bool*
 }
 
 int RunVerifierHost(const HostOptions& options) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // No signal for its parent's death: the socket tells of it, and leaves time to put things away.
   prctl(PR_SET_NAME, "verifier-host");
+  prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a killed worker had started becomes ours to reap
   close_range(kHostDescriptor + 1, ~0U, 0);
-  signal(SIGINT, SIG_IGN);  // Ctrl-C is for the service, which then closes the socket
+  setpgid(0, 0);  // what is sent to the service's group is for the service, whose end we see
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);

@@ -2,8 +2,8 @@
 //
 // The service starts it once by exec (the program's hidden verb `verifier-host`), because forking a
 // process with gRPC's threads is not safe; forks of the host are, and take a fraction of a
-// millisecond. Both ends die together: the host when its socket closes or its parent ends, the
-// workers with the host.
+// millisecond. They die together: the host when its socket closes, as it does when the service dies
+// in any way, the workers with the host.
 //
 // Control socket (SOCK_SEQPACKET), one HostMessage a packet:
 //   service -> host  {kFork}           carries the worker's end of a socket pair

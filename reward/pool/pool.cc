@@ -56,7 +56,11 @@ Pool::Pool(Options options, Deliver deliver)
     : options_(std::move(options)), deliver_(std::move(deliver)) {}
 
 Pool::~Pool() {
-  for (const auto& process : processes_) process->Kill();
+  for (const auto& process : processes_) {
+    if (process->busy()) process->Kill();
+  }
+  processes_.clear();  // the idle ones see their sockets close, and leave in order
+  starting_.clear();
   host_.Close();
   if (host_pid_ > 0) waitpid(host_pid_, nullptr, 0);
 }
