@@ -1,6 +1,7 @@
 // Posts to one HTTP server, by libcurl: bounded in time and in bytes, and never sent elsewhere.
 //
-// Certificates are verified; redirects are not followed, so that neither a prompt nor a key reaches
+// Certificates are verified, against the system's authorities or those of the file that
+// SSL_CERT_FILE names; redirects are not followed, so that neither a prompt nor a key reaches
 // a server nobody named; nothing compressed is accepted. Any thread; connections are kept and
 // shared by all calls.
 #pragma once

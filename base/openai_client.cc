@@ -119,6 +119,11 @@ absl::StatusOr<std::vector<ChatResponse>> ResponsesOf(const std::string& body, b
     TEMPER_ASSIGN_OR_RETURN(ChatResponse response, ResponseOf(choice, chat));
     responses.push_back(std::move(response));
   }
+  const json usage = answer->value("usage", json());
+  if (n == 1 && usage.is_object() && usage.contains("completion_tokens") &&
+      usage["completion_tokens"].is_number_unsigned()) {
+    responses.front().completion_tokens = usage["completion_tokens"].get<int64_t>();
+  }
   return responses;
 }
 

@@ -56,6 +56,7 @@ int Main(int argc, char** argv) {
   AddScore(program, chosen);
   AddTokenize(program, chosen);
   AddVerify(program, chosen);
+  AddEval(program, chosen);
   AddVerifierHost(program, chosen);
   AddBench(program, chosen);
   AddDoctor(program, chosen);

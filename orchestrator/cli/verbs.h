@@ -38,6 +38,7 @@ void AddGenerate(CLI::App& program, Chosen& chosen);
 void AddScore(CLI::App& program, Chosen& chosen);
 void AddTokenize(CLI::App& program, Chosen& chosen);
 void AddVerify(CLI::App& program, Chosen& chosen);
+void AddEval(CLI::App& program, Chosen& chosen);
 void AddVerifierHost(CLI::App& program, Chosen& chosen);  // not for people: it is not listed
 void AddBench(CLI::App& program, Chosen& chosen);
 void AddDoctor(CLI::App& program, Chosen& chosen);

@@ -11,11 +11,11 @@
 #include "absl/strings/str_join.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json_config.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/scorer_options.h"
 #include "orchestrator/cli/verbs.h"
+#include "orchestrator/cli/verifier_part.h"
 #include "orchestrator/cli/verify_lines.h"
 #include "reward/registry.h"
 #include "reward/scoring_client.h"
@@ -33,24 +33,12 @@ struct VerifyArguments {
   bool json = true;
 };
 
-absl::StatusOr<temper::v1::RubricPart> ReadPart(const VerifyArguments& arguments) {
-  temper::v1::RubricPart part;
-  if (!arguments.config.empty()) {
-    TEMPER_ASSIGN_OR_RETURN(const std::string config, ReadFile(arguments.config));
-    TEMPER_RETURN_IF_ERROR(ParseJsonConfig(config, arguments.config, part));
-  }
-  part.set_verifier(arguments.verifier);
-  const absl::Status made = reward::MakeVerifier(part).status();
-  if (made.ok()) return part;
-  const std::string place = arguments.config.empty() ? "--" : absl::StrCat(arguments.config, ": ");
-  return absl::InvalidArgumentError(absl::StrCat(place, std::string(made.message())));
-}
-
 // Every line is checked before the first is judged.
 absl::StatusOr<temper::v1::ScoreRequest> ReadRequest(const VerifyArguments& arguments,
                                                      std::vector<int>& numbers) {
   temper::v1::ScoreRequest request;
-  TEMPER_ASSIGN_OR_RETURN(*request.mutable_rubric()->add_parts(), ReadPart(arguments));
+  TEMPER_ASSIGN_OR_RETURN(*request.mutable_rubric()->add_parts(),
+                          ReadVerifierPart(arguments.verifier, arguments.config));
   TEMPER_ASSIGN_OR_RETURN(const reward::VerifierKind kind, reward::KindOf(arguments.verifier));
   TEMPER_ASSIGN_OR_RETURN(const std::string input, ReadFile(arguments.input));
   std::string_view rest = input;
