@@ -198,7 +198,8 @@ absl::StatusOr<Judgement> ChoiceVerifier::Judge(const Response& response) const 
   const bool right = chosen.letter == gold.letter;
   return Judgement{
       std::string(right ? kEqual : kNotEqual), right ? 1.0 : 0.0,
-      absl::StrCat(std::string(1, chosen.letter), right ? " is" : " is not", " the right option")};
+      absl::StrCat(std::string(1, chosen.letter), right ? " is" : " is not", " the right option"),
+      absl::StrCat("{\"answer\":\"", std::string(1, chosen.letter), "\"}")};
 }
 
 }  // namespace temper::reward

@@ -80,10 +80,10 @@ TEST(MathVerifierTest, SaysTheSameAgain) {
 }
 
 TEST(MathVerifierTest, TellsProofFromOverwhelmingProbability) {
-  EXPECT_EQ(Judge("(x+1)^2", "\\boxed{x^2+2x+1}").details, "{\"proven\": true}");
-  EXPECT_EQ(Judge("\\cos 2x", "\\boxed{1-2\\sin^2 x}").details, "");
+  EXPECT_THAT(Judge("(x+1)^2", "\\boxed{x^2+2x+1}").details, HasSubstr("\"proven\":true"));
+  EXPECT_THAT(Judge("\\cos 2x", "\\boxed{1-2\\sin^2 x}").details, Not(HasSubstr("proven")));
   EXPECT_THAT(Judge("\\cos 2x", "\\boxed{1-2\\sin^2 x}").reason, HasSubstr("probability"));
-  EXPECT_EQ(Judge("\\cos 2x", "\\boxed{1-3\\sin^2 x}").details, "{\"proven\": true}");
+  EXPECT_THAT(Judge("\\cos 2x", "\\boxed{1-3\\sin^2 x}").details, HasSubstr("\"proven\":true"));
   EXPECT_THAT(Judge("1+\\sqrt{2}", "\\boxed{\\sqrt{3+2\\sqrt{2}}}").reason,
               HasSubstr("separation bound"));
   EXPECT_EQ(Judge("\\sqrt2+\\sqrt3", "\\boxed{\\sqrt{5+2\\sqrt6}+10^{-300}}").verdict, kNotEqual);
