@@ -55,8 +55,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
 
   void OnCancel() {
-    MutexLock lock(mutex_);
-    gone_ = true;
+    {
+      MutexLock lock(mutex_);
+      gone_ = true;
+    }
+    Go();  // nothing else may be under way that would end the call
   }
 
  private:
