@@ -2,7 +2,8 @@
 // alone; prints throughput of the healthy ones, what was lost, what is left. Not a test: it
 // measures.
 //
-//   scorer_soak [items] [microseconds of processor time of a healthy item]
+//   scorer_soak [items] [microseconds of processor time of a healthy item] [rounds]
+//               [programs for verifier "code" among 100 items]
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,13 +49,33 @@ struct Report {
 
 class Soak {
  public:
-  Soak(int items, int work) : items_(items), work_(work) {}
+  Soak(int items, int work, int programs) : items_(items), work_(work), programs_(programs) {}
 
   std::string ResponseOf(int i, bool faulty) const {
     static const char* const kFaults[] = {"hang", "crash", "eat"};
     // Each faulty input is another one: nothing is known from quarantine.
     if (faulty && i % 100 < 3) return absl::StrCat(kFaults[i % 100], " ", i);
     return work_ > 0 ? absl::StrCat("work ", work_, " ", i) : absl::StrCat("fine ", i);
+  }
+
+  static temper::v1::RubricPart* AddPart(temper::v1::ScoreRequest& request,
+                                         const std::string& verifier) {
+    temper::v1::RubricPart* part = request.mutable_rubric()->add_parts();
+    part->set_verifier(verifier);
+    part->add_tasks(verifier);
+    return part;
+  }
+
+  void Fill(temper::v1::ScoreItem& item, int i, bool faulty) const {
+    if (i % 100 < 100 - programs_) {
+      item.set_task("format");
+      item.set_response(ResponseOf(i, faulty));
+    } else {
+      item.set_task("code");
+      item.set_extracted(true);
+      item.set_response(absl::StrCat("def f(x): return x + ", i));
+      item.set_metadata_json(absl::StrCat("{\"test_list\": [\"assert f(1) == ", i + 1, "\"]}"));
+    }
   }
 
   Report Run(bool faulty) {
@@ -72,14 +93,13 @@ class Soak {
     int submitted = 0;
     for (int first = 0; first < items_; first += 256) {
       auto request = std::make_shared<temper::v1::ScoreRequest>();
-      temper::v1::RubricPart& part = *request->mutable_rubric()->add_parts();
-      part.set_verifier("format");
-      part.set_pattern("x");
-      part.set_timeout_seconds(0.25);
+      AddPart(*request, "format")->set_timeout_seconds(0.25);
+      request->mutable_rubric()->mutable_parts(0)->set_pattern("x");
+      if (programs_ > 0) AddPart(*request, "code");
       std::vector<bool> healthy;
       for (int i = first; i < std::min(items_, first + 256); ++i) {
         if (!faulty && i % 100 < 3) continue;
-        request->add_items()->set_response(ResponseOf(i, faulty));
+        Fill(*request->add_items(), i, faulty);
         healthy.push_back(i % 100 >= 3);
       }
       submitted += request->items_size();
@@ -116,13 +136,14 @@ class Soak {
  private:
   const int items_;
   const int work_;
+  const int programs_;
 };
 
-int Main(int items, int work) {
+int Main(int items, int work, int rounds, int programs) {
   log::Start("soak", "error");
-  Soak soak(items, work);
+  Soak soak(items, work, programs);
   std::vector<double> alone, mixed;
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     for (const bool faulty : {false, true}) {
       const Report report = soak.Run(faulty);
       const double rate = items * 0.97 / report.healthy_seconds;
@@ -139,8 +160,8 @@ int Main(int items, int work) {
   }
   std::sort(alone.begin(), alone.end());
   std::sort(mixed.begin(), mixed.end());
-  std::printf("medians: alone %.0f /s, mixed %.0f /s: %.1f %%\n", alone[1], mixed[1],
-              100 * mixed[1] / alone[1]);
+  std::printf("medians: alone %.0f /s, mixed %.0f /s: %.1f %%\n", alone[alone.size() / 2],
+              mixed[mixed.size() / 2], 100 * mixed[mixed.size() / 2] / alone[alone.size() / 2]);
   return 0;
 }
 
@@ -150,5 +171,6 @@ int Main(int items, int work) {
 int main(int argc, char** argv) {
   if (const auto code = temper::reward::RunAsFaultyHost(argc, argv)) return *code;
   return temper::reward::Main(argc > 1 ? std::atoi(argv[1]) : 100000,
-                              argc > 2 ? std::atoi(argv[2]) : 0);
+                              argc > 2 ? std::atoi(argv[2]) : 1000,
+                              argc > 3 ? std::atoi(argv[3]) : 3, argc > 4 ? std::atoi(argv[4]) : 0);
 }
