@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -191,32 +192,27 @@ bool CgroupPool::Try(CgroupKind kind, std::vector<std::string> parents) {
 
 std::unique_ptr<Cgroup> CgroupPool::Take() {
   if (kind_ == CgroupKind::kNone) return nullptr;
-  std::vector<std::string> folders;
   {
-    mutex_.Lock();
-    const int64_t number = made_;
-    std::unique_ptr<Cgroup> kept;
+    MutexLock lock(mutex_);
     if (!free_.empty()) {
-      kept = std::move(free_.back());
+      std::unique_ptr<Cgroup> kept = std::move(free_.back());
       free_.pop_back();
-    } else {
-      ++made_;
-    }
-    mutex_.Unlock();
-    if (kept != nullptr) return kept;
-    for (const std::string& parent : parents_) {
-      folders.push_back(JoinPath(parent, absl::StrCat(OwnName(), number)));
+      return kept;
     }
   }
+  // Of the whole process: groups of two pools must not be one.
+  static std::atomic<int64_t> made{0};
+  const std::string name = absl::StrCat(OwnName(), made.fetch_add(1));
+  std::vector<std::string> folders;
+  for (const std::string& parent : parents_) folders.push_back(JoinPath(parent, name));
   auto group = std::make_unique<Cgroup>(kind_, std::move(folders));
   return group->ready() ? std::move(group) : nullptr;
 }
 
 void CgroupPool::GiveBack(std::unique_ptr<Cgroup> group) {
   if (group == nullptr || !group->Empty()) return;  // removed, with whatever is in it
-  mutex_.Lock();
+  MutexLock lock(mutex_);
   free_.push_back(std::move(group));
-  mutex_.Unlock();
 }
 
 }  // namespace temper::sandbox

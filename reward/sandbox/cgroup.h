@@ -61,7 +61,6 @@ class CgroupPool {
   std::vector<std::string> parents_;
   Mutex mutex_;
   std::vector<std::unique_ptr<Cgroup>> free_ ABSL_GUARDED_BY(mutex_);
-  int64_t made_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace temper::sandbox

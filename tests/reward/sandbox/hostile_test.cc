@@ -73,15 +73,16 @@ std::vector<Hostile> ReadPrograms() {
   return programs;
 }
 
-v1::CodeOptions Options(bool cgroups) {
+// Tight limits make hostile programs end soon; on a busy machine an honest one needs room.
+v1::CodeOptions Options(bool cgroups, bool tight) {
   v1::CodeOptions options;
-  options.set_cpu_seconds(1);
-  options.set_wall_seconds(3);
+  options.set_cpu_seconds(tight ? 1 : 10);
+  options.set_wall_seconds(tight ? 3 : 30);
   options.set_memory_mib(128);
   options.set_output_kib(1024);
   options.set_disk_mib(16);
   options.set_processes(32);
-  options.set_compile_cpu_seconds(5);
+  options.set_compile_cpu_seconds(tight ? 5 : 60);
   options.set_no_cgroups(!cgroups);
   return options;
 }
@@ -143,9 +144,11 @@ int ChildrenLeft() {
   return left;
 }
 
-std::string CheckOne(const Verifier& verifier, const Hostile& hostile) {
+std::string CheckOne(const Verifier& tight, const Verifier& roomy, const Hostile& hostile) {
   std::string failures;
-  const auto judgement = JudgeCodeLine(verifier, nlohmann::json::parse(hostile.metadata));
+  const bool honest_itself = absl::StartsWith(hostile.name, "honest");
+  const auto judgement =
+      JudgeCodeLine(honest_itself ? roomy : tight, nlohmann::json::parse(hostile.metadata));
   const std::string verdict = judgement.ok() ? judgement->verdict : judgement.status().ToString();
   const std::string allowed = absl::StrCat(" ", hostile.expected, " ");
   if (!absl::StrContains(allowed, absl::StrCat(" ", verdict, " "))) {
@@ -164,7 +167,7 @@ std::string CheckOne(const Verifier& verifier, const Hostile& hostile) {
     const bool output = std::string(format) == "output";
     const std::string program = output ? "print('ok')\n" : "def f(x):\n    return 2 * x\n";
     const auto honest =
-        JudgeCodeLine(verifier, nlohmann::json::parse(Metadata(format, "python", program)));
+        JudgeCodeLine(roomy, nlohmann::json::parse(Metadata(format, "python", program)));
     if (!honest.ok() || honest->verdict != kPass) {
       absl::StrAppend(
           &failures, "after ", hostile.name, " an honest program gets ",
@@ -180,8 +183,9 @@ std::string RunAll(const std::vector<Hostile>& programs, bool cgroups) {
   const std::string before = Traces();
   std::string failures;
   {
-    const auto verifier = CodeVerifier::Create(Options(cgroups));
-    const auto isolation = (*verifier)->DescribeIsolation();
+    const auto tight = CodeVerifier::Create(Options(cgroups, true));
+    const auto roomy = CodeVerifier::Create(Options(cgroups, false));
+    const auto isolation = (*tight)->DescribeIsolation();
     if (!isolation.ok()) return absl::StrCat("SKIP ", isolation.status().message());
     std::fprintf(stderr, "%s\n", isolation->c_str());
     std::atomic<size_t> next = 0;
@@ -190,7 +194,7 @@ std::string RunAll(const std::vector<Hostile>& programs, bool cgroups) {
     for (int i = 0; i < 3; ++i) {
       threads.emplace_back([&] {
         for (size_t j; (j = next++) < programs.size();) {
-          const std::string failed = CheckOne(**verifier, programs[j]);
+          const std::string failed = CheckOne(**tight, **roomy, programs[j]);
           mutex.Lock();
           failures += failed;
           mutex.Unlock();
