@@ -27,9 +27,10 @@ const char* RoleName(v1::Role role) {
 
 void RunCore::State::CheckAbsences() {
   for (auto& [role, since] : absent_since_) {
-    const bool present = std::any_of(
-        board_.workers.begin(), board_.workers.end(),
-        [&](const auto& entry) { return entry.second.role == role && entry.second.connected; });
+    const bool present = std::any_of(board_.workers.begin(), board_.workers.end(),
+                                     [&, role = role](const auto& entry) {
+                                       return entry.second.role == role && entry.second.connected;
+                                     });
     if (present || !Needs(role)) {
       since = board_.now;
     } else if (board_.now - since >= kAbsenceMax) {
