@@ -142,6 +142,10 @@ Finding Comparer::Compare(const ExprPtr& gold_in, const ExprPtr& answer_in) {
   if (!fuel_.Spend(1) || depth_ > kDeepest) {
     return {Verdict::kUndecided, false, "out of steps"};
   }
+  // Whatever it means, a thing is itself.
+  if (depth_ == 0 && Key(*gold_in) == Key(*answer_in)) {
+    return {Verdict::kEqual, true, "the same expression"};
+  }
   ++depth_;
   struct Leave {
     int& depth;
