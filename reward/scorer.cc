@@ -84,7 +84,7 @@ struct Scorer::Inbox {
     (void)!read(wake.get(), &count, sizeof count);
   }
   BoundedQueue<Letter> letters;
-  const Descriptor wake;
+  const UniqueFd wake;
 };
 
 class Scorer::Loop {

@@ -15,7 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/bounded_queue.h"
-#include "reward/pool/descriptor.h"
+#include "base/unique_fd.h"
 #include "reward/pool/pool.h"
 #include "temper/v1/reward.pb.h"
 

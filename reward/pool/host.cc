@@ -15,27 +15,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <set>
 
 #include "absl/time/clock.h"
 #include "base/check.h"
-#include "reward/pool/descriptor.h"
+#include "base/system_file.h"
+#include "base/unique_fd.h"
 #include "reward/pool/worker.h"
 #include "reward/sandbox/cgroup.h"
 
 namespace temper::reward {
 namespace {
-
-[[maybe_unused]] size_t AddressSpaceNow() {
-  size_t pages = 0;
-  FILE* file = std::fopen("/proc/self/statm", "re");
-  if (file == nullptr) return 0;
-  if (std::fscanf(file, "%zu", &pages) != 1) pages = 0;
-  std::fclose(file);
-  return pages * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-}
 
 // Only the soft limit: programs that a verifier starts set limits of their own. Sanitizers reserve
 // more address space than any limit allows; under them memory is not limited.
@@ -43,7 +34,8 @@ void LimitMemory([[maybe_unused]] size_t bytes_max) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0) return;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, AddressSpaceNow() + bytes_max);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max,
+                                    static_cast<rlim_t>(ReadOwnMemory().address_space) + bytes_max);
   setrlimit(RLIMIT_AS, &limit);
 #endif
 }
@@ -75,7 +67,7 @@ bool Fork(int control, int socket, const HostOptions& options, Workers& workers)
   if (pid == 0) BecomeWorker(socket, host, options);
   if (pid < 0) return SendHostMessage(control, {HostMessage::Kind::kStarted, -1, errno}, -1);
   workers.insert(pid);
-  const Descriptor process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   return SendHostMessage(control, {HostMessage::Kind::kStarted, pid}, process.get());
 }
 
@@ -129,7 +121,7 @@ void Serve(int control, int exits, const HostOptions& options, Workers& workers)
     int socket = -1;
     bool empty = false;
     if (!ReceiveHostMessage(control, &message, &socket, &empty)) return;
-    const Descriptor workers_end(socket);
+    const UniqueFd workers_end(socket);
     if (message.kind != HostMessage::Kind::kFork || !workers_end) continue;
     if (!Fork(control, workers_end.get(), options, workers)) return;
   }
@@ -192,7 +184,7 @@ int RunVerifierHost(const HostOptions& options) {
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
   sigprocmask(SIG_BLOCK, &children, nullptr);
-  const Descriptor exits(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+  const UniqueFd exits(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
   TEMPER_CHECK(static_cast<bool>(exits));
   fcntl(kHostDescriptor, F_SETFD, FD_CLOEXEC);
   Workers workers;

@@ -81,8 +81,8 @@ absl::Status Pool::StartHost() {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     return ErrnoStatus("verifier host", "making a socket");
   }
-  Descriptor ours(ends[0]);
-  const Descriptor theirs(ends[1]);
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
   fcntl(ours.get(), F_SETFL, O_NONBLOCK);
   std::vector<char*> arguments;
   for (const std::string& word : options_.host_command) {
@@ -124,8 +124,8 @@ void Pool::AskForProcesses(size_t wanted) {
   for (size_t i = ready; i < wanted + spares; ++i) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
-    Descriptor ours(ends[0]);
-    const Descriptor theirs(ends[1]);
+    UniqueFd ours(ends[0]);
+    const UniqueFd theirs(ends[1]);
     if (!SendHostMessage(host_.get(), {HostMessage::Kind::kFork}, theirs.get())) return;
     starting_.push_back(std::move(ours));
   }
@@ -353,11 +353,11 @@ void Pool::HearHost() {
     bool empty = false;
     if (!ReceiveHostMessage(host_.get(), &message, &descriptor, &empty)) return LoseHost();
     if (empty) return;
-    Descriptor pidfd(descriptor);
+    UniqueFd pidfd(descriptor);
     if (message.kind == HostMessage::Kind::kExited) {
       OnExit(message.pid, message.status);
     } else if (message.kind == HostMessage::Kind::kStarted && !starting_.empty()) {
-      Descriptor socket = std::move(starting_.front());
+      UniqueFd socket = std::move(starting_.front());
       starting_.pop_front();
       if (message.pid < 0 || !pidfd) {
         log::Warning("a verifier process could not be started",

@@ -25,7 +25,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "reward/pool/descriptor.h"
+#include "base/unique_fd.h"
 #include "reward/pool/host.h"
 #include "reward/pool/process.h"
 #include "reward/pool/unit.h"
@@ -96,14 +96,14 @@ class Pool {
 
   const Options options_;
   const Deliver deliver_;
-  Descriptor host_;
+  UniqueFd host_;
   pid_t host_pid_ = -1;
   int host_starts_ = 0;                              // since a worker was last started
   absl::Duration ask_after_ = absl::ZeroDuration();  // a fork failed; not before this
-  std::deque<Descriptor> starting_;                  // our ends of processes that were asked for
+  std::deque<UniqueFd> starting_;                    // our ends of processes that were asked for
   std::vector<std::unique_ptr<WorkerProcess>> processes_;
   std::array<std::deque<Unit>, kLanes> waiting_;
-  std::deque<Unit> deferred_;  // computes for long; waits for a place beside
+  std::deque<Unit> deferred_;                    // computes for long; waits for a place beside
   absl::Duration usual_ = absl::ZeroDuration();  // running mean of an item's time in lane kCompute
   size_t inside_ = 0;
   int64_t started_ = 0;

@@ -1,18 +1,17 @@
 // Processor time and state are read from the kernel: a busy machine makes nobody slow.
 #include "reward/pool/process.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <ctime>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/system_file.h"
 #include "temper/v1/reward.pb.h"
 
 namespace temper::reward {
@@ -58,14 +57,9 @@ absl::Duration WorkerProcess::ProcessorClock() const {
 absl::Duration WorkerProcess::ProcessorTime() const { return ProcessorClock() - processor_began_; }
 
 bool WorkerProcess::Sleeps() const {
-  const Descriptor file(open(absl::StrCat("/proc/", pid_, "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-  std::array<char, 256> bytes;
-  const ssize_t size = read(file.get(), bytes.data(), bytes.size());
-  if (size <= 0) return false;
-  const std::string_view text(bytes.data(), static_cast<size_t>(size));
-  const size_t name_end = text.rfind(')');  // "pid (name) S ..."
-  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return false;
-  return text[name_end + 2] == 'S' || text[name_end + 2] == 'D';
+  const std::string stat = ReadSystemFile(absl::StrCat("/proc/", pid_, "/stat"));
+  const std::vector<std::string_view> fields = StatFields(stat);
+  return !fields.empty() && (fields[0] == "S" || fields[0] == "D");
 }
 
 void WorkerProcess::LowerPriority() const {

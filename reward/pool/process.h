@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "absl/time/time.h"
-#include "reward/pool/descriptor.h"
+#include "base/unique_fd.h"
 #include "reward/pool/frame.h"
 #include "reward/pool/unit.h"
 
@@ -28,7 +28,7 @@ class WorkerProcess {
     kDying,   // was killed; its end has not been reported yet
   };
 
-  WorkerProcess(Descriptor socket, Descriptor pidfd, pid_t pid)
+  WorkerProcess(UniqueFd socket, UniqueFd pidfd, pid_t pid)
       : socket_(std::move(socket)), pidfd_(std::move(pidfd)), pid_(pid) {}
 
   // Sends units of one lane and one rubric part set; false when the process is gone.
@@ -42,7 +42,6 @@ class WorkerProcess {
 
   bool busy() const { return !units_.empty(); }
   const Unit& current() const { return units_.front(); }
-  bool has_rest() const { return units_.size() > 1; }
   // Since the current unit began.
   absl::Duration Elapsed(absl::Duration now) const { return now - began_; }
   absl::Duration ProcessorTime() const;
@@ -63,8 +62,8 @@ class WorkerProcess {
  private:
   absl::Duration ProcessorClock() const;
 
-  Descriptor socket_;
-  const Descriptor pidfd_;
+  UniqueFd socket_;
+  const UniqueFd pidfd_;
   const pid_t pid_;
   FrameReader reader_;
   FrameWriter writer_;

@@ -2,15 +2,14 @@
 #include "reward/pool/worker.h"
 
 #include <sys/prctl.h>
-#include <unistd.h>
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/system_file.h"
 #include "reward/pool/frame.h"
 #include "reward/registry.h"
 #include "reward/response.h"
@@ -21,17 +20,7 @@ namespace temper::reward {
 namespace {
 
 // A process that has grown beyond this is replaced: one greedy item does not stay in the books.
-constexpr size_t kResidentBytesMax = size_t{192} << 20;
-
-size_t ResidentBytes() {
-  size_t pages = 0;
-  size_t resident = 0;
-  FILE* file = std::fopen("/proc/self/statm", "re");
-  if (file == nullptr) return 0;
-  if (std::fscanf(file, "%zu %zu", &pages, &resident) != 2) resident = 0;
-  std::fclose(file);
-  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
-}
+constexpr int64_t kResidentBytesMax = int64_t{192} << 20;
 
 class Judges {
  public:
@@ -100,7 +89,7 @@ int RunVerifierWorker(int socket, VerifierMaker maker) {
       }
       if (!SendFrame(socket, result.SerializeAsString())) return 0;
     }
-    if (ResidentBytes() > kResidentBytesMax) return kRetired;
+    if (ReadOwnMemory().resident > kResidentBytesMax) return kRetired;
   }
   return 0;
 }

@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
-#include "reward/sandbox/system_file.h"
+#include "base/system_file.h"
 
 namespace temper::sandbox {
 namespace {

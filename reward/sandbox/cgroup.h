@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/mutex.h"
-#include "reward/sandbox/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace temper::sandbox {
 

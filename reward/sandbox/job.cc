@@ -7,7 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "reward/sandbox/system_file.h"
+#include "base/system_file.h"
 
 namespace temper::sandbox {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "reward/sandbox/cgroup.h"
 #include "reward/sandbox/job.h"
-#include "reward/sandbox/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace temper::sandbox {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "reward/sandbox/system_file.h"
+#include "base/system_file.h"
 
 namespace temper::sandbox {
 namespace {

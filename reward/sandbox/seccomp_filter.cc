@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "reward/sandbox/unique_fd.h"
+#include "base/unique_fd.h"
 
 namespace temper::sandbox {
 namespace {

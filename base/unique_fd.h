@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace temper::sandbox {
+namespace temper {
 
 class UniqueFd {
  public:
@@ -22,6 +22,7 @@ class UniqueFd {
   ~UniqueFd() { Close(); }
 
   int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
   bool open() const { return fd_ >= 0; }
   void Close() {
     if (fd_ >= 0) close(std::exchange(fd_, -1));
@@ -31,4 +32,4 @@ class UniqueFd {
   int fd_ = -1;
 };
 
-}  // namespace temper::sandbox
+}  // namespace temper

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "reward/sandbox/unique_fd.h"
+#include "base/unique_fd.h"
 
-namespace temper::sandbox {
+namespace temper {
 
 // Such files have no size beforehand. Empty when it cannot be read; at most 1 MiB.
 inline std::string ReadSystemFile(const std::string& path) {
@@ -51,4 +51,21 @@ inline std::vector<std::string_view> StatFields(std::string_view stat) {
   return Split(stat.substr(name_end + 2), ' ');
 }
 
-}  // namespace temper::sandbox
+// Memory of this process in bytes, of /proc/self/statm; zeros when it cannot be read.
+struct OwnMemory {
+  int64_t address_space = 0;
+  int64_t resident = 0;
+};
+inline OwnMemory ReadOwnMemory() {
+  const std::string text = ReadSystemFile("/proc/self/statm");
+  const std::vector<std::string_view> fields = Split(text, ' ');
+  OwnMemory pages;
+  if (fields.size() < 2 || !ToNumber(fields[0], &pages.address_space) ||
+      !ToNumber(fields[1], &pages.resident)) {
+    return {};
+  }
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  return {pages.address_space * page, pages.resident * page};
+}
+
+}  // namespace temper
