@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "reward/code/call_tests.h"
-#include "reward/code/json_value.h"
+#include "reward/code/value_of_json.h"
 #include "reward/code/output_tests.h"
 #include "reward/code/test_suite.h"
 #include "temper/v1/code_verifier.pb.h"
@@ -140,7 +140,7 @@ absl::StatusOr<std::string> CodeVerifier::DescribeIsolation() const {
 
 absl::StatusOr<Judgement> CodeVerifier::Judge(const Response& response) const {
   const absl::StatusOr<Value> line =
-      ParseJsonValue(response.metadata.empty() ? "{}" : response.metadata);
+      ValueOfJson(response.metadata.empty() ? "{}" : response.metadata);
   if (!line.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("metadata: ", line.status().message()));
   }

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "reward/code/json_value.h"
+#include "reward/code/value_of_json.h"
 #include "reward/verifier.h"
 
 namespace temper::reward {
@@ -59,7 +59,7 @@ absl::StatusOr<std::vector<Value>> ArgumentsOf(const Value& value, const std::st
     const std::string_view line = left.substr(0, end);
     left.remove_prefix(std::min(end + 1, left.size()));
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    absl::StatusOr<Value> argument = ParseJsonValue(line);
+    absl::StatusOr<Value> argument = ValueOfJson(line);
     if (!argument.ok()) return Bad(key, std::string(argument.status().message()));
     arguments.push_back(*std::move(argument));
   }
@@ -69,7 +69,7 @@ absl::StatusOr<std::vector<Value>> ArgumentsOf(const Value& value, const std::st
 // The result of one call: itself, or (LiveCodeBench) the JSON of it where the inputs are JSON too.
 absl::StatusOr<Value> ExpectedOf(const Value& output, const Value& input, const std::string& key) {
   if (input.kind != Kind::kString || output.kind != Kind::kString) return output;
-  absl::StatusOr<Value> expected = ParseJsonValue(output.text);
+  absl::StatusOr<Value> expected = ValueOfJson(output.text);
   if (!expected.ok()) return Bad(key, std::string(expected.status().message()));
   return expected;
 }
@@ -95,7 +95,7 @@ absl::Status AddTest(const Value& input, const Value& output, const std::string&
 std::string FunctionOf(const Value& line) {
   std::string function = TextOf(FirstOf(line, {"fn_name", "func_name"}));
   if (!function.empty()) return function;
-  const absl::StatusOr<Value> metadata = ParseJsonValue(TextOf(Find(line, "metadata")));
+  const absl::StatusOr<Value> metadata = ValueOfJson(TextOf(Find(line, "metadata")));
   return metadata.ok() ? TextOf(FirstOf(*metadata, {"func_name", "fn_name"})) : "";
 }
 
@@ -193,7 +193,7 @@ absl::Status ParseTests(const Value& line, const std::string& key, const Value& 
   }
   if (tests.kind == Kind::kList) return ParseRows(tests, key, suite);
   if (tests.kind != Kind::kString) return Bad(key, "expected an object, a list or a string");
-  absl::StatusOr<Value> inside = ParseJsonValue(tests.text);
+  absl::StatusOr<Value> inside = ValueOfJson(tests.text);
   if (inside.ok() && inside->kind != Kind::kString) {
     return ParseTests(line, key, *inside, prompt, suite);
   }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "reward/code/json_value.h"
+#include "reward/code/value_of_json.h"
 
 namespace temper::reward {
 namespace {
@@ -115,7 +115,7 @@ TEST(LiteralTest, RefusesDepth) {
   EXPECT_TRUE(ParseLiteral(nested(kLiteralDepthMax)).ok());
   EXPECT_FALSE(ParseLiteral(nested(kLiteralDepthMax + 2)).ok());
   EXPECT_FALSE(ParseLiteral(nested(1'000'000)).ok());
-  EXPECT_FALSE(ParseJsonValue(nested(1'000'000)).ok());
+  EXPECT_FALSE(ValueOfJson(nested(1'000'000)).ok());
 }
 
 TEST(LiteralTest, ComparesAsPythonDoes) {
@@ -141,12 +141,12 @@ TEST(LiteralTest, ComparesAsPythonDoes) {
 
 TEST(LiteralTest, ReadsJsonWithoutLosingDigits) {
   const auto value =
-      ParseJsonValue(R"({"n": 123456789012345678901234567890, "s": "é", "x": [null, true, 1.5]})");
+      ValueOfJson(R"({"n": 123456789012345678901234567890, "s": "é", "x": [null, true, 1.5]})");
   ASSERT_TRUE(value.ok()) << value.status();
   EXPECT_EQ(WriteLiteral(*value),
             "{'n': 123456789012345678901234567890, 's': '\\xe9', 'x': [None, True, 1.5, ], }");
-  EXPECT_FALSE(ParseJsonValue("{").ok());
-  EXPECT_FALSE(ParseJsonValue("1 2").ok());
+  EXPECT_FALSE(ValueOfJson("{").ok());
+  EXPECT_FALSE(ValueOfJson("1 2").ok());
 }
 
 TEST(LiteralTest, WritesAnyBytesAsAString) {

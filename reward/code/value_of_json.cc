@@ -1,5 +1,5 @@
 // Listens to the events of nlohmann's parser, which still have the text of a number.
-#include "reward/code/json_value.h"
+#include "reward/code/value_of_json.h"
 
 #include <string>
 #include <utility>
@@ -66,7 +66,7 @@ class JsonBuilder : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-absl::StatusOr<Value> ParseJsonValue(std::string_view text) {
+absl::StatusOr<Value> ValueOfJson(std::string_view text) {
   JsonBuilder builder;
   if (!nlohmann::json::sax_parse(text, &builder)) {
     return absl::InvalidArgumentError(

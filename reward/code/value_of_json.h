@@ -10,7 +10,7 @@ namespace temper::reward {
 
 // JSON as Python's json.loads reads it, integers of any size included. INVALID_ARGUMENT for what is
 // no JSON, and for what nests deeper than kLiteralDepthMax.
-absl::StatusOr<Value> ParseJsonValue(std::string_view text);
+absl::StatusOr<Value> ValueOfJson(std::string_view text);
 // The entry of a dict; nullptr when there is none, or `value` is no dict.
 const Value* Find(const Value& value, std::string_view key);
 
