@@ -2,7 +2,7 @@
 """A verifier of your own, as a gRPC server that `temper` asks (verifier "remote").
 
 Needs python3-grpcio and python3-protobuf, and the schema's Python form beside this file:
-    protoc -I proto --python_out=examples proto/temper/v1/remote_verifiers.proto
+    protoc -I proto --python_out=examples proto/temper/v1/access.proto proto/temper/v1/remote_verifiers.proto
     examples/verifier.py 127.0.0.1:7080
 A rubric then names it: {"verifier": "remote", "remote": {"address": "127.0.0.1:7080"}}
 """

@@ -24,13 +24,13 @@ Board::Board(ResolvedSpec resolved, RunRows run_rows, const RecoveredRun& recove
       lease_epoch(recovered.lease_epoch),
       sequence_(recovered.sequence) {}
 
-void Board::Publish(v1::WatchRunResponse event) {
+void Board::Publish(v1::RunEvent event) {
   event.set_sequence(++sequence_);
   turn_.events.push_back(std::move(event));
 }
 
 void Board::Note(std::string text) {
-  v1::WatchRunResponse event;
+  v1::RunEvent event;
   event.set_note(std::move(text));
   Publish(std::move(event));
 }

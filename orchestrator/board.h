@@ -72,7 +72,7 @@ class Board {
   void Do(Act action) {
     turn_.actions.emplace_back(std::move(action));
   }
-  void Publish(v1::WatchRunResponse event);
+  void Publish(v1::RunEvent event);
   void Note(std::string text);
   Turn TakeTurn() { return std::exchange(turn_, Turn()); }
 

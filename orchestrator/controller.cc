@@ -102,13 +102,13 @@ void Controller::FindSilentMembers() {
 
 absl::Status Controller::TakeTurn(const std::vector<Event>& events) {
   Turn turn = core_->Handle(events, clock_.Uptime());
-  for (v1::WatchRunResponse& event : turn.events) {
+  for (v1::RunEvent& event : turn.events) {
     event.set_time_ms(absl::ToUnixMillis(clock_.Now()));
   }
   if (!turn.writes.empty() || !turn.events.empty()) {
     TEMPER_RETURN_IF_ERROR(ledger_->Commit(turn.writes, turn.events));
   }
-  for (const v1::WatchRunResponse& event : turn.events) {
+  for (const v1::RunEvent& event : turn.events) {
     last_sequence_ = event.sequence();
     WriteTensorboard(event);
   }
@@ -179,13 +179,14 @@ absl::Status Controller::Register(const v1::RegisterRequest& request,
   member.lost = false;
   member.last_beat = clock_.Uptime();
 
-  response.set_run_name(spec_.spec.name());
-  if (request.role() == v1::ROLE_LEARNER) response.set_run_dir(options_.dir);
-  response.set_model_dir(options_.model_dir);
-  *response.mutable_fleet() = spec_.spec.fleet();
-  response.set_seed(spec_.spec.seed());
   response.set_heartbeat_ms(options_.heartbeat_ms);
-  response.set_dtype(spec_.spec.dtype());
+  v1::Assignment& assignment = *response.add_assignments();
+  assignment.set_run(spec_.spec.name());
+  if (request.role() == v1::ROLE_LEARNER) assignment.set_run_dir(options_.dir);
+  assignment.set_model_dir(options_.model_dir);
+  *assignment.mutable_fleet() = spec_.spec.fleet();
+  assignment.set_seed(spec_.spec.seed());
+  assignment.set_dtype(spec_.spec.dtype());
   return absl::OkStatus();
 }
 
@@ -215,7 +216,7 @@ void Controller::RequestStop(const std::string& reason) {
   own_events_.push_back(StopRequested{reason});
 }
 
-void Controller::Describe(v1::GetRunResponse& run) const {
+void Controller::Describe(v1::GetResponse& run) const {
   core_->Describe(clock_.Uptime(), run);
   run.set_name(spec_.spec.name());
   run.set_dir(options_.dir);
@@ -245,13 +246,13 @@ void Controller::FeedWatchers() {
         stream->Close();
         continue;
       }
-      for (v1::WatchRunResponse& event : *events) stream->Offer(std::move(event));
+      for (v1::RunEvent& event : *events) stream->Offer(std::move(event));
     }
     if (core_->ended() && stream->next_sequence() > last_sequence_) stream->Close();
   }
 }
 
-void Controller::WriteTensorboard(const v1::WatchRunResponse& event) {
+void Controller::WriteTensorboard(const v1::RunEvent& event) {
   std::vector<std::pair<std::string, double>> scalars;
   int64_t step = 0;
   if (event.has_step()) {

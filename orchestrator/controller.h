@@ -55,7 +55,7 @@ class Controller {
   absl::Status Register(const v1::RegisterRequest& request, v1::RegisterResponse& response);
   absl::Status Heartbeat(const v1::HeartbeatRequest& request);
   void ReportExit(const v1::ReportExitRequest& request);
-  void Describe(v1::GetRunResponse& run) const;
+  void Describe(v1::GetResponse& run) const;
   void AddWatcher(std::shared_ptr<EventStream> stream);
   void RequestStop(const std::string& reason);
   const std::string& run_name() const { return spec_.spec.name(); }
@@ -77,7 +77,7 @@ class Controller {
   absl::Status Act(const Action& action);
   absl::Status StartTraining(const Train& action);
   void Fence(const FenceWorker& action);
-  void WriteTensorboard(const v1::WatchRunResponse& event);
+  void WriteTensorboard(const v1::RunEvent& event);
   void FeedWatchers();
 
   const Options options_;

@@ -16,33 +16,33 @@ constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 }  // namespace
 
 ControllerClient::ControllerClient(const std::string& address)
-    : stub_(temper::v1::ControllerService::NewStub(Dial(address))) {}
+    : channel_(Dial(address)), stub_(temper::v1::ControllerService::NewStub(channel_)) {}
 
-absl::StatusOr<temper::v1::GetRunResponse> ControllerClient::GetRun(const std::string& name) {
-  temper::v1::GetRunRequest request;
-  request.set_name(name);
-  temper::v1::GetRunResponse response;
+absl::StatusOr<temper::v1::GetResponse> ControllerClient::Get(const std::string& name) {
+  temper::v1::GetRequest request;
+  request.set_run(name);
+  temper::v1::GetResponse response;
   const auto context = Deadline(kCallTimeout);
-  const absl::Status status = FromGrpc(stub_->GetRun(context.get(), request, &response));
+  const absl::Status status = FromGrpc(stub_->Get(context.get(), request, &response));
   if (!status.ok()) return status;
   return response;
 }
 
-absl::StatusOr<temper::v1::ListRunsResponse> ControllerClient::ListRuns() {
-  temper::v1::ListRunsResponse response;
+absl::StatusOr<temper::v1::ListResponse> ControllerClient::List() {
+  temper::v1::ListResponse response;
   const auto context = Deadline(kCallTimeout);
-  const absl::Status status = FromGrpc(stub_->ListRuns(context.get(), {}, &response));
+  const absl::Status status = FromGrpc(stub_->List(context.get(), {}, &response));
   if (!status.ok()) return status;
   return response;
 }
 
-absl::Status ControllerClient::StopRun(const std::string& name, const std::string& reason) {
-  temper::v1::StopRunRequest request;
-  request.set_name(name);
+absl::Status ControllerClient::Stop(const std::string& name, const std::string& reason) {
+  temper::v1::StopRequest request;
+  request.set_run(name);
   request.set_reason(reason);
-  temper::v1::StopRunResponse response;
+  temper::v1::StopResponse response;
   const auto context = Deadline(kCallTimeout);
-  return FromGrpc(stub_->StopRun(context.get(), request, &response));
+  return FromGrpc(stub_->Stop(context.get(), request, &response));
 }
 
 absl::Status ControllerClient::ReportExit(const std::string& worker, int pid,
@@ -54,25 +54,25 @@ absl::Status ControllerClient::ReportExit(const std::string& worker, int pid,
   request.set_crashed(crashed);
   temper::v1::ReportExitResponse response;
   const auto context = Deadline(absl::Seconds(1));
-  return FromGrpc(stub_->ReportExit(context.get(), request, &response));
+  return FromGrpc(temper::v1::FleetService::NewStub(channel_)->ReportExit(context.get(), request, &response));
 }
 
-absl::Status ControllerClient::WatchRun(
+absl::Status ControllerClient::Watch(
     const std::string& name, int64_t from_sequence, const StopToken& stop,
-    absl::FunctionRef<void(const temper::v1::WatchRunResponse&)> on_event) {
-  temper::v1::WatchRunRequest request;
-  request.set_name(name);
+    absl::FunctionRef<void(const temper::v1::RunEvent&)> on_event) {
+  temper::v1::WatchRequest request;
+  request.set_run(name);
   request.set_from_sequence(from_sequence);
   grpc::ClientContext context;  // lives as long as the run; `stop` ends it
   context.set_wait_for_ready(true);
-  const auto reader = stub_->WatchRun(&context, request);
+  const auto reader = stub_->Watch(&context, request);
   std::atomic<bool> done{false};
   std::thread canceller([&] {
     while (!done.load() && !stop.stopped()) absl::SleepFor(absl::Milliseconds(20));
     if (!done.load()) context.TryCancel();
   });
-  temper::v1::WatchRunResponse event;
-  while (reader->Read(&event)) on_event(event);
+  temper::v1::WatchResponse response;
+  while (reader->Read(&response)) on_event(response.event());
   const absl::Status status = FromGrpc(reader->Finish());
   done.store(true);
   canceller.join();

@@ -11,7 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/stop.h"
+#include "grpcpp/channel.h"
 #include "temper/v1/controller.grpc.pb.h"
+#include "temper/v1/fleet.grpc.pb.h"
 
 namespace temper::orchestrator {
 
@@ -19,22 +21,23 @@ class ControllerClient {
  public:
   explicit ControllerClient(const std::string& address);
 
-  absl::StatusOr<temper::v1::GetRunResponse> GetRun(const std::string& name);
-  absl::StatusOr<temper::v1::ListRunsResponse> ListRuns();
-  absl::Status StopRun(const std::string& name, const std::string& reason);
+  absl::StatusOr<temper::v1::GetResponse> Get(const std::string& name);
+  absl::StatusOr<temper::v1::ListResponse> List();
+  absl::Status Stop(const std::string& name, const std::string& reason);
 
-  // Tells that the process of a worker has ended (ControllerService.ReportExit).
+  // Tells that the process of a worker has ended (FleetService.ReportExit).
   absl::Status ReportExit(const std::string& worker, int pid, const std::string& reason,
                           bool crashed);
 
   // Calls `on_event` for each event from `from_sequence` on, until the run has ended (OK), `stop`
   // is raised (CANCELLED) or the controller goes away (UNAVAILABLE; come back with the next
   // number).
-  absl::Status WatchRun(const std::string& name, int64_t from_sequence, const StopToken& stop,
-                        absl::FunctionRef<void(const temper::v1::WatchRunResponse&)> on_event);
+  absl::Status Watch(const std::string& name, int64_t from_sequence, const StopToken& stop,
+                        absl::FunctionRef<void(const temper::v1::RunEvent&)> on_event);
 
  private:
-  std::unique_ptr<temper::v1::ControllerService::Stub> stub_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<temper::v1::ControllerService::Stub> stub_;
 };
 
 }  // namespace temper::orchestrator

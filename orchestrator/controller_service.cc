@@ -27,17 +27,17 @@ class Answering {
   grpc::ServerUnaryReactor* reactor_;
 };
 
-}  // namespace
-
-grpc::ServerUnaryReactor* ControllerServiceOnWire::Answer(grpc::CallbackServerContext* context,
-                                                          std::function<absl::Status()> on_loop) {
+grpc::ServerUnaryReactor* Answer(Controller& controller, grpc::CallbackServerContext* context,
+                                 std::function<absl::Status()> on_loop) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   auto answering = std::make_shared<Answering>(reactor);
   const bool taken =
-      controller_.Post([answering, on_loop = std::move(on_loop)] { answering->Finish(on_loop()); });
+      controller.Post([answering, on_loop = std::move(on_loop)] { answering->Finish(on_loop()); });
   if (!taken) answering->Finish(absl::ResourceExhaustedError("the controller's inbox is full"));
   return reactor;
 }
+
+}  // namespace
 
 absl::Status ControllerServiceOnWire::CheckName(const std::string& name) const {
   if (name.empty() || name == controller_.run_name()) return absl::OkStatus();
@@ -45,62 +45,62 @@ absl::Status ControllerServiceOnWire::CheckName(const std::string& name) const {
                                           controller_.run_name(), "\""));
 }
 
-grpc::ServerUnaryReactor* ControllerServiceOnWire::Register(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* FleetServiceOnWire::Register(grpc::CallbackServerContext* context,
                                                             const v1::RegisterRequest* request,
                                                             v1::RegisterResponse* response) {
-  return Answer(context, [=, this] { return controller_.Register(*request, *response); });
+  return Answer(controller_, context, [=, this] { return controller_.Register(*request, *response); });
 }
 
-grpc::ServerUnaryReactor* ControllerServiceOnWire::Heartbeat(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* FleetServiceOnWire::Heartbeat(grpc::CallbackServerContext* context,
                                                              const v1::HeartbeatRequest* request,
                                                              v1::HeartbeatResponse*) {
-  return Answer(context, [=, this] { return controller_.Heartbeat(*request); });
+  return Answer(controller_, context, [=, this] { return controller_.Heartbeat(*request); });
 }
 
-grpc::ServerUnaryReactor* ControllerServiceOnWire::ReportExit(grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* FleetServiceOnWire::ReportExit(grpc::CallbackServerContext* context,
                                                               const v1::ReportExitRequest* request,
                                                               v1::ReportExitResponse*) {
-  return Answer(context, [=, this] {
+  return Answer(controller_, context, [=, this] {
     controller_.ReportExit(*request);
     return absl::OkStatus();
   });
 }
 
-grpc::ServerUnaryReactor* ControllerServiceOnWire::GetRun(grpc::CallbackServerContext* context,
-                                                          const v1::GetRunRequest* request,
-                                                          v1::GetRunResponse* response) {
-  return Answer(context, [=, this]() -> absl::Status {
-    TEMPER_RETURN_IF_ERROR(CheckName(request->name()));
+grpc::ServerUnaryReactor* ControllerServiceOnWire::Get(grpc::CallbackServerContext* context,
+                                                          const v1::GetRequest* request,
+                                                          v1::GetResponse* response) {
+  return Answer(controller_, context, [=, this]() -> absl::Status {
+    TEMPER_RETURN_IF_ERROR(CheckName(request->run()));
     controller_.Describe(*response);
     return absl::OkStatus();
   });
 }
 
-grpc::ServerUnaryReactor* ControllerServiceOnWire::ListRuns(grpc::CallbackServerContext* context,
-                                                            const v1::ListRunsRequest*,
-                                                            v1::ListRunsResponse* response) {
-  return Answer(context, [=, this] {
+grpc::ServerUnaryReactor* ControllerServiceOnWire::List(grpc::CallbackServerContext* context,
+                                                            const v1::ListRequest*,
+                                                            v1::ListResponse* response) {
+  return Answer(controller_, context, [=, this] {
     controller_.Describe(*response->add_runs());
     return absl::OkStatus();
   });
 }
 
-grpc::ServerUnaryReactor* ControllerServiceOnWire::StopRun(grpc::CallbackServerContext* context,
-                                                           const v1::StopRunRequest* request,
-                                                           v1::StopRunResponse*) {
-  return Answer(context, [=, this]() -> absl::Status {
-    TEMPER_RETURN_IF_ERROR(CheckName(request->name()));
+grpc::ServerUnaryReactor* ControllerServiceOnWire::Stop(grpc::CallbackServerContext* context,
+                                                           const v1::StopRequest* request,
+                                                           v1::StopResponse*) {
+  return Answer(controller_, context, [=, this]() -> absl::Status {
+    TEMPER_RETURN_IF_ERROR(CheckName(request->run()));
     controller_.RequestStop(request->reason().empty() ? "asked for by an operator"
                                                       : request->reason());
     return absl::OkStatus();
   });
 }
 
-grpc::ServerWriteReactor<v1::WatchRunResponse>* ControllerServiceOnWire::WatchRun(
-    grpc::CallbackServerContext*, const v1::WatchRunRequest* request) {
+grpc::ServerWriteReactor<v1::WatchResponse>* ControllerServiceOnWire::Watch(
+    grpc::CallbackServerContext*, const v1::WatchRequest* request) {
   auto stream = std::make_shared<EventStream>(request->from_sequence());
   stream->KeepAlive(stream);
-  const absl::Status named = CheckName(request->name());
+  const absl::Status named = CheckName(request->run());
   const bool taken =
       named.ok() && controller_.Post([this, stream] { controller_.AddWatcher(stream); });
   if (!taken) {

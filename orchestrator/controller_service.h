@@ -1,14 +1,16 @@
-// The controller on the wire: callbacks check, enqueue and return; the loop answers.
+// The controller on the wire, for people and for workers: callbacks check, enqueue and return; the
+// loop answers.
 #pragma once
 
 #include "orchestrator/controller.h"
 #include "temper/v1/controller.grpc.pb.h"
+#include "temper/v1/fleet.grpc.pb.h"
 
 namespace temper::orchestrator {
 
-class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
+class FleetServiceOnWire : public v1::FleetService::CallbackService {
  public:
-  explicit ControllerServiceOnWire(Controller& controller) : controller_(controller) {}
+  explicit FleetServiceOnWire(Controller& controller) : controller_(controller) {}
 
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
                                      const v1::RegisterRequest* request,
@@ -19,21 +21,28 @@ class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
   grpc::ServerUnaryReactor* ReportExit(grpc::CallbackServerContext* context,
                                        const v1::ReportExitRequest* request,
                                        v1::ReportExitResponse* response) override;
-  grpc::ServerUnaryReactor* GetRun(grpc::CallbackServerContext* context,
-                                   const v1::GetRunRequest* request,
-                                   v1::GetRunResponse* response) override;
-  grpc::ServerUnaryReactor* ListRuns(grpc::CallbackServerContext* context,
-                                     const v1::ListRunsRequest* request,
-                                     v1::ListRunsResponse* response) override;
-  grpc::ServerUnaryReactor* StopRun(grpc::CallbackServerContext* context,
-                                    const v1::StopRunRequest* request,
-                                    v1::StopRunResponse* response) override;
-  grpc::ServerWriteReactor<v1::WatchRunResponse>* WatchRun(
-      grpc::CallbackServerContext* context, const v1::WatchRunRequest* request) override;
 
  private:
-  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
-                                   std::function<absl::Status()> on_loop);
+  Controller& controller_;
+};
+
+class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
+ public:
+  explicit ControllerServiceOnWire(Controller& controller) : controller_(controller) {}
+
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context,
+                                   const v1::GetRequest* request,
+                                   v1::GetResponse* response) override;
+  grpc::ServerUnaryReactor* List(grpc::CallbackServerContext* context,
+                                     const v1::ListRequest* request,
+                                     v1::ListResponse* response) override;
+  grpc::ServerUnaryReactor* Stop(grpc::CallbackServerContext* context,
+                                    const v1::StopRequest* request,
+                                    v1::StopResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(
+      grpc::CallbackServerContext* context, const v1::WatchRequest* request) override;
+
+ private:
   absl::Status CheckName(const std::string& name) const;
 
   Controller& controller_;

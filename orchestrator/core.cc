@@ -14,7 +14,7 @@ Turn RunCore::Handle(const std::vector<Event>& events, absl::Duration uptime) {
   return state_->Handle(events, uptime);
 }
 absl::Duration RunCore::NextTick() const { return state_->NextTick(); }
-void RunCore::Describe(absl::Duration uptime, v1::GetRunResponse& run) const {
+void RunCore::Describe(absl::Duration uptime, v1::GetResponse& run) const {
   state_->Describe(uptime, run);
 }
 bool RunCore::ended() const { return state_->ended(); }

@@ -140,7 +140,7 @@ using Action = std::variant<AskStatus, UpdateWeights, Generate, CancelGenerate, 
 struct Turn {
   std::vector<LedgerWrite> writes;
   // Sequence numbers are set; the carrier sets time_ms before it commits.
-  std::vector<v1::WatchRunResponse> events;
+  std::vector<v1::RunEvent> events;
   std::vector<Action> actions;
 };
 
@@ -170,7 +170,7 @@ class RunCore {
 
   // Fills state, reason, step, steps, last, waits and workers (role, name, address, connected,
   // version); the carrier adds the rest.
-  void Describe(absl::Duration uptime, v1::GetRunResponse& run) const;
+  void Describe(absl::Duration uptime, v1::GetResponse& run) const;
 
   bool ended() const;
 

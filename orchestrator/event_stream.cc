@@ -8,10 +8,10 @@ size_t EventStream::Room() {
   return closed_ || finished_ ? 0 : kWaitingMax - waiting_.size();
 }
 
-void EventStream::Offer(v1::WatchRunResponse event) {
+void EventStream::Offer(v1::RunEvent event) {
   next_sequence_ = event.sequence() + 1;
   MutexLock lock(mutex_);
-  waiting_.push_back(std::move(event));
+  *waiting_.emplace_back().mutable_event() = std::move(event);
   Step();
 }
 

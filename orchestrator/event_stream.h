@@ -1,4 +1,4 @@
-// One caller of WatchRun: a bounded line of events between the controller's loop and gRPC.
+// One caller of Watch: a bounded line of events between the controller's loop and gRPC.
 //
 // The loop reads events from the ledger and offers them; gRPC's threads send. A slow reader keeps
 // at most kWaitingMax events in memory.
@@ -14,7 +14,7 @@
 
 namespace temper::orchestrator {
 
-class EventStream : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
+class EventStream : public grpc::ServerWriteReactor<v1::WatchResponse> {
  public:
   static constexpr size_t kWaitingMax = 256;
 
@@ -26,7 +26,7 @@ class EventStream : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
   // Loop thread.
   int64_t next_sequence() const { return next_sequence_; }
   size_t Room() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Offer(v1::WatchRunResponse event) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Offer(v1::RunEvent event) ABSL_LOCKS_EXCLUDED(mutex_);
   // After the events offered so far: end of stream.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
   bool done() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -42,7 +42,7 @@ class EventStream : public grpc::ServerWriteReactor<v1::WatchRunResponse> {
 
   int64_t next_sequence_;  // loop thread
   Mutex mutex_;
-  std::deque<v1::WatchRunResponse> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::deque<v1::WatchResponse> waiting_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

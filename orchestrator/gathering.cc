@@ -313,7 +313,7 @@ absl::Duration Gathering::NextDue() const {
   return due;
 }
 
-void Gathering::AddWaits(absl::Duration uptime, v1::GetRunResponse& run) const {
+void Gathering::AddWaits(absl::Duration uptime, v1::GetResponse& run) const {
   for (const auto& [epoch, lease] : leases_) {
     v1::Wait& wait = *run.add_waits();
     wait.set_name(absl::StrCat(Purpose(), " waits for group ", groups_[lease.group].group.id(),

@@ -72,7 +72,7 @@ class Gathering {
 
   // When something of ours falls due; InfiniteDuration when nothing will.
   absl::Duration NextDue() const;
-  void AddWaits(absl::Duration uptime, v1::GetRunResponse& run) const;
+  void AddWaits(absl::Duration uptime, v1::GetResponse& run) const;
 
   // Times of this gathering: opened, first lease, last episode. Zero lengths after a resume.
   absl::Duration opened_at() const { return opened_at_; }

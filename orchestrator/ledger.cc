@@ -187,7 +187,7 @@ class Writer {
         .status();
   }
 
-  absl::Status Append(const v1::WatchRunResponse& event) {
+  absl::Status Append(const v1::RunEvent& event) {
     return Expect(
         database_.Run("INSERT INTO events (sequence, time_ms, event) SELECT ?1, ?2, ?3 WHERE ?1 = "
                       "1 + (SELECT coalesce(max(sequence), 0) FROM events)",
@@ -196,7 +196,7 @@ class Writer {
   }
 
  private:
-  static std::string EventJson(const v1::WatchRunResponse& event) {
+  static std::string EventJson(const v1::RunEvent& event) {
     return ToJson(event, JsonStyle::kLine);
   }
 
@@ -292,7 +292,7 @@ absl::Status Ledger::Write(const LedgerWrite& write) {
 }
 
 absl::Status Ledger::Commit(const std::vector<LedgerWrite>& writes,
-                            const std::vector<v1::WatchRunResponse>& events) {
+                            const std::vector<v1::RunEvent>& events) {
   if (failed_) {
     return absl::FailedPreconditionError(absl::StrCat(
         database_->path(), ": an earlier commit failed; nothing is written until a new start"));

@@ -148,13 +148,13 @@ class Ledger {
 
   // All or nothing, durable when it returns OK. Events carry their sequence number and time.
   absl::Status Commit(const std::vector<LedgerWrite>& writes,
-                      const std::vector<v1::WatchRunResponse>& events);
+                      const std::vector<v1::RunEvent>& events);
 
   absl::StatusOr<RecoveredRun> Recover();
   // The request of a policy step whose batch is fixed; the same bits each time. DATA_LOSS when a
   // checksum differs.
   absl::StatusOr<v1::TrainRequest> ReadTrainRequest(int64_t step);
-  absl::StatusOr<std::vector<v1::WatchRunResponse>> ReadEvents(int64_t from_sequence, int limit);
+  absl::StatusOr<std::vector<v1::RunEvent>> ReadEvents(int64_t from_sequence, int limit);
   // In order; eval_accuracy is filled in.
   absl::StatusOr<std::vector<v1::StepMetrics>> ReadSteps();
   absl::StatusOr<std::vector<v1::EvaluationResult>> ReadEvaluations();

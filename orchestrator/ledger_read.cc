@@ -212,13 +212,13 @@ absl::StatusOr<v1::TrainRequest> Ledger::ReadTrainRequest(int64_t step) {
   return request;
 }
 
-absl::StatusOr<std::vector<v1::WatchRunResponse>> Ledger::ReadEvents(int64_t from_sequence,
+absl::StatusOr<std::vector<v1::RunEvent>> Ledger::ReadEvents(int64_t from_sequence,
                                                                      int limit) {
   TEMPER_ASSIGN_OR_RETURN(
       auto rows, database_->Query("SELECT sequence, event FROM events WHERE sequence >= ? ORDER BY "
                                   "sequence LIMIT ?",
                                   {from_sequence, int64_t{limit}}));
-  std::vector<v1::WatchRunResponse> events;
+  std::vector<v1::RunEvent> events;
   for (;;) {
     TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
     if (!more) return events;

@@ -103,7 +103,7 @@ void RunCore::State::FinishEvaluation() {
   evaluated_.insert(board_.version);
   if (last_.version() == board_.version) last_.set_eval_accuracy(result.accuracy());
   board_.Record(RecordEvaluation{result});
-  v1::WatchRunResponse event;
+  v1::RunEvent event;
   *event.mutable_evaluation() = std::move(result);
   board_.Publish(std::move(event));
   step_from_ = scored_at_ = board_.now;
@@ -134,7 +134,7 @@ void RunCore::State::RecordTrained(const v1::TrainResponse& response) {
   const std::string digest = ManifestDigest(response.manifest());
   board_.Record(RecordStep{board_.version, step_, digest, metrics.skipped()});
   learner_.Remember(board_.version + 1, digest);
-  v1::WatchRunResponse event;
+  v1::RunEvent event;
   *event.mutable_step() = step_;
   board_.Publish(std::move(event));
   last_ = std::exchange(step_, v1::StepMetrics());
@@ -167,7 +167,7 @@ void RunCore::State::End(v1::RunState state, const std::string& reason,
   ended.set_state(state);
   ended.set_reason(reason);
   ended.set_model_dir(model_dir);
-  v1::WatchRunResponse event;
+  v1::RunEvent event;
   *event.mutable_ended() = ended;
   board_.Publish(std::move(event));
   board_.Do(EndRun{std::move(ended)});

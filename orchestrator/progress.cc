@@ -59,7 +59,7 @@ double Progress::SecondsLeft() const {
          static_cast<double>(policy_steps_total_ - static_cast<int64_t>(policy_steps_.size()));
 }
 
-void Progress::Show(const v1::WatchRunResponse& event) {
+void Progress::Show(const v1::RunEvent& event) {
   if (event.has_step() && event.step().stage() != "warm_start") {
     policy_steps_.push_back(event.step());
     recent_seconds_.push_back(event.step().seconds().total());

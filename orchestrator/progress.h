@@ -19,7 +19,7 @@ class Progress {
   // Writes to `out`. spec: resolved.
   Progress(const v1::RunSpec& spec, Style style, FILE* out);
 
-  void Show(const v1::WatchRunResponse& event);
+  void Show(const v1::RunEvent& event);
   // A line of ours, e.g. that a child was started again.
   void Note(const std::string& text);
   // Leaves the cursor on a fresh line.

@@ -23,7 +23,7 @@ class RunCore::State {
 
   Turn Handle(const std::vector<Event>& events, absl::Duration uptime);
   absl::Duration NextTick() const;
-  void Describe(absl::Duration uptime, v1::GetRunResponse& run) const;
+  void Describe(absl::Duration uptime, v1::GetResponse& run) const;
   bool ended() const { return ended_; }
 
  private:

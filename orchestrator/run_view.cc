@@ -56,7 +56,7 @@ absl::Duration RunCore::State::NextTick() const {
   return due;
 }
 
-void RunCore::State::Describe(absl::Duration uptime, v1::GetRunResponse& run) const {
+void RunCore::State::Describe(absl::Duration uptime, v1::GetResponse& run) const {
   run.set_state(run_state_);
   run.set_reason(reason_);
   run.set_step(board_.version);

@@ -43,7 +43,8 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
   TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<orchestrator::Controller> controller,
                           orchestrator::Controller::Open(controller_options, folder.spec, clock));
   orchestrator::ControllerServiceOnWire service(*controller);
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(options.listen, {&service}));
+  orchestrator::FleetServiceOnWire fleet_service(*controller);
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(options.listen, {&service, &fleet_service}));
   const std::string address_path = JoinPath(folder.dir, "controller.address");
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(address_path, listening.address));
   const auto remove_address = absl::MakeCleanup([&] { unlink(address_path.c_str()); });

@@ -42,12 +42,13 @@ absl::Status Work(const LearnerArguments& arguments, ListeningServer& listening,
     return absl::IsCancelled(orders.status()) ? absl::OkStatus() : orders.status();
   }
   membership.StartHeartbeat(progress, orders->heartbeat_ms());  // loading may take a while
-  TEMPER_ASSIGN_OR_RETURN(const kernels::Dtype dtype, model::ParseDtype(orders->dtype()));
+  const temper::v1::Assignment& run = orders->assignments(0);
+  TEMPER_ASSIGN_OR_RETURN(const kernels::Dtype dtype, model::ParseDtype(run.dtype()));
   TEMPER_ASSIGN_OR_RETURN(trainer,
-                          learner::Trainer::Open({.run_dir = orders->run_dir(),
-                                                  .model_dir = orders->model_dir(),
+                          learner::Trainer::Open({.run_dir = run.run_dir(),
+                                                  .model_dir = run.model_dir(),
                                                   .learner_address = listening.address,
-                                                  .threads = orders->fleet().learner_threads(),
+                                                  .threads = run.fleet().learner_threads(),
                                                   .dtype = dtype},
                                                  progress));
   service.Run(*trainer, stop);

@@ -26,9 +26,9 @@ struct LookOptions {
   bool json = false;
 };
 
-absl::StatusOr<v1::GetRunResponse> ReadOffline(const std::string& dir) {
+absl::StatusOr<v1::GetResponse> ReadOffline(const std::string& dir) {
   TEMPER_ASSIGN_OR_RETURN(const RunFolder folder, OpenRunFolder(dir));
-  v1::GetRunResponse run;
+  v1::GetResponse run;
   run.set_name(folder.spec.spec.name());
   run.set_dir(folder.dir);
   run.set_steps(folder.spec.steps());
@@ -45,16 +45,16 @@ absl::StatusOr<v1::GetRunResponse> ReadOffline(const std::string& dir) {
 }
 
 // From the controller when one is at work, else from the ledger.
-absl::StatusOr<v1::GetRunResponse> ReadRun(const std::string& dir) {
+absl::StatusOr<v1::GetResponse> ReadRun(const std::string& dir) {
   const auto address = ControllerAddress(dir);
   if (address.ok()) {
-    auto run = orchestrator::ControllerClient(*address).GetRun("");
+    auto run = orchestrator::ControllerClient(*address).Get("");
     if (run.ok()) return run;
   }
   return ReadOffline(dir);
 }
 
-std::string StateWord(const v1::GetRunResponse& run) {
+std::string StateWord(const v1::GetResponse& run) {
   const bool at_work = run.workers_size() > 0;
   switch (run.state()) {
     case v1::RUN_STATE_DONE:
@@ -68,7 +68,7 @@ std::string StateWord(const v1::GetRunResponse& run) {
   }
 }
 
-void PrintRun(const v1::GetRunResponse& run) {
+void PrintRun(const v1::GetResponse& run) {
   std::printf("run      %s\nfolder   %s\nstate    %s%s%s\nstep     %lld of %lld\n",
               run.name().c_str(), run.dir().c_str(), StateWord(run).c_str(),
               run.reason().empty() ? "" : ": ", run.reason().c_str(),
@@ -135,7 +135,7 @@ int Stop(const LookOptions& options) {
     return Report(absl::FailedPreconditionError(
         absl::StrCat(*dir, ": no controller is at work on this run; nothing to stop")));
   }
-  return Report(orchestrator::ControllerClient(*address).StopRun("", "stopped by `temper stop`"));
+  return Report(orchestrator::ControllerClient(*address).Stop("", "stopped by `temper stop`"));
 }
 
 void AddLook(CLI::App& program, Chosen& chosen, const char* name, const char* purpose,

@@ -26,10 +26,10 @@ struct MetricsOptions {
 // Everything the controller has published so far; it holds the ledger locked.
 absl::StatusOr<std::vector<v1::StepMetrics>> ReadLive(const std::string& address) {
   orchestrator::ControllerClient client(address);
-  TEMPER_ASSIGN_OR_RETURN(const v1::GetRunResponse run, client.GetRun(""));
+  TEMPER_ASSIGN_OR_RETURN(const v1::GetResponse run, client.Get(""));
   std::vector<v1::StepMetrics> steps;
   StopToken enough;
-  const auto on_event = [&](const v1::WatchRunResponse& event) {
+  const auto on_event = [&](const v1::RunEvent& event) {
     if (event.has_step()) steps.push_back(event.step());
     if (event.has_evaluation() && !steps.empty() &&
         event.evaluation().version() == steps.back().version()) {
@@ -37,7 +37,7 @@ absl::StatusOr<std::vector<v1::StepMetrics>> ReadLive(const std::string& address
     }
     if (static_cast<int64_t>(steps.size()) >= run.step()) enough.Stop();
   };
-  const absl::Status status = client.WatchRun("", 0, enough, on_event);
+  const absl::Status status = client.Watch("", 0, enough, on_event);
   if (!status.ok() && !enough.stopped()) return status;
   return steps;
 }

@@ -58,7 +58,7 @@ int64_t OrDefault(bool present, int32_t value, int64_t otherwise) {
 class RolloutWorker {
  public:
   // Of a run: the weights come with the first update.
-  static absl::StatusOr<std::unique_ptr<RolloutWorker>> Join(const v1::RegisterResponse& orders) {
+  static absl::StatusOr<std::unique_ptr<RolloutWorker>> Join(const v1::Assignment& orders) {
     const v1::Fleet& fleet = orders.fleet();
     rollout::Engine::Options options = Options(fleet);
     TEMPER_ASSIGN_OR_RETURN(options.dtype, model::ParseDtype(orders.dtype()));
@@ -153,7 +153,7 @@ absl::Status Work(const RolloutArguments& arguments, const std::string& address,
     return absl::IsCancelled(orders.status()) ? absl::OkStatus() : orders.status();
   }
   TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<RolloutWorker> worker,
-                          RolloutWorker::Join(*orders));
+                          RolloutWorker::Join(orders->assignments(0)));
   worker->Start(loop);
   membership.StartHeartbeat(loop.progress(), orders->heartbeat_ms());
   WaitForStop(stop, loop);

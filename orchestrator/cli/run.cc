@@ -123,7 +123,7 @@ class LocalRun {
     int64_t next = 1;
     while (!unfollow_.stopped()) {
       const absl::Status status =
-          client_.WatchRun("", next, unfollow_, [this, &next](const v1::WatchRunResponse& event) {
+          client_.Watch("", next, unfollow_, [this, &next](const v1::RunEvent& event) {
             next = event.sequence() + 1;
             while (!events_.TryPush(event) && !unfollow_.stopped()) {
               absl::SleepFor(absl::Milliseconds(5));
@@ -146,15 +146,15 @@ class LocalRun {
       }
       if (stop_.stopped() && !stop_sent) {
         progress_.Note("stopping at the next safe point (once more to end at once)");
-        stop_sent = client_.StopRun("", "interrupted").ok();
+        stop_sent = client_.Stop("", "interrupted").ok();
       }
       TEMPER_RETURN_IF_ERROR(TendChildren());
     }
   }
 
   // A resumed run replays the events of its past, an old end among them.
-  bool Relevant(const v1::WatchRunResponse& event) {
-    const auto run = client_.GetRun("");
+  bool Relevant(const v1::RunEvent& event) {
+    const auto run = client_.Get("");
     return !run.ok() || run->state() != v1::RUN_STATE_RUNNING;
   }
 
@@ -192,7 +192,7 @@ class LocalRun {
   orchestrator::ControllerClient client_;
   std::vector<std::string> names_;
   StopToken unfollow_;
-  BoundedQueue<v1::WatchRunResponse> events_{4096};
+  BoundedQueue<v1::RunEvent> events_{4096};
 };
 
 int Run(const RunOptions& options) {

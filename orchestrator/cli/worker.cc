@@ -19,7 +19,7 @@ constexpr absl::Duration kControllerGone = absl::Seconds(60);
 
 WorkerMembership::WorkerMembership(const std::string& controller, temper::v1::Role role,
                                    std::string name, std::string address, StopToken& stop)
-    : stop_(stop), stub_(temper::v1::ControllerService::NewStub(Dial(controller))) {
+    : stop_(stop), stub_(temper::v1::FleetService::NewStub(Dial(controller))) {
   request_.set_role(role);
   request_.set_name(std::move(name));
   request_.set_address(std::move(address));

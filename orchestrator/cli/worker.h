@@ -13,7 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/stop.h"
-#include "temper/v1/controller.grpc.pb.h"
+#include "temper/v1/fleet.grpc.pb.h"
 
 namespace temper::cli {
 
@@ -34,7 +34,7 @@ class WorkerMembership {
 
   StopToken& stop_;
   temper::v1::RegisterRequest request_;
-  std::unique_ptr<temper::v1::ControllerService::Stub> stub_;
+  std::unique_ptr<temper::v1::FleetService::Stub> stub_;
   std::thread thread_;
 };
 

@@ -35,6 +35,7 @@ class RemoteVerifierTest : public testing::Test {
     const std::string source = TEMPER_SOURCE_DIR;
     ASSERT_EQ(Shell(absl::StrCat("cp ", source, "/examples/verifier.py ", folder_, " && protoc -I ",
                                  source, "/proto --python_out=", folder_, " ", source,
+                                 "/proto/temper/v1/access.proto ", source,
                                  "/proto/temper/v1/remote_verifiers.proto")),
               0);
   }

@@ -45,7 +45,7 @@ class CoreTest : public testing::Test {
     const absl::Status status = ledger_->Commit(turn.writes, turn.events);
     ASSERT_TRUE(status.ok()) << status;
     actions_ = std::move(turn.actions);
-    for (const v1::WatchRunResponse& event : turn.events) {
+    for (const v1::RunEvent& event : turn.events) {
       if (event.has_note()) notes_ += event.note() + "\n";
     }
   }
@@ -126,8 +126,8 @@ class CoreTest : public testing::Test {
   }
 
   int64_t Count(const char* sql) { return *ledger_->database().Count(sql); }
-  v1::GetRunResponse View() const {
-    v1::GetRunResponse run;
+  v1::GetResponse View() const {
+    v1::GetResponse run;
     core_->Describe(now_, run);
     return run;
   }
@@ -298,7 +298,7 @@ TEST_F(CoreTest, StopsAtOnceAndResumes) {
 }
 
 TEST_F(CoreTest, EveryWaitHasANameAnAgeAndADeadline) {
-  v1::GetRunResponse run = View();
+  v1::GetResponse run = View();
   ASSERT_EQ(run.waits_size(), 3);  // nobody is there
   EXPECT_THAT(run.waits(0).name(), HasSubstr("step 1 waits for a rollout worker"));
   Begin();

@@ -17,12 +17,12 @@ v1::RunSpec Spec() {
 }
 
 // What `events` print in a style.
-std::string Shown(Progress::Style style, const std::vector<v1::WatchRunResponse>& events) {
+std::string Shown(Progress::Style style, const std::vector<v1::RunEvent>& events) {
   char* text = nullptr;
   size_t size = 0;
   FILE* const out = open_memstream(&text, &size);
   Progress progress(Spec(), style, out);
-  for (const v1::WatchRunResponse& event : events) progress.Show(event);
+  for (const v1::RunEvent& event : events) progress.Show(event);
   progress.Finish();
   std::fclose(out);
   const std::string shown(text, size);
@@ -30,8 +30,8 @@ std::string Shown(Progress::Style style, const std::vector<v1::WatchRunResponse>
   return shown;
 }
 
-v1::WatchRunResponse Step(const std::string& stage, int64_t number) {
-  v1::WatchRunResponse event;
+v1::RunEvent Step(const std::string& stage, int64_t number) {
+  v1::RunEvent event;
   event.mutable_step()->set_stage(stage);
   event.mutable_step()->set_step(number);
   event.mutable_step()->set_reward_mean(0.25);

@@ -61,8 +61,8 @@ inline std::vector<LedgerWrite> WritesUpTo(SampleState state) {
   return writes;
 }
 
-inline v1::WatchRunResponse NoteEvent(int64_t sequence, const std::string& note) {
-  v1::WatchRunResponse event;
+inline v1::RunEvent NoteEvent(int64_t sequence, const std::string& note) {
+  v1::RunEvent event;
   event.set_sequence(sequence);
   event.set_time_ms(1000 + sequence);
   event.set_note(note);

@@ -134,7 +134,7 @@ void SimulatedWorld::Deliver(Event event) {
 void SimulatedWorld::Turn_(const std::vector<Event>& events) {
   ++turns_;
   Turn turn = core_->Handle(events, now_);
-  for (v1::WatchRunResponse& event : turn.events)
+  for (v1::RunEvent& event : turn.events)
     event.set_time_ms(absl::ToInt64Milliseconds(now_));
   const bool dies = Chance(disturbance_.crash_in_turn);
   if (dies && Chance(0.5)) {
