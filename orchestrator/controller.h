@@ -21,6 +21,7 @@
 #include "orchestrator/run_files.h"
 #include "orchestrator/spec.h"
 #include "orchestrator/tensorboard.h"
+#include "temper/v1/fleet.pb.h"
 
 namespace temper::orchestrator {
 

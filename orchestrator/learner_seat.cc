@@ -23,11 +23,7 @@ std::string ManifestDigest(const v1::WeightsManifest& manifest) {
 }
 
 LearnerSeat::LearnerSeat(Board& board, const RecoveredRun& recovered)
-    : board_(board),
-      digests_(recovered.weights_digests),
-      saved_version_(recovered.checkpoint_version),
-      checkpoint_path_(recovered.checkpoint_path),
-      checkpoint_sha256_(recovered.checkpoint_sha256) {}
+    : board_(board), digests_(recovered.weights_digests), checkpoints_(recovered.checkpoints) {}
 
 std::string LearnerSeat::StepNameOf(int64_t step) const {
   const int64_t warm_start = board_.spec.warm_start_steps();
@@ -40,7 +36,7 @@ std::shared_ptr<const v1::WeightsManifest> LearnerSeat::CurrentWeights() const {
 }
 
 bool LearnerSeat::CheckpointDue() const {
-  if (saved_version_ == board_.version || board_.InWarmStart()) return false;
+  if (checkpoints_.contains(board_.version) || board_.InWarmStart()) return false;
   const int64_t step = board_.policy_step();
   if (board_.LastVersion()) return true;
   if (step == 0) return board_.spec.warm_start_steps() > 0;
@@ -176,9 +172,7 @@ std::optional<v1::TrainResponse> LearnerSeat::OnTrained(const Call& call,
 
 void LearnerSeat::OnSaved(const Call& call, const v1::SaveCheckpointResponse& response) {
   board_.Succeeded(call.worker);
-  saved_version_ = call.version;
-  checkpoint_path_ = response.path();
-  checkpoint_sha256_ = response.sha256();
+  checkpoints_[call.version] = {response.path(), response.sha256(), false};
   board_.Record(RecordCheckpoint{call.version, response.path(), response.sha256()});
 }
 

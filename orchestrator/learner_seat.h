@@ -26,8 +26,8 @@ class LearnerSeat {
   // The weights of board.version; null until the learner holds exactly them.
   std::shared_ptr<const v1::WeightsManifest> CurrentWeights() const;
   bool CheckpointDue() const;
-  const std::string& checkpoint_path() const { return checkpoint_path_; }
-  const std::string& checkpoint_sha256() const { return checkpoint_sha256_; }
+  // Recorded ones, by version; the files of older ones may have been pruned.
+  const std::map<int64_t, RecoveredCheckpoint>& checkpoints() const { return checkpoints_; }
 
   void OnJoined(const std::string& worker);
   void OnLost(const std::string& worker, const std::string& reason, bool crashed);
@@ -52,9 +52,7 @@ class LearnerSeat {
   std::string worker_;                               // the name of the learner that joined last
   std::shared_ptr<const v1::WeightsManifest> held_;  // null: unknown
   std::map<int64_t, std::string> digests_;           // version -> digest
-  int64_t saved_version_;
-  std::string checkpoint_path_;
-  std::string checkpoint_sha256_;
+  std::map<int64_t, RecoveredCheckpoint> checkpoints_;
   int crashes_ = 0;  // in a row, without a step between
 };
 

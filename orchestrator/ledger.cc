@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/file.h"
@@ -140,7 +141,9 @@ class Writer {
   absl::Status operator()(const RecordStep& write) {
     TEMPER_RETURN_IF_ERROR(
         Expect(database_.Run("INSERT INTO steps (step, metrics, weights_digest, skipped) SELECT "
-                             "?1, ?2, ?3, ?4 WHERE ?1 = (SELECT count(*) FROM steps)",
+                             "?1, ?2, ?3, ?4 WHERE ?1 = (SELECT count(*) FROM steps) + (SELECT "
+                             "coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = "
+                             "'base_version')",
                              {write.step, ToJson(write.metrics, JsonStyle::kLine),
                               Blob{write.weights_digest}, int64_t{write.skipped}}),
                1, "recording a step"));
@@ -162,8 +165,11 @@ class Writer {
 
   absl::Status operator()(const RecordCheckpoint& write) {
     return database_
-        .Run("INSERT OR REPLACE INTO checkpoints (version, path, sha256) VALUES (?, ?, ?)",
-             {write.version, write.path, write.sha256})
+        .Run(
+            "INSERT INTO checkpoints (version, path, sha256, pinned) VALUES (?, ?, ?, ?) ON "
+            "CONFLICT (version) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256, "
+            "pinned = max(pinned, excluded.pinned)",
+            {write.version, write.path, write.sha256, int64_t{write.pinned}})
         .status();
   }
 
@@ -180,6 +186,36 @@ class Writer {
             "value = value + ?1",
             {write.episodes})
         .status();
+  }
+
+  absl::Status operator()(const RecordAlteration& write) {
+    return Expect(database_.Run("INSERT INTO alterations (from_version, alteration) VALUES (?, ?)",
+                                {write.from_version, ToJson(write.alteration, JsonStyle::kLine)}),
+                  1, "recording an alteration");
+  }
+
+  absl::Status operator()(const RecordQuarantine& write) {
+    return database_
+        .Run("INSERT OR REPLACE INTO quarantined (prompt_id, reason) VALUES (?, ?)",
+             {write.prompt_id, write.reason})
+        .status();
+  }
+
+  absl::Status operator()(const RecordRequest& write) {
+    return Expect(
+        database_.Run("INSERT INTO requests (request_id, digest, response) VALUES (?, ?, ?)",
+                      {write.request_id, Blob{write.digest}, Blob{write.response}}),
+        1, "recording a request");
+  }
+
+  absl::Status operator()(const RecordSpan& write) {
+    const v1::Span& span = write.span;
+    return Expect(
+        database_.Run("INSERT INTO spans (version, worker, kind, name, from_us, to_us, error) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                      {write.version, span.worker(), span.kind(), span.name(), span.from_us(),
+                       span.to_us(), span.error()}),
+        1, "recording a span");
   }
 
   absl::Status SetMeta(std::string_view key, std::string_view value) {
@@ -274,8 +310,12 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& 
 absl::Status Ledger::SetIdentity(const LedgerIdentity& identity) {
   TEMPER_RETURN_IF_ERROR(database_->Script("BEGIN IMMEDIATE;"));
   Writer writer(*database_);
-  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, const std::string&>>{
+  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, std::string>>{
            {"spec", identity.spec_json},
+           {"parent", identity.origin.parent},
+           {"parent_step", absl::StrCat(identity.origin.parent_step)},
+           {"base_version", absl::StrCat(identity.origin.version)},
+           {"base_digest", absl::BytesToHexString(identity.origin.weights_digest)},
            {"dataset_digest", identity.dataset_digest},
            {"evaluation_digest", identity.evaluation_digest},
            {"warm_start_digest", identity.warm_start_digest}}) {

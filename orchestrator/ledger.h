@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,9 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "orchestrator/database.h"
-#include "temper/v1/controller.pb.h"
 #include "temper/v1/episode.pb.h"
 #include "temper/v1/learner.pb.h"
+#include "temper/v1/run.pb.h"
 
 namespace temper::orchestrator {
 
@@ -77,6 +78,7 @@ struct RecordCheckpoint {
   int64_t version = 0;
   std::string path;
   std::string sha256;
+  bool pinned = false;  // asked for by name: never pruned
 };
 struct RecordState {
   v1::RunState state = v1::RUN_STATE_UNSPECIFIED;
@@ -87,9 +89,30 @@ struct RecordState {
 struct RecordLate {
   int64_t episodes = 0;
 };
+// In force from the policy step that trains version `from_version` on.
+struct RecordAlteration {
+  int64_t from_version = 0;
+  v1::Alteration alteration;
+};
+struct RecordQuarantine {
+  std::string prompt_id;
+  std::string reason;
+};
+// What was answered to a request, so that its repetition is answered alike.
+struct RecordRequest {
+  std::string request_id;
+  std::string digest;  // of the method and the request
+  std::string response;
+};
+// `span` of the step that trains `version`; the core gives uptimes, the carrier makes them times.
+struct RecordSpan {
+  int64_t version = 0;
+  v1::Span span;
+};
 using LedgerWrite =
     std::variant<OpenGroup, LeaseSamples, RecordEpisode, RecordScore, DropGroup, FixBatch,
-                 RecordStep, RecordEvaluation, RecordCheckpoint, RecordState, RecordLate>;
+                 RecordStep, RecordEvaluation, RecordCheckpoint, RecordState, RecordLate,
+                 RecordAlteration, RecordQuarantine, RecordRequest, RecordSpan>;
 
 // What a controller needs to go on where the ledger ends.
 struct RecoveredSample {
@@ -106,8 +129,17 @@ struct RecoveredGroup {
   bool evaluation = false;
   std::vector<RecoveredSample> samples;
 };
+struct RecoveredAlteration {
+  int64_t from_version = 0;
+  v1::Alteration alteration;
+};
+struct RecoveredCheckpoint {
+  std::string path;
+  std::string sha256;
+  bool pinned = false;
+};
 struct RecoveredRun {
-  int64_t version = 0;      // steps recorded
+  int64_t version = 0;      // the fork's first version and the steps recorded
   int64_t lease_epoch = 0;  // the largest ever given
   int64_t sequence = 0;     // of the last event; 0: none
   v1::RunState state = v1::RUN_STATE_UNSPECIFIED;
@@ -116,17 +148,26 @@ struct RecoveredRun {
   std::vector<RecoveredGroup> groups;  // of step `version` and of an unfinished evaluation
   bool batch_fixed = false;            // of step `version`
   std::set<int64_t> evaluated;         // versions
-  std::map<int64_t, std::string> weights_digests;  // version -> digest
-  int64_t checkpoint_version = -1;                 // newest recorded; -1: none
-  std::string checkpoint_path;
-  std::string checkpoint_sha256;
+  std::map<int64_t, std::string> weights_digests;      // version -> digest
+  std::map<int64_t, RecoveredCheckpoint> checkpoints;  // by version; the files may be pruned
+  std::vector<RecoveredAlteration> alterations;        // in the order they were accepted
+  std::map<std::string, std::string> quarantined;      // prompt id -> reason
   int skipped_in_a_row = 0;
   v1::StepMetrics last;
+};
+
+// Where a forked run comes from. Its ledger begins with the version it starts from.
+struct ForkOrigin {
+  std::string parent;  // "": not a fork
+  int64_t parent_step = 0;
+  int64_t version = 0;
+  std::string weights_digest;  // ManifestDigest of that version
 };
 
 // What a ledger belongs to; a resumed run must bring the same.
 struct LedgerIdentity {
   std::string spec_json;  // the resolved spec
+  ForkOrigin origin;
   // Digests of the files, "" where there is none.
   std::string dataset_digest;
   std::string evaluation_digest;
@@ -151,6 +192,14 @@ class Ledger {
                       const std::vector<v1::RunEvent>& events);
 
   absl::StatusOr<RecoveredRun> Recover();
+  // The answer to that request, nothing when it was never made; INVALID_ARGUMENT when the id was
+  // used for another one.
+  absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id,
+                                                         const std::string& digest);
+  // Of the step that trains `version`; by beginning.
+  absl::StatusOr<std::vector<v1::Span>> ReadSpans(int64_t version);
+  // The newest version that has spans; -1: none.
+  absl::StatusOr<int64_t> NewestSpans();
   // The request of a policy step whose batch is fixed; the same bits each time. DATA_LOSS when a
   // checksum differs.
   absl::StatusOr<v1::TrainRequest> ReadTrainRequest(int64_t step);

@@ -1,6 +1,8 @@
 // Reads a ledger back: for recovery, for watchers, for `temper metrics`.
 #include <cstring>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/status_macros.h"
@@ -36,6 +38,32 @@ absl::StatusOr<std::string> Meta(Database& database, std::string_view key) {
   return any ? rows.Bytes(0) : std::string();
 }
 
+absl::StatusOr<int64_t> MetaNumber(Database& database, std::string_view key) {
+  TEMPER_ASSIGN_OR_RETURN(const std::string text, Meta(database, key));
+  int64_t number = 0;
+  if (text.empty() || absl::SimpleAtoi(text, &number)) return number;
+  return absl::DataLossError(
+      absl::StrCat("ledger: ", std::string(key), " is \"", text, "\", expected a number"));
+}
+
+absl::StatusOr<ForkOrigin> ReadOrigin(Database& database) {
+  ForkOrigin origin;
+  TEMPER_ASSIGN_OR_RETURN(origin.parent, Meta(database, "parent"));
+  TEMPER_ASSIGN_OR_RETURN(origin.parent_step, MetaNumber(database, "parent_step"));
+  TEMPER_ASSIGN_OR_RETURN(origin.version, MetaNumber(database, "base_version"));
+  TEMPER_ASSIGN_OR_RETURN(const std::string digest, Meta(database, "base_digest"));
+  origin.weights_digest = absl::HexStringToBytes(digest);
+  return origin;
+}
+
+// A fork begins with the weights of its parent.
+absl::Status RecoverOrigin(Database& database, RecoveredRun& run) {
+  TEMPER_ASSIGN_OR_RETURN(const ForkOrigin origin, ReadOrigin(database));
+  run.version = origin.version;
+  if (!origin.parent.empty()) run.weights_digests[origin.version] = origin.weights_digest;
+  return absl::OkStatus();
+}
+
 absl::Status RecoverSteps(Database& database, RecoveredRun& run) {
   TEMPER_ASSIGN_OR_RETURN(
       auto rows, database.Query("SELECT step, weights_digest, skipped FROM steps ORDER BY step"));
@@ -60,15 +88,13 @@ absl::Status RecoverMarks(Database& database, RecoveredRun& run) {
     if (!more) break;
     run.evaluated.insert(evaluations.Int(0));
   }
-  TEMPER_ASSIGN_OR_RETURN(
-      auto checkpoint,
-      database.Query(
-          "SELECT version, path, sha256 FROM checkpoints ORDER BY version DESC LIMIT 1"));
-  TEMPER_ASSIGN_OR_RETURN(const bool saved, checkpoint.Next());
-  if (saved) {
-    run.checkpoint_version = checkpoint.Int(0);
-    run.checkpoint_path = checkpoint.Bytes(1);
-    run.checkpoint_sha256 = checkpoint.Bytes(2);
+  TEMPER_ASSIGN_OR_RETURN(auto checkpoints,
+                          database.Query("SELECT version, path, sha256, pinned FROM checkpoints"));
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, checkpoints.Next());
+    if (!more) break;
+    run.checkpoints[checkpoints.Int(0)] = {checkpoints.Bytes(1), checkpoints.Bytes(2),
+                                           checkpoints.Int(3) != 0};
   }
   TEMPER_ASSIGN_OR_RETURN(run.lease_epoch,
                           database.Count("SELECT coalesce(max(epoch), 0) FROM leases"));
@@ -79,6 +105,26 @@ absl::Status RecoverMarks(Database& database, RecoveredRun& run) {
       database.Count("SELECT count(*) FROM batches WHERE step = ?", {run.version}));
   run.batch_fixed = fixed > 0;
   return absl::OkStatus();
+}
+
+absl::Status RecoverOrders(Database& database, RecoveredRun& run) {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto alterations,
+      database.Query("SELECT from_version, alteration FROM alterations ORDER BY id"));
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, alterations.Next());
+    if (!more) break;
+    RecoveredAlteration& one = run.alterations.emplace_back();
+    one.from_version = alterations.Int(0);
+    TEMPER_RETURN_IF_ERROR(Parse(alterations.Bytes(1), "an alteration", one.alteration));
+  }
+  TEMPER_ASSIGN_OR_RETURN(auto prompts,
+                          database.Query("SELECT prompt_id, reason FROM quarantined"));
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, prompts.Next());
+    if (!more) return absl::OkStatus();
+    run.quarantined[prompts.Bytes(0)] = prompts.Bytes(1);
+  }
 }
 
 absl::Status RecoverSamples(Database& database, RecoveredGroup& group) {
@@ -151,6 +197,7 @@ absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
 absl::StatusOr<LedgerIdentity> Ledger::Identity() {
   LedgerIdentity identity;
   TEMPER_ASSIGN_OR_RETURN(identity.spec_json, Meta(*database_, "spec"));
+  TEMPER_ASSIGN_OR_RETURN(identity.origin, ReadOrigin(*database_));
   TEMPER_ASSIGN_OR_RETURN(identity.dataset_digest, Meta(*database_, "dataset_digest"));
   TEMPER_ASSIGN_OR_RETURN(identity.evaluation_digest, Meta(*database_, "evaluation_digest"));
   TEMPER_ASSIGN_OR_RETURN(identity.warm_start_digest, Meta(*database_, "warm_start_digest"));
@@ -164,8 +211,10 @@ absl::StatusOr<RecoveredRun> Ledger::Recover() {
                             : static_cast<v1::RunState>(std::atoi(state.c_str()));
   TEMPER_ASSIGN_OR_RETURN(run.reason, Meta(*database_, "reason"));
   TEMPER_ASSIGN_OR_RETURN(run.model_dir, Meta(*database_, "model_dir"));
+  TEMPER_RETURN_IF_ERROR(RecoverOrigin(*database_, run));
   TEMPER_RETURN_IF_ERROR(RecoverSteps(*database_, run));
   TEMPER_RETURN_IF_ERROR(RecoverMarks(*database_, run));
+  TEMPER_RETURN_IF_ERROR(RecoverOrders(*database_, run));
   TEMPER_RETURN_IF_ERROR(RecoverGroups(*database_, run));
   return run;
 }
@@ -212,8 +261,7 @@ absl::StatusOr<v1::TrainRequest> Ledger::ReadTrainRequest(int64_t step) {
   return request;
 }
 
-absl::StatusOr<std::vector<v1::RunEvent>> Ledger::ReadEvents(int64_t from_sequence,
-                                                                     int limit) {
+absl::StatusOr<std::vector<v1::RunEvent>> Ledger::ReadEvents(int64_t from_sequence, int limit) {
   TEMPER_ASSIGN_OR_RETURN(
       auto rows, database_->Query("SELECT sequence, event FROM events WHERE sequence >= ? ORDER BY "
                                   "sequence LIMIT ?",
@@ -225,6 +273,41 @@ absl::StatusOr<std::vector<v1::RunEvent>> Ledger::ReadEvents(int64_t from_sequen
     TEMPER_RETURN_IF_ERROR(
         Parse(rows.Bytes(1), absl::StrCat("event ", rows.Int(0)), events.emplace_back()));
   }
+}
+
+absl::StatusOr<std::optional<std::string>> Ledger::FindRequest(const std::string& request_id,
+                                                               const std::string& digest) {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows,
+      database_->Query("SELECT digest, response FROM requests WHERE request_id = ?", {request_id}));
+  TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
+  if (!any) return std::nullopt;
+  if (rows.Bytes(0) == digest) return std::optional<std::string>(rows.Bytes(1));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "request_id: \"", request_id, "\" was used for another request; choose a new one"));
+}
+
+absl::StatusOr<std::vector<v1::Span>> Ledger::ReadSpans(int64_t version) {
+  TEMPER_ASSIGN_OR_RETURN(
+      auto rows, database_->Query("SELECT worker, kind, name, from_us, to_us, error FROM spans "
+                                  "WHERE version = ? ORDER BY from_us, id",
+                                  {version}));
+  std::vector<v1::Span> spans;
+  for (;;) {
+    TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
+    if (!more) return spans;
+    v1::Span& span = spans.emplace_back();
+    span.set_worker(rows.Bytes(0));
+    span.set_kind(rows.Bytes(1));
+    span.set_name(rows.Bytes(2));
+    span.set_from_us(rows.Int(3));
+    span.set_to_us(rows.Int(4));
+    span.set_error(rows.Bytes(5));
+  }
+}
+
+absl::StatusOr<int64_t> Ledger::NewestSpans() {
+  return database_->Count("SELECT coalesce(max(version), -1) FROM spans");
 }
 
 absl::StatusOr<std::vector<v1::EvaluationResult>> Ledger::ReadEvaluations() {

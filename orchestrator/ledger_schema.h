@@ -3,7 +3,7 @@
 
 namespace temper::orchestrator {
 
-inline constexpr int kLedgerSchemaVersion = 2;
+inline constexpr int kLedgerSchemaVersion = 3;
 inline constexpr int kLedgerApplicationId = 0x746d7072;  // "tmpr"
 
 // samples.state holds SampleState. Token columns are little-endian int32, float32 and int64 arrays;
@@ -36,8 +36,18 @@ CREATE TABLE steps (
   skipped INTEGER NOT NULL);
 CREATE TABLE evaluations (version INTEGER PRIMARY KEY, result TEXT NOT NULL);
 CREATE TABLE checkpoints (
-  version INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL);
+  version INTEGER PRIMARY KEY, path TEXT NOT NULL, sha256 TEXT NOT NULL,
+  pinned INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE events (sequence INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, event TEXT NOT NULL);
+CREATE TABLE alterations (
+  id INTEGER PRIMARY KEY, from_version INTEGER NOT NULL, alteration TEXT NOT NULL);
+CREATE TABLE quarantined (prompt_id TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE requests (
+  request_id TEXT PRIMARY KEY, digest BLOB NOT NULL, response BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE spans (
+  id INTEGER PRIMARY KEY, version INTEGER NOT NULL, worker TEXT NOT NULL, kind TEXT NOT NULL,
+  name TEXT NOT NULL, from_us INTEGER NOT NULL, to_us INTEGER NOT NULL, error TEXT NOT NULL);
+CREATE INDEX spans_by_version ON spans (version);
 )sql";
 
 }  // namespace temper::orchestrator

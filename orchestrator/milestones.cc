@@ -151,9 +151,8 @@ void RunCore::State::RecordTrained(const v1::TrainResponse& response) {
 void RunCore::State::FinishRun() {
   if (!board_.failure.empty() || !board_.LastVersion()) return;
   if (EvaluationDue() || learner_.CheckpointDue()) return;
-  End(v1::RUN_STATE_DONE,
-      absl::StrCat("model.safetensors has SHA-256 ", learner_.checkpoint_sha256()),
-      learner_.checkpoint_path());
+  const RecoveredCheckpoint& last = learner_.checkpoints().at(board_.version);
+  End(v1::RUN_STATE_DONE, absl::StrCat("model.safetensors has SHA-256 ", last.sha256), last.path);
 }
 
 void RunCore::State::End(v1::RunState state, const std::string& reason,

@@ -81,7 +81,7 @@ constexpr Damage kDamages[] = {
      "leased it to nobody"},
     {"AStepIsMissing", "UPDATE steps SET step = 4", "hole"},
     {"AnEventIsMissing", "DELETE FROM events WHERE sequence = 1", "events have a hole"},
-    {"ACheckpointIsOfTheFuture", "INSERT INTO checkpoints VALUES (9, 'x', 'y')", "never made"},
+    {"ACheckpointIsOfTheFuture", "INSERT INTO checkpoints VALUES (9, 'x', 'y', 0)", "never made"},
     {"AnEvaluationIsTrainedOn", "UPDATE groups SET evaluation = 1", "is trained"},
     {"AGroupIsDroppedWithoutItsSamples", "UPDATE groups SET dropped_reason = 'x'",
      "dropped without"},

@@ -27,7 +27,7 @@ TEST(LedgerTest, ANewLedgerHoldsNothing) {
   const RecoveredRun run = *ledger->Recover();
   EXPECT_EQ(run.version, 0);
   EXPECT_EQ(run.state, v1::RUN_STATE_UNSPECIFIED);
-  EXPECT_EQ(run.checkpoint_version, -1);
+  EXPECT_TRUE(run.checkpoints.empty());
   EXPECT_TRUE(run.groups.empty());
   EXPECT_EQ(ledger->Identity()->spec_json, "");
 }
@@ -37,7 +37,7 @@ TEST(LedgerTest, WhatWasCommittedIsThereAfterReopening) {
   const std::string path = folder.Path("ledger.db");
   {
     const auto ledger = OpenOrDie(path);
-    ASSERT_TRUE(ledger->SetIdentity({"{}", "d", "e", "w"}).ok());
+    ASSERT_TRUE(ledger->SetIdentity({"{}", {}, "d", "e", "w"}).ok());
     ASSERT_TRUE(ledger->Commit(WritesUpTo(SampleState::kScored), {NoteEvent(1, "hello")}).ok());
   }
   const auto ledger = OpenOrDie(path);
