@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "orchestrator/alteration.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -12,8 +13,28 @@ namespace {
 constexpr int kFailuresMax = 12;
 // The carrier enforces deadlines; the core steps in when it hears nothing.
 constexpr absl::Duration kGrace = absl::Seconds(5);
+constexpr absl::Duration kStallLeast = absl::Seconds(30);
 
 }  // namespace
+
+const char* KindName(Call::Kind kind) {
+  switch (kind) {
+    case Call::Kind::kStatus:
+      return "status";
+    case Call::Kind::kUpdate:
+      return "weights";
+    case Call::Kind::kScore:
+      return "score";
+    case Call::Kind::kTrain:
+      return "train";
+    case Call::Kind::kCheckpoint:
+      return "checkpoint";
+  }
+  return "call";
+}
+
+// What Fail() does with each when its deadline passes: the worker is fenced, the work given again.
+v1::WaitPolicy PolicyOf(Call::Kind) { return v1::WAIT_POLICY_RETRY; }
 
 Board::Board(ResolvedSpec resolved, RunRows run_rows, const RecoveredRun& recovered,
              absl::Duration uptime)
@@ -22,7 +43,11 @@ Board::Board(ResolvedSpec resolved, RunRows run_rows, const RecoveredRun& recove
       now(uptime),
       version(recovered.version),
       lease_epoch(recovered.lease_epoch),
-      sequence_(recovered.sequence) {}
+      alterations(recovered.alterations),
+      quarantined(recovered.quarantined),
+      sequence_(recovered.sequence) {
+  ApplyAlterations();
+}
 
 void Board::Publish(v1::RunEvent event) {
   event.set_sequence(++sequence_);
@@ -43,16 +68,66 @@ int64_t Board::Begin(Call call, absl::Duration timeout) {
   return next_call_++;
 }
 
-std::optional<Call> Board::End(int64_t number) {
+void Board::RecordSpanSince(const char* kind, const std::string& worker, std::string name,
+                            absl::Duration since, std::string error) {
+  if (error.empty()) longest_[kind] = std::max(longest_[kind], now - since);
+  RecordSpan record{.version = version};
+  record.span.set_kind(kind);
+  record.span.set_worker(worker);
+  record.span.set_name(std::move(name));
+  record.span.set_from_us(absl::ToInt64Microseconds(since));
+  record.span.set_to_us(absl::ToInt64Microseconds(now));
+  record.span.set_error(std::move(error));
+  Record(std::move(record));
+}
+
+absl::Duration Board::StallAfter(const char* kind, absl::Duration timeout) const {
+  const auto longest = longest_.find(kind);
+  const absl::Duration usual = longest == longest_.end() ? absl::ZeroDuration() : longest->second;
+  return std::min(std::max(5 * usual, kStallLeast), timeout / 2);
+}
+
+void Board::PublishStall(const std::string& wait, v1::WaitPolicy policy, absl::Duration since,
+                         absl::Duration deadline) {
+  v1::RunEvent event;
+  v1::Wait& stall = *event.mutable_stall();
+  stall.set_name(wait);
+  stall.set_age_seconds(absl::ToDoubleSeconds(now - since));
+  stall.set_deadline_seconds(absl::ToDoubleSeconds(deadline - since));
+  stall.set_policy(policy);
+  stall.set_run(spec.spec.name());
+  stall.set_owner(absl::StrCat("run ", spec.spec.name()));
+  Publish(std::move(event));
+}
+
+void Board::ApplyAlterations() {
+  for (auto it = alterations.begin(); it != alterations.end();) {
+    if (it->from_version > version) {
+      ++it;
+      continue;
+    }
+    ApplyAlteration(it->alteration, spec.spec);
+    it = alterations.erase(it);
+  }
+}
+
+v1::RunSpec Board::FutureSpec() const {
+  v1::RunSpec future = spec.spec;
+  for (const RecoveredAlteration& one : alterations) ApplyAlteration(one.alteration, future);
+  return future;
+}
+
+std::optional<Call> Board::End(int64_t number, std::string error) {
   const auto found = calls.find(number);
   if (found == calls.end()) return std::nullopt;
   Call call = std::move(found->second);
   calls.erase(found);
   if (CoreWorker* worker = Find(call.worker)) --worker->calls_out;
+  RecordSpanSince(KindName(call.kind), call.worker, call.waits_for, call.since, std::move(error));
   return call;
 }
 
-std::vector<Call> Board::EndAllOf(const std::string& worker) {
+std::vector<Call> Board::EndAllOf(const std::string& worker, const std::string& error) {
   std::vector<Call> ended;
   for (auto it = calls.begin(); it != calls.end();) {
     if (it->second.worker != worker) {
@@ -60,6 +135,8 @@ std::vector<Call> Board::EndAllOf(const std::string& worker) {
       continue;
     }
     ended.push_back(std::move(it->second));
+    RecordSpanSince(KindName(ended.back().kind), worker, ended.back().waits_for, ended.back().since,
+                    error);
     it = calls.erase(it);
   }
   if (CoreWorker* found = Find(worker)) found->calls_out = 0;

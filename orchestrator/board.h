@@ -47,21 +47,26 @@ struct Call {
   std::vector<SampleKey> samples;  // of kScore
   absl::Duration since = absl::ZeroDuration();
   absl::Duration deadline = absl::ZeroDuration();
+  bool stalled = false;  // that was told
 };
+const char* KindName(Call::Kind kind);
+v1::WaitPolicy PolicyOf(Call::Kind kind);
 
 class Board {
  public:
   Board(ResolvedSpec spec, RunRows rows, const RecoveredRun& recovered, absl::Duration uptime);
 
-  const ResolvedSpec spec;
+  ResolvedSpec spec;  // in force for the step that is being made, alterations included
   const RunRows rows;
   absl::Duration now;
   int64_t version;  // steps recorded; the step that is being made
   int64_t lease_epoch;
   std::map<std::string, CoreWorker> workers;
   std::map<int64_t, Call> calls;
-  std::vector<std::string> fenced;  // workers that this turn has given up
-  std::string failure;              // why the run must end; "" while all is well
+  std::vector<std::string> fenced;                 // workers that this turn has given up
+  std::string failure;                             // why the run must end; "" while all is well
+  std::vector<RecoveredAlteration> alterations;    // accepted, not yet in force
+  std::map<std::string, std::string> quarantined;  // prompt id -> reason
 
   // The turn.
   template <class Write>
@@ -74,6 +79,9 @@ class Board {
   }
   void Publish(v1::RunEvent event);
   void Note(std::string text);
+  // A stretch of the step being made that has ended now.
+  void RecordSpanSince(const char* kind, const std::string& worker, std::string name,
+                       absl::Duration since, std::string error);
   Turn TakeTurn() { return std::exchange(turn_, Turn()); }
 
   // The first reason stays.
@@ -83,9 +91,9 @@ class Board {
 
   // Calls. Begin gives the number to send along, and fills since and deadline.
   int64_t Begin(Call call, absl::Duration timeout);
-  // The call, no longer under way; empty when it was given up before.
-  std::optional<Call> End(int64_t call);
-  std::vector<Call> EndAllOf(const std::string& worker);
+  // The call, no longer under way; empty when it was given up before. error: how it ended, "" well.
+  std::optional<Call> End(int64_t call, std::string error = "");
+  std::vector<Call> EndAllOf(const std::string& worker, const std::string& error);
   std::vector<int64_t> OverdueCalls() const;
 
   // Null when there is none of that name.
@@ -97,6 +105,17 @@ class Board {
   void Failed(const std::string& worker, const absl::Status& status);
   // Asks for the end of a process that does not answer; the core then treats it as lost.
   void Fence(const std::string& worker, const std::string& reason);
+
+  // A wait of that kind is a stall when it has lasted longer than this: five times the longest that
+  // went well, at least 30 s, at most half of its deadline.
+  absl::Duration StallAfter(const char* kind, absl::Duration timeout) const;
+  void PublishStall(const std::string& wait, v1::WaitPolicy policy, absl::Duration since,
+                    absl::Duration deadline);
+
+  // Puts what has come into force into `spec`.
+  void ApplyAlterations();
+  // The spec as it will be when all that was accepted is in force.
+  v1::RunSpec FutureSpec() const;
 
   // Stages of the run, as functions of the version.
   int64_t policy_step() const { return version - spec.warm_start_steps(); }
@@ -110,6 +129,7 @@ class Board {
 
  private:
   Turn turn_;
+  std::map<std::string, absl::Duration> longest_;  // by kind: of the waits that went well
   int64_t sequence_;
   int64_t next_call_ = 1;
 };

@@ -54,7 +54,8 @@ absl::Status ControllerClient::ReportExit(const std::string& worker, int pid,
   request.set_crashed(crashed);
   temper::v1::ReportExitResponse response;
   const auto context = Deadline(absl::Seconds(1));
-  return FromGrpc(temper::v1::FleetService::NewStub(channel_)->ReportExit(context.get(), request, &response));
+  return FromGrpc(
+      temper::v1::FleetService::NewStub(channel_)->ReportExit(context.get(), request, &response));
 }
 
 absl::Status ControllerClient::Watch(

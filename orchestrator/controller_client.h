@@ -33,7 +33,7 @@ class ControllerClient {
   // is raised (CANCELLED) or the controller goes away (UNAVAILABLE; come back with the next
   // number).
   absl::Status Watch(const std::string& name, int64_t from_sequence, const StopToken& stop,
-                        absl::FunctionRef<void(const temper::v1::RunEvent&)> on_event);
+                     absl::FunctionRef<void(const temper::v1::RunEvent&)> on_event);
 
  private:
   const std::shared_ptr<grpc::Channel> channel_;

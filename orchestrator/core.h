@@ -23,6 +23,7 @@
 #include "temper/v1/learner.pb.h"
 #include "temper/v1/reward.pb.h"
 #include "temper/v1/rollout.pb.h"
+#include "temper/v1/run.pb.h"
 
 namespace temper::orchestrator {
 
@@ -77,12 +78,32 @@ struct CallFailed {
 };
 // Time has passed; due at NextTick() at the latest.
 struct Tick {};
-struct StopRequested {
-  std::string reason;
+// What an operator asks for; ControllerService says what each means.
+struct PauseRun {};
+struct ResumeRun {};
+struct DrainRun {};
+struct StopRun {};
+struct AlterRun {
+  v1::Alteration alteration;
 };
-using Event = std::variant<WorkerJoined, WorkerLost, LearnerStatus, WeightsUpdated, EpisodeArrived,
-                           GenerateEnded, ScoresArrived, Trained, CheckpointSaved, CallFailed, Tick,
-                           StopRequested>;
+struct KeepCheckpoint {};
+struct QuarantinePrompt {
+  std::string prompt_id;
+};
+struct NoteFork {  // another run was started from this one
+  v1::Forked forked;
+};
+struct Order {
+  int64_t ticket = 0;  // of the Answer; 0: nobody waits for one
+  std::string who;
+  std::string reason;
+  std::variant<PauseRun, ResumeRun, DrainRun, StopRun, AlterRun, KeepCheckpoint, QuarantinePrompt,
+               NoteFork>
+      what;
+};
+using Event =
+    std::variant<WorkerJoined, WorkerLost, LearnerStatus, WeightsUpdated, EpisodeArrived,
+                 GenerateEnded, ScoresArrived, Trained, CheckpointSaved, CallFailed, Tick, Order>;
 
 // What to do. `timeout` is the deadline of the RPC; `worker` is a name.
 struct AskStatus {  // LearnerService.GetStatus -> LearnerStatus
@@ -134,12 +155,22 @@ struct FenceWorker {
 struct EndRun {
   v1::RunEnded ended;
 };
+// What became of an order: told to its caller, once what it did is durable. Every order gets one,
+// KeepCheckpoint when the checkpoint is.
+struct Answer {
+  int64_t ticket = 0;
+  absl::Status status;
+  v1::RunState state = v1::RUN_STATE_UNSPECIFIED;  // after the order
+  v1::Altered altered;                             // AlterRun
+  v1::CheckpointKept checkpoint;                   // KeepCheckpoint
+};
 using Action = std::variant<AskStatus, UpdateWeights, Generate, CancelGenerate, ScoreEpisodes,
-                            Train, SaveCheckpoint, FenceWorker, EndRun>;
+                            Train, SaveCheckpoint, FenceWorker, EndRun, Answer>;
 
 struct Turn {
   std::vector<LedgerWrite> writes;
-  // Sequence numbers are set; the carrier sets time_ms before it commits.
+  // Sequence numbers are set; the carrier sets time_ms before it commits, and adds what makes an
+  // uptime a time to the spans among the writes.
   std::vector<v1::RunEvent> events;
   std::vector<Action> actions;
 };
@@ -168,8 +199,8 @@ class RunCore {
   // Uptime at which a Tick is due; InfiniteDuration when nothing is waited for.
   absl::Duration NextTick() const;
 
-  // Fills state, reason, step, steps, last, waits and workers (role, name, address, connected,
-  // version); the carrier adds the rest.
+  // Fills state, reason, step, steps, last, waits, the spec in force, checkpoints, quarantined and
+  // workers (role, name, address, connected, version, samples_out); the carrier adds the rest.
   void Describe(absl::Duration uptime, v1::GetResponse& run) const;
 
   bool ended() const;

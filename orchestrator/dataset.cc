@@ -151,6 +151,7 @@ absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind k
   if (kind == RowKind::kExample && Find(line, source, "response") == nullptr) {
     return Lacks(line, source, "response");
   }
+  if (const json* task = Find(line, source, "task")) row.task = AsText(*task);
   const json* id = Find(line, source, "id");
   row.id = id == nullptr ? absl::StrCat(number) : AsText(*id);
   json metadata = line;
@@ -222,12 +223,29 @@ absl::Status Dataset::Index(std::string_view text, int64_t limit) {
       return absl::InvalidArgumentError(absl::StrCat(source_.path(), ":", number, ": id \"", row.id,
                                                      "\" stands in the file twice"));
     }
+    if (!row.task.empty()) tasks_[row.task].push_back(size());
     lines_.push_back({offset, static_cast<int32_t>(line.size()), number, HashName(line)});
   }
   if (lines_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(source_.path(), ": holds no lines"));
   }
   return absl::OkStatus();
+}
+
+const std::vector<int64_t>& RowSource::RowsOf(const std::string&) const {
+  static const std::vector<int64_t> none;
+  return none;
+}
+
+std::vector<std::string> Dataset::Tasks() const {
+  std::vector<std::string> names;
+  for (const auto& [task, rows] : tasks_) names.push_back(task);
+  return names;
+}
+
+const std::vector<int64_t>& Dataset::RowsOf(const std::string& task) const {
+  const auto found = tasks_.find(task);
+  return found == tasks_.end() ? RowSource::RowsOf(task) : found->second;
 }
 
 absl::StatusOr<Row> Dataset::Read(int64_t index) const {

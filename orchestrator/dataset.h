@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct Row {
   std::string answer;         // numbers and other JSON as their text
   std::string response;       // of a worked example
   std::string metadata_json;  // the other keys, "{}" when none
+  std::string task;           // chooses the parts of the rubric; empty where the line names none
 };
 
 class RowSource {
@@ -28,6 +30,9 @@ class RowSource {
   virtual int64_t size() const = 0;
   // 0 <= index < size(). Fails only when the file went away or changed.
   virtual absl::StatusOr<Row> Read(int64_t index) const = 0;
+  // The tasks that rows have, sorted, and the rows of one in the file's order.
+  virtual std::vector<std::string> Tasks() const { return {}; }
+  virtual const std::vector<int64_t>& RowsOf(const std::string& task) const;
 };
 
 // What every line must hold beside a prompt: nothing, an answer, or a response.
@@ -44,6 +49,8 @@ class Dataset : public RowSource {
 
   int64_t size() const override { return static_cast<int64_t>(lines_.size()); }
   absl::StatusOr<Row> Read(int64_t index) const override;
+  std::vector<std::string> Tasks() const override;
+  const std::vector<int64_t>& RowsOf(const std::string& task) const override;
   // XXH3-128 of the file, hexadecimal.
   const std::string& digest() const { return digest_; }
 
@@ -61,6 +68,7 @@ class Dataset : public RowSource {
   const RowKind kind_;
   const int file_;
   std::vector<Line> lines_;
+  std::map<std::string, std::vector<int64_t>> tasks_;
   std::string digest_;
 };
 

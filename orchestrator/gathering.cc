@@ -45,20 +45,52 @@ void Gathering::Open(bool evaluation) {
   for (const GatheredGroup& group : groups_) {
     board_.Record(OpenGroup{group.group, static_cast<int>(group.samples.size()), evaluation});
   }
+  DropQuarantined();
+}
+
+void Gathering::DropQuarantined() {
+  if (evaluation_) return;  // its prompts are another file's
+  for (size_t i = 0; i < groups_.size(); ++i) {
+    const auto found = board_.quarantined.find(groups_[i].group.prompt().id());
+    if (found != board_.quarantined.end()) Drop(i, absl::StrCat("quarantined: ", found->second));
+  }
+}
+
+void Gathering::OnQuarantined(const std::string& prompt_id) {
+  if (open_ && board_.quarantined.contains(prompt_id)) DropQuarantined();
+}
+
+// In turn through a permutation of the file, another one for each epoch. With a mixture each slot
+// draws its task, and the slots of a task go through permutations of its rows.
+int64_t Gathering::RowOfSlot(int64_t position) const {
+  const v1::RunSpec& spec = board_.spec.spec;
+  const RowSource& rows = *board_.rows.dataset;
+  const uint64_t slot = static_cast<uint64_t>(position);
+  const std::map<std::string, double> mixture(spec.dataset().mixture().begin(),
+                                              spec.dataset().mixture().end());
+  if (mixture.empty()) {
+    const uint64_t size = static_cast<uint64_t>(rows.size());
+    return static_cast<int64_t>(
+        PermutedIndex(spec.seed(), HashName("dataset") + slot / size, size, slot % size));
+  }
+  double total = 0;
+  for (const auto& [task, share] : mixture) total += share;
+  double left = UniformAt(spec.seed(), HashName("mixture"), slot) * total;
+  auto chosen = mixture.begin();
+  while (std::next(chosen) != mixture.end() && left >= chosen->second) {
+    left -= (chosen++)->second;
+  }
+  const std::vector<int64_t>& of_task = rows.RowsOf(chosen->first);
+  const uint64_t size = of_task.size();
+  const uint64_t stream = HashName(absl::StrCat("task ", chosen->first)) + slot / size;
+  return of_task[PermutedIndex(spec.seed(), stream, size, slot % size)];
 }
 
 bool Gathering::AddPolicyGroups() {
   const v1::RunSpec& spec = board_.spec.spec;
-  const RowSource& rows = *board_.rows.dataset;
-  const uint64_t size = static_cast<uint64_t>(rows.size());
   for (int i = 0; i < spec.prompts_per_step(); ++i) {
-    const uint64_t position =
-        static_cast<uint64_t>(board_.policy_step()) * spec.prompts_per_step() + i;
-    const uint64_t epoch = position / size;
-    const uint64_t row =
-        PermutedIndex(spec.seed(), HashName("dataset") + epoch, size, position % size);
-    if (!AddGroup(static_cast<int64_t>(position) + 1, rows, static_cast<int64_t>(row),
-                  spec.group_size())) {
+    const int64_t position = board_.policy_step() * spec.prompts_per_step() + i;
+    if (!AddGroup(position + 1, *board_.rows.dataset, RowOfSlot(position), spec.group_size())) {
       return false;
     }
   }
@@ -195,6 +227,7 @@ void Gathering::LeaseGroup(size_t index, std::vector<int> samples, CoreWorker& w
   auto request = std::make_shared<v1::GenerateRequest>();
   request->set_lease_epoch(epoch);
   request->set_group_id(group.group.id());
+  request->set_run(spec.name());
   *request->mutable_prompt() = group.group.prompt();
   request->set_version(board_.version);
   v1::Sampling& sampling = *request->mutable_sampling();
@@ -221,10 +254,20 @@ void Gathering::LeaseGroup(size_t index, std::vector<int> samples, CoreWorker& w
   board_.Do(Generate{worker.name, std::move(request), LeaseLength()});
 }
 
-void Gathering::Release(int64_t epoch) {
+std::string Gathering::WaitName(const Lease& lease) const {
+  return absl::StrCat(Purpose(), " waits for group ", groups_[lease.group].group.id(), " on ",
+                      lease.worker);
+}
+
+void Gathering::Release(int64_t epoch, const std::string& error) {
   const auto found = leases_.find(epoch);
   TEMPER_CHECK(found != leases_.end());
   const Lease& lease = found->second;
+  const GatheredGroup& held = groups_[lease.group];
+  board_.RecordSpanSince("generate", lease.worker,
+                         absl::StrCat(evaluation_ ? "evaluation, " : "", "group ", held.group.id(),
+                                      ", prompt ", held.group.prompt().id()),
+                         lease.since, error);
   for (const int number : lease.missing) {
     groups_[lease.group].samples[static_cast<size_t>(number)].epoch = 0;
   }
@@ -251,7 +294,7 @@ void Gathering::Drop(size_t index, const std::string& reason) {
     const int64_t epoch = (it++)->first;
     if (leases_.at(epoch).group != index) continue;
     board_.Do(CancelGenerate{epoch});
-    Release(epoch);
+    Release(epoch, "dropped");
   }
   group.dropped = true;
   for (GatheredSample& sample : group.samples) sample.state = SampleState::kDropped;
@@ -267,7 +310,7 @@ void Gathering::OnWorkerLost(const CoreWorker& worker) {
     if (lease.worker != worker.name) continue;
     held.insert(lease.group);
     board_.Do(CancelGenerate{epoch});
-    Release(epoch);
+    Release(epoch, "the worker was lost");
   }
   // The doubt about whose fault a broken stream was is settled for now: nothing has to wait.
   for (const size_t index : held) groups_[index].retry_at = board_.now;
@@ -292,11 +335,21 @@ void Gathering::OnOverdue() {
   }
 }
 
+void Gathering::FindStalls() {
+  for (auto& [epoch, lease] : leases_) {
+    if (lease.stalled || board_.now - lease.since < board_.StallAfter("generate", LeaseLength())) {
+      continue;
+    }
+    lease.stalled = true;
+    board_.PublishStall(WaitName(lease), v1::WAIT_POLICY_RETRY, lease.since, lease.deadline);
+  }
+}
+
 void Gathering::CancelAll() {
   while (!leases_.empty()) {
     const int64_t epoch = leases_.begin()->first;
     board_.Do(CancelGenerate{epoch});
-    Release(epoch);
+    Release(epoch, "given back");
   }
 }
 
@@ -305,7 +358,10 @@ absl::Duration Gathering::NextDue() const {
   const auto consider = [&](absl::Duration at) {
     if (at > board_.now) due = std::min(due, at);
   };
-  for (const auto& [epoch, lease] : leases_) consider(lease.deadline + kGrace);
+  for (const auto& [epoch, lease] : leases_) {
+    consider(lease.deadline + kGrace);
+    if (!lease.stalled) consider(lease.since + board_.StallAfter("generate", LeaseLength()));
+  }
   for (const GatheredGroup& group : groups_) {
     consider(group.retry_at);
     for (const GatheredSample& sample : group.samples) consider(sample.score_at);
@@ -316,8 +372,8 @@ absl::Duration Gathering::NextDue() const {
 void Gathering::AddWaits(absl::Duration uptime, v1::GetResponse& run) const {
   for (const auto& [epoch, lease] : leases_) {
     v1::Wait& wait = *run.add_waits();
-    wait.set_name(absl::StrCat(Purpose(), " waits for group ", groups_[lease.group].group.id(),
-                               " on ", lease.worker));
+    wait.set_name(WaitName(lease));
+    wait.set_policy(v1::WAIT_POLICY_RETRY);
     wait.set_age_seconds(absl::ToDoubleSeconds(uptime - lease.since));
     wait.set_deadline_seconds(absl::ToDoubleSeconds(lease.deadline - lease.since));
   }

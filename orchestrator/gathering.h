@@ -62,6 +62,8 @@ class Gathering {
   void OnScores(const Call& call, const v1::ScoreResponse& response);
   void OnScoreFailed(const Call& call, const absl::Status& status);
   void OnWorkerLost(const CoreWorker& worker);
+  // No sample of that prompt is wanted any more: what is under way is dropped.
+  void OnQuarantined(const std::string& prompt_id);
   // That life of the worker ended by its own fault: the groups it held are suspects. Told after
   // OnWorkerLost, perhaps when the next life has long begun.
   void OnCrash(const std::string& worker, const std::string& incarnation);
@@ -70,6 +72,8 @@ class Gathering {
   void CancelAll();
   void RecordLateEpisodes();
 
+  // Leases that have lasted too long, told once each.
+  void FindStalls();
   // When something of ours falls due; InfiniteDuration when nothing will.
   absl::Duration NextDue() const;
   void AddWaits(absl::Duration uptime, v1::GetResponse& run) const;
@@ -86,6 +90,7 @@ class Gathering {
     std::set<int> missing;
     absl::Duration since;
     absl::Duration deadline;
+    bool stalled = false;  // that was told
   };
 
   // False, with board.failure set, when a row cannot be read.
@@ -99,7 +104,10 @@ class Gathering {
   void SendScores();
   absl::Status CheckEpisode(const Lease& lease, const v1::Episode& episode) const;
   // Takes the lease back; its missing samples are free again.
-  void Release(int64_t epoch);
+  void Release(int64_t epoch, const std::string& error);
+  std::string WaitName(const Lease& lease) const;
+  int64_t RowOfSlot(int64_t position) const;
+  void DropQuarantined();
   void Strike(size_t group, const std::string& reason);
   void Drop(size_t group, const std::string& reason);
   void ScoreOne(GatheredGroup& group, GatheredSample& sample, const v1::ScoreResult& result);

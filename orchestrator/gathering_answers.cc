@@ -70,7 +70,7 @@ void Gathering::OnEpisode(const EpisodeArrived& event) {
   board_.Record(RecordEpisode{event.epoch, event.episode});
   if (!lease.missing.empty()) return;
   board_.Succeeded(lease.worker);
-  Release(event.epoch);
+  Release(event.epoch, "");
 }
 
 void Gathering::RecordLateEpisodes() {
@@ -82,11 +82,11 @@ void Gathering::OnGenerateEnded(const GenerateEnded& event) {
   if (found == leases_.end()) return;
   const size_t index = found->second.group;
   const std::string worker = found->second.worker;
-  Release(event.epoch);
-  GatheredGroup& group = groups_[index];
   const absl::Status status = event.status.ok()
                                   ? absl::AbortedError("ended a stream before all samples came")
                                   : event.status;
+  Release(event.epoch, std::string(status.message()));
+  GatheredGroup& group = groups_[index];
   if (status.code() == absl::StatusCode::kInvalidArgument) {
     Drop(index, std::string(status.message()));
     return;

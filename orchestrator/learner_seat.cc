@@ -43,13 +43,15 @@ bool LearnerSeat::CheckpointDue() const {
   return step % board_.spec.spec.checkpoint().every() == 0;
 }
 
-void LearnerSeat::Advance(bool step_ready) {
+void LearnerSeat::Advance(bool step_ready, bool keep) {
   CoreWorker* worker = board_.Find(worker_);
   if (worker == nullptr || !board_.Ready(*worker) || worker->calls_out > 0) return;
   if (held_ == nullptr) return Ask(*worker);
   const int64_t held = held_->version();
   if (held < board_.version) return Train(*worker, held);
-  if (held == board_.version && CheckpointDue()) return Save(*worker);
+  const auto saved = checkpoints_.find(board_.version);
+  const bool pinned = saved != checkpoints_.end() && saved->second.pinned;
+  if (held == board_.version && (CheckpointDue() || (keep && !pinned))) return Save(*worker, keep);
   if (held == board_.version && step_ready) return Train(*worker, held);
   if (held == board_.version) return;
   // One ahead: it trained and the answer was lost; asked again, it tells what it did.
@@ -84,10 +86,15 @@ void LearnerSeat::Train(CoreWorker& worker, int64_t step) {
   board_.Do(orchestrator::Train{call, worker.name, step, std::move(request), kTrainTimeout});
 }
 
-void LearnerSeat::Save(CoreWorker& worker) {
+void LearnerSeat::Save(CoreWorker& worker, bool pin) {
   v1::SaveCheckpointRequest request;
   request.set_version(board_.version);
+  request.set_run(board_.spec.spec.name());
   request.set_keep(board_.spec.spec.checkpoint().keep());
+  for (const auto& [version, checkpoint] : checkpoints_) {
+    if (checkpoint.pinned) request.add_pinned(version);
+  }
+  if (pin) request.add_pinned(board_.version);
   const int64_t call = board_.Begin(
       {.kind = Call::Kind::kCheckpoint,
        .worker = worker.name,
@@ -170,10 +177,17 @@ std::optional<v1::TrainResponse> LearnerSeat::OnTrained(const Call& call,
   return response;
 }
 
-void LearnerSeat::OnSaved(const Call& call, const v1::SaveCheckpointResponse& response) {
+void LearnerSeat::OnSaved(const Call& call, const v1::SaveCheckpointResponse& response,
+                          bool pinned) {
   board_.Succeeded(call.worker);
-  checkpoints_[call.version] = {response.path(), response.sha256(), false};
-  board_.Record(RecordCheckpoint{call.version, response.path(), response.sha256()});
+  checkpoints_[call.version] = {response.path(), response.sha256(), pinned};
+  board_.Record(RecordCheckpoint{call.version, response.path(), response.sha256(), pinned});
+  v1::RunEvent event;
+  event.mutable_checkpoint()->set_version(call.version);
+  event.mutable_checkpoint()->set_step(call.version - board_.spec.warm_start_steps());
+  event.mutable_checkpoint()->set_path(response.path());
+  event.mutable_checkpoint()->set_sha256(response.sha256());
+  board_.Publish(std::move(event));
 }
 
 void LearnerSeat::OnFailed(const Call& call, const absl::Status& status) {

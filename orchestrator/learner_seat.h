@@ -20,8 +20,9 @@ class LearnerSeat {
  public:
   LearnerSeat(Board& board, const RecoveredRun& recovered);
 
-  // `step_ready`: the batch of step board.version may be trained now.
-  void Advance(bool step_ready);
+  // `step_ready`: the batch of step board.version may be trained now. `keep`: a checkpoint of
+  // board.version is wanted, also where none would be due.
+  void Advance(bool step_ready, bool keep);
 
   // The weights of board.version; null until the learner holds exactly them.
   std::shared_ptr<const v1::WeightsManifest> CurrentWeights() const;
@@ -34,7 +35,8 @@ class LearnerSeat {
   void OnStatus(const LearnerStatus& event);
   // What the step being made gave, when this answers it; empty for an old step made again.
   std::optional<v1::TrainResponse> OnTrained(const Call& call, const v1::TrainResponse& response);
-  void OnSaved(const Call& call, const v1::SaveCheckpointResponse& response);
+  // `pinned`: somebody asked for it.
+  void OnSaved(const Call& call, const v1::SaveCheckpointResponse& response, bool pinned);
   void OnFailed(const Call& call, const absl::Status& status);
   // The step was recorded: its digest becomes the one to compare with.
   void Remember(int64_t version, const std::string& digest) { digests_[version] = digest; }
@@ -44,7 +46,7 @@ class LearnerSeat {
  private:
   void Ask(CoreWorker& worker);
   void Train(CoreWorker& worker, int64_t step);
-  void Save(CoreWorker& worker);
+  void Save(CoreWorker& worker, bool pin);
   void Hold(const v1::WeightsManifest& manifest);
   std::shared_ptr<const v1::TrainRequest> SupervisedRequest(int64_t step);
 

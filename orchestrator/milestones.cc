@@ -144,6 +144,7 @@ void RunCore::State::RecordTrained(const v1::TrainResponse& response) {
                              " times in a row because the loss or a gradient was not finite"));
   }
   ++board_.version;
+  board_.ApplyAlterations();
   batch_fixed_ = false;
   step_from_ = scored_at_ = board_.now;
 }
@@ -156,9 +157,15 @@ void RunCore::State::FinishRun() {
 }
 
 void RunCore::State::End(v1::RunState state, const std::string& reason,
-                         const std::string& model_dir) {
+                         const std::string& model_dir, const std::string& who) {
   gathering_.CancelAll();
   ended_ = true;
+  v1::RunEvent change;
+  change.set_who(who);
+  change.mutable_state_change()->set_before(run_state_);
+  change.mutable_state_change()->set_after(state);
+  change.mutable_state_change()->set_reason(reason);
+  board_.Publish(std::move(change));
   run_state_ = state;
   reason_ = reason;
   board_.Record(RecordState{state, reason, model_dir});
@@ -168,6 +175,7 @@ void RunCore::State::End(v1::RunState state, const std::string& reason,
   ended.set_model_dir(model_dir);
   v1::RunEvent event;
   *event.mutable_ended() = ended;
+  event.set_who(who);
   board_.Publish(std::move(event));
   board_.Do(EndRun{std::move(ended)});
 }

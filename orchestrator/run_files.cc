@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/json_config.h"
 #include "base/status_macros.h"
+#include "orchestrator/alteration.h"
 #include "reward/rubric_check.h"
 
 namespace temper::orchestrator {
@@ -37,6 +38,7 @@ absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec) {
   const RowKind kind = ProblemKind(spec.rubric());
   if (spec.has_dataset()) {
     TEMPER_ASSIGN_OR_RETURN(files.dataset, Dataset::Open(spec.dataset(), kind));
+    TEMPER_RETURN_IF_ERROR(CheckMixture(spec.dataset(), *files.dataset));
   }
   if (spec.has_evaluate()) {
     TEMPER_ASSIGN_OR_RETURN(
@@ -52,6 +54,7 @@ absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec) {
 absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles& files) {
   TEMPER_ASSIGN_OR_RETURN(const LedgerIdentity before, ledger.Identity());
   const LedgerIdentity now = {.spec_json = ToJson(spec),
+                              .origin = before.origin,
                               .dataset_digest = DigestOf(files.dataset),
                               .evaluation_digest = DigestOf(files.evaluation),
                               .warm_start_digest = DigestOf(files.warm_start)};

@@ -32,11 +32,11 @@ RunCore::State::State(ResolvedSpec spec, RunRows rows, RecoveredRun recovered,
 }
 
 Turn RunCore::State::Handle(const std::vector<Event>& events, absl::Duration uptime) {
-  if (ended_) return Turn();
   board_.now = std::max(board_.now, uptime);
   if (!started_) Start();
   for (const Event& event : events) {
-    if (ended_ || !board_.failure.empty()) break;
+    // Orders are answered whatever happens; an ended run refuses them.
+    if ((ended_ || !board_.failure.empty()) && !std::holds_alternative<Order>(event)) continue;
     std::visit([this](const auto& what) { On(what); }, event);
     LoseFenced();
   }
@@ -44,13 +44,13 @@ Turn RunCore::State::Handle(const std::vector<Event>& events, absl::Duration upt
     FindOverdue();
     LoseFenced();
     Advance();
+    FindStalls();
   }
   gathering_.RecordLateEpisodes();
   if (!ended_ && !board_.failure.empty()) {
     End(v1::RUN_STATE_FAILED, board_.failure, "");
-  } else if (!ended_ && !stop_.empty()) {
-    End(v1::RUN_STATE_STOPPED, stop_, "");
   }
+  if (ended_) AnswerCheckpointOrders();
   return board_.TakeTurn();
 }
 
@@ -67,12 +67,17 @@ void RunCore::State::Start() {
     board_.Do(EndRun{std::move(ended)});
     return;
   }
+  run_state_ = recovered_.state;
+  reason_ = recovered_.reason;
   if (recovered_.state == v1::RUN_STATE_UNSPECIFIED) {
     board_.Note(absl::StrCat("run ", board_.spec.spec.name(), " starts"));
+    ChangeState(v1::RUN_STATE_SUBMITTED, "", "");
   } else {
     board_.Note(absl::StrCat("run ", board_.spec.spec.name(), " resumes at ", board_.StepName()));
+    // The controller went away in these; a paused or draining run stays what it was.
+    const bool ended = run_state_ == v1::RUN_STATE_STOPPED || run_state_ == v1::RUN_STATE_FAILED;
+    if (ended) ChangeState(v1::RUN_STATE_RUNNING, "", "");
   }
-  board_.Record(RecordState{v1::RUN_STATE_RUNNING, "", ""});
   if (!batch_fixed_) return;
   // The step's samples are all there and its batch is fixed: only its figures are to be found
   // again.
@@ -95,6 +100,7 @@ void RunCore::State::On(const WorkerJoined& event) {
             .address = event.address,
             .connected = true};
   board_.Note(absl::StrCat(event.name, " joined"));
+  if (run_state_ == v1::RUN_STATE_SUBMITTED) ChangeState(v1::RUN_STATE_RUNNING, "", "");
   if (event.role == v1::ROLE_LEARNER) learner_.OnJoined(event.name);
 }
 
@@ -111,7 +117,7 @@ void RunCore::State::LoseWorker(const std::string& name, const std::string& reas
   worker.connected = false;
   worker.version = -1;
   board_.Note(absl::StrCat(name, " is lost: ", reason));
-  for (const Call& call : board_.EndAllOf(name)) {
+  for (const Call& call : board_.EndAllOf(name, reason)) {
     if (call.kind == Call::Kind::kScore) {
       gathering_.OnScoreFailed(call, absl::UnavailableError(reason));
     }
@@ -165,12 +171,14 @@ void RunCore::State::On(const Trained& event) {
 
 void RunCore::State::On(const CheckpointSaved& event) {
   if (const std::optional<Call> call = board_.End(event.call)) {
-    learner_.OnSaved(*call, event.response);
+    learner_.OnSaved(*call, event.response, !checkpoint_orders_.empty());
+    AnswerCheckpointOrders();
   }
 }
 
 void RunCore::State::On(const CallFailed& event) {
-  if (const std::optional<Call> call = board_.End(event.call)) Fail(*call, event.status);
+  const std::string error(event.status.message());
+  if (const std::optional<Call> call = board_.End(event.call, error)) Fail(*call, event.status);
 }
 
 void RunCore::State::Fail(const Call& call, const absl::Status& status) {
@@ -201,11 +209,23 @@ void RunCore::State::Fail(const Call& call, const absl::Status& status) {
 
 void RunCore::State::FindOverdue() {
   for (const int64_t number : board_.OverdueCalls()) {
-    if (const std::optional<Call> call = board_.End(number)) {
+    if (const std::optional<Call> call = board_.End(number, "no answer came")) {
       Fail(*call, absl::DeadlineExceededError("no answer came"));
     }
   }
   gathering_.OnOverdue();
+}
+
+void RunCore::State::FindStalls() {
+  if (ended_) return;
+  gathering_.FindStalls();
+  for (auto& [number, call] : board_.calls) {
+    const absl::Duration stalls =
+        board_.StallAfter(KindName(call.kind), call.deadline - call.since);
+    if (call.stalled || board_.now - call.since < stalls) continue;
+    call.stalled = true;
+    board_.PublishStall(call.waits_for, PolicyOf(call.kind), call.since, call.deadline);
+  }
 }
 
 // --- what follows
@@ -220,19 +240,30 @@ bool RunCore::State::EvaluationDue() const {
 }
 
 bool RunCore::State::NeedsRollout() const {
+  if (run_state_ == v1::RUN_STATE_PAUSED) return false;
   return !board_.InWarmStart() && !batch_fixed_ && (EvaluationDue() || !board_.LastVersion());
 }
 
 bool RunCore::State::Needs(v1::Role role) const {
+  if (run_state_ == v1::RUN_STATE_PAUSED) return false;
   return role == v1::ROLE_LEARNER || NeedsRollout();
 }
 
 void RunCore::State::Advance() {
+  if (run_state_ == v1::RUN_STATE_PAUSED) {
+    // Nothing begins, but for a checkpoint that somebody waits for.
+    if (!checkpoint_orders_.empty()) learner_.Advance(/*step_ready=*/false, /*keep=*/true);
+    CheckAbsences();
+    return;
+  }
+  if (run_state_ == v1::RUN_STATE_DRAINING && !StepBegun() && !board_.LastVersion()) {
+    return AdvanceDrain();
+  }
   AdvanceGathering();
   if (!board_.failure.empty()) return;
   const bool step_ready =
       !EvaluationDue() && !board_.LastVersion() && (board_.InWarmStart() || batch_fixed_);
-  learner_.Advance(step_ready);
+  learner_.Advance(step_ready, !checkpoint_orders_.empty());
   AdvanceUpdates();
   CheckAbsences();
   FinishRun();
@@ -240,7 +271,11 @@ void RunCore::State::Advance() {
 
 void RunCore::State::AdvanceGathering() {
   while (NeedsRollout() && board_.failure.empty()) {
-    if (!gathering_.open()) OpenGathering();
+    if (!gathering_.open()) {
+      const bool may_begin = run_state_ != v1::RUN_STATE_DRAINING || board_.LastVersion();
+      if (!may_begin && !StepBegun()) return;
+      OpenGathering();
+    }
     gathering_.Advance();
     if (!gathering_.Complete()) return;
     gathering_.evaluation() ? FinishEvaluation() : FixBatchOfStep();

@@ -1,11 +1,12 @@
 // The state behind RunCore: what happened goes in by On, what follows is found by Advance.
 //
-// run_state.cc has the events, milestones.cc what is recorded when something is complete,
-// run_view.cc what people see.
+// run_state.cc has the events, orders.cc what operators ask for, milestones.cc what is recorded
+// when something is complete, run_view.cc what people see.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -39,12 +40,29 @@ class RunCore::State {
   void On(const CheckpointSaved& event);
   void On(const CallFailed& event);
   void On(const Tick&) {}
-  void On(const StopRequested& event) { stop_ = event.reason.empty() ? "asked to" : event.reason; }
+  void On(const Order& order);
+
+  // Orders; each says what became of it. No answer yet: empty.
+  using Outcome = std::optional<Answer>;
+  Outcome Obey(const PauseRun&, const Order& order);
+  Outcome Obey(const ResumeRun&, const Order& order);
+  Outcome Obey(const DrainRun&, const Order& order);
+  Outcome Obey(const StopRun&, const Order& order);
+  Outcome Obey(const AlterRun& alter, const Order& order);
+  Outcome Obey(const KeepCheckpoint&, const Order& order);
+  Outcome Obey(const QuarantinePrompt& quarantine, const Order& order);
+  Outcome Obey(const NoteFork& fork, const Order& order);
+  void ChangeState(v1::RunState state, const std::string& who, const std::string& reason);
+  // Something of the step that trains board.version has been done or is under way.
+  bool StepBegun() const;
+  void AdvanceDrain();
+  void AnswerCheckpointOrders();
 
   void Start();
   void LoseWorker(const std::string& name, const std::string& reason, bool crashed);
   void LoseFenced();
   void FindOverdue();
+  void FindStalls();
   void Fail(const Call& call, const absl::Status& status);
 
   // What follows from the state; each may be called at any time.
@@ -53,6 +71,7 @@ class RunCore::State {
   void OpenGathering();
   void AdvanceUpdates();
   void CheckAbsences();
+  absl::Duration AbsenceMax() const;
   bool EvaluationDue() const;
   bool NeedsRollout() const;
   bool Needs(v1::Role role) const;
@@ -61,7 +80,8 @@ class RunCore::State {
   void FinishEvaluation();
   void RecordTrained(const v1::TrainResponse& response);
   void FinishRun();
-  void End(v1::RunState state, const std::string& reason, const std::string& model_dir);
+  void End(v1::RunState state, const std::string& reason, const std::string& model_dir,
+           const std::string& who = "");
 
   Board board_;
   Gathering gathering_;
@@ -72,9 +92,9 @@ class RunCore::State {
   bool batch_fixed_;
   std::set<int64_t> evaluated_;
   int skipped_in_a_row_;
-  std::string stop_;
-  v1::RunState run_state_ = v1::RUN_STATE_RUNNING;
+  v1::RunState run_state_ = v1::RUN_STATE_UNSPECIFIED;
   std::string reason_;
+  std::vector<Order> checkpoint_orders_;  // wait for the checkpoint
   // The step being made.
   v1::StepMetrics step_;
   v1::StepMetrics last_;

@@ -8,6 +8,7 @@ namespace temper::orchestrator {
 namespace {
 
 constexpr absl::Duration kAbsenceMax = absl::Minutes(10);
+constexpr absl::Duration kQueueMax = absl::Hours(7 * 24);  // until somebody takes up a new run
 constexpr absl::Duration kGrace = absl::Seconds(5);
 
 const char* RoleName(v1::Role role) {
@@ -25,6 +26,10 @@ const char* RoleName(v1::Role role) {
 
 }  // namespace
 
+absl::Duration RunCore::State::AbsenceMax() const {
+  return run_state_ == v1::RUN_STATE_SUBMITTED ? kQueueMax : kAbsenceMax;
+}
+
 void RunCore::State::CheckAbsences() {
   for (auto& [role, since] : absent_since_) {
     const bool present = std::any_of(board_.workers.begin(), board_.workers.end(),
@@ -33,8 +38,8 @@ void RunCore::State::CheckAbsences() {
                                      });
     if (present || !Needs(role)) {
       since = board_.now;
-    } else if (board_.now - since >= kAbsenceMax) {
-      board_.Fail(absl::StrCat(board_.StepName(), " waited ", absl::ToInt64Seconds(kAbsenceMax),
+    } else if (board_.now - since >= AbsenceMax()) {
+      board_.Fail(absl::StrCat(board_.StepName(), " waited ", absl::ToInt64Seconds(AbsenceMax()),
                                " s for a ", RoleName(role), " and none joined"));
     }
   }
@@ -46,12 +51,17 @@ absl::Duration RunCore::State::NextTick() const {
   const auto consider = [&](absl::Duration at) {
     if (at > board_.now) due = std::min(due, at);
   };
-  for (const auto& [number, call] : board_.calls) consider(call.deadline + kGrace);
+  for (const auto& [number, call] : board_.calls) {
+    consider(call.deadline + kGrace);
+    if (!call.stalled) {
+      consider(call.since + board_.StallAfter(KindName(call.kind), call.deadline - call.since));
+    }
+  }
   for (const auto& [name, worker] : board_.workers) {
     if (worker.connected) consider(worker.retry_at);
   }
   for (const auto& [role, since] : absent_since_) {
-    if (since < board_.now || Needs(role)) consider(since + kAbsenceMax);
+    if (since < board_.now || Needs(role)) consider(since + AbsenceMax());
   }
   return due;
 }
@@ -62,6 +72,16 @@ void RunCore::State::Describe(absl::Duration uptime, v1::GetResponse& run) const
   run.set_step(board_.version);
   run.set_steps(board_.spec.steps());
   if (last_.version() > 0) *run.mutable_last() = last_;
+  *run.mutable_spec() = board_.spec.spec;
+  run.set_warm_start_steps(board_.spec.warm_start_steps());
+  for (const auto& [version, checkpoint] : learner_.checkpoints()) {
+    v1::CheckpointKept& kept = *run.add_checkpoints();
+    kept.set_version(version);
+    kept.set_step(version - board_.spec.warm_start_steps());
+    kept.set_path(checkpoint.path);
+    kept.set_sha256(checkpoint.sha256);
+  }
+  for (const auto& [prompt, reason] : board_.quarantined) run.add_quarantined(prompt);
   for (const auto& [name, worker] : board_.workers) {
     v1::Worker& shown = *run.add_workers();
     shown.set_role(worker.role);
@@ -69,15 +89,20 @@ void RunCore::State::Describe(absl::Duration uptime, v1::GetResponse& run) const
     shown.set_address(worker.address);
     shown.set_connected(worker.connected);
     shown.set_version(worker.role == v1::ROLE_ROLLOUT ? worker.version : 0);
+    shown.set_samples_out(worker.samples_out);
   }
   if (ended_) return;
-  const auto add = [&](const std::string& name, absl::Duration since, absl::Duration deadline) {
+  const auto add = [&](const std::string& name, absl::Duration since, absl::Duration deadline,
+                       v1::WaitPolicy policy) {
     v1::Wait& wait = *run.add_waits();
     wait.set_name(name);
+    wait.set_policy(policy);
     wait.set_age_seconds(absl::ToDoubleSeconds(uptime - since));
     wait.set_deadline_seconds(absl::ToDoubleSeconds(deadline - since));
   };
-  for (const auto& [number, call] : board_.calls) add(call.waits_for, call.since, call.deadline);
+  for (const auto& [number, call] : board_.calls) {
+    add(call.waits_for, call.since, call.deadline, PolicyOf(call.kind));
+  }
   gathering_.AddWaits(uptime, run);
   for (const auto& [role, since] : absent_since_) {
     const bool present = std::any_of(board_.workers.begin(), board_.workers.end(),
@@ -86,7 +111,7 @@ void RunCore::State::Describe(absl::Duration uptime, v1::GetResponse& run) const
                                      });
     if (!present && Needs(role)) {
       add(absl::StrCat(board_.StepName(), " waits for a ", RoleName(role), " to join"), since,
-          since + kAbsenceMax);
+          since + AbsenceMax(), v1::WAIT_POLICY_FAIL);
     }
   }
 }

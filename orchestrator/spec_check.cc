@@ -29,6 +29,11 @@ class SpecCheck {
     return std::move(problems_);
   }
 
+  std::vector<SpecProblem> RunObjective() {
+    CheckObjective();
+    return std::move(problems_);
+  }
+
  private:
   void Say(std::string text, bool file_missing = false) {
     problems_.push_back({std::move(text), file_missing});
@@ -195,6 +200,9 @@ class SpecCheck {
     const v1::WarmStart& stage = spec_.warm_start();
     CheckDataset("warm_start.dataset.", stage.dataset().path(), stage.dataset().template_(),
                  stage.dataset().fields());
+    if (!stage.dataset().mixture().empty()) {
+      Say("warm_start.dataset.mixture: is present, expected it only in \"dataset\"");
+    }
     AtLeast("warm_start.steps", stage.steps(), 1);
     AtLeast("warm_start.batch_size", stage.batch_size(), 1);
     Positive("warm_start.learning_rate", stage.learning_rate());
@@ -215,5 +223,9 @@ class SpecCheck {
 }  // namespace
 
 std::vector<SpecProblem> FindSpecProblems(const v1::RunSpec& spec) { return SpecCheck(spec).Run(); }
+
+std::vector<SpecProblem> FindObjectiveProblems(const v1::RunSpec& spec) {
+  return SpecCheck(spec).RunObjective();
+}
 
 }  // namespace temper::orchestrator

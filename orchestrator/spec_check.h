@@ -17,4 +17,7 @@ struct SpecProblem {
 // inside them.
 std::vector<SpecProblem> FindSpecProblems(const v1::RunSpec& spec);
 
+// Only of the fields that shape a policy step: what an alteration may touch. Looks at no file.
+std::vector<SpecProblem> FindObjectiveProblems(const v1::RunSpec& spec);
+
 }  // namespace temper::orchestrator

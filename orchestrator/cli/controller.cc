@@ -1,8 +1,9 @@
-// `temper controller`: the daemon of one run folder.
-#include "orchestrator/controller.h"
+// `temper controller`: the daemon that keeps runs and the workers that serve them.
+#include "orchestrator/controller/controller.h"
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -15,8 +16,10 @@
 #include "base/status_macros.h"
 #include "base/stop.h"
 #include "orchestrator/cli/run_folder.h"
+#include "orchestrator/cli/run_models.h"
 #include "orchestrator/cli/verbs.h"
-#include "orchestrator/controller_service.h"
+#include "orchestrator/controller/controller_service.h"
+#include "orchestrator/controller/fleet_service.h"
 
 namespace temper::cli {
 namespace {
@@ -29,26 +32,27 @@ struct ControllerOptions {
 };
 
 absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
-  RunFolder folder;
-  if (options.spec.empty()) {
-    TEMPER_ASSIGN_OR_RETURN(folder, OpenRunFolder(options.dir));
-  } else {
-    TEMPER_ASSIGN_OR_RETURN(folder, PrepareRunFolder(options.spec, options.dir, {}));
+  const std::string dir = std::filesystem::absolute(options.dir).lexically_normal().string();
+  if (!options.spec.empty()) {
+    TEMPER_RETURN_IF_ERROR(PrepareRunFolder(options.spec, dir, {}).status());
   }
-  TEMPER_RETURN_IF_ERROR(LockForever(JoinPath(folder.dir, "lock"), "another controller"));
+  TEMPER_RETURN_IF_ERROR(MakeDirectories(dir));
+  TEMPER_RETURN_IF_ERROR(LockForever(JoinPath(dir, "lock"), "another controller"));
   const SystemClock clock;
-  orchestrator::Controller::Options controller_options;
-  controller_options.dir = folder.dir;
-  controller_options.model_dir = folder.model_dir;
-  TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<orchestrator::Controller> controller,
-                          orchestrator::Controller::Open(controller_options, folder.spec, clock));
+  LinkedModels models;
+  TEMPER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<orchestrator::Controller> controller,
+      orchestrator::Controller::Open(
+          {.dir = dir, .lone = Exists(JoinPath(dir, "spec.json")), .host_id = HostId()}, models,
+          clock));
   orchestrator::ControllerServiceOnWire service(*controller);
   orchestrator::FleetServiceOnWire fleet_service(*controller);
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(options.listen, {&service, &fleet_service}));
-  const std::string address_path = JoinPath(folder.dir, "controller.address");
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening,
+                          Listen(options.listen, {&service, &fleet_service}));
+  const std::string address_path = JoinPath(dir, "controller.address");
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(address_path, listening.address));
   const auto remove_address = absl::MakeCleanup([&] { unlink(address_path.c_str()); });
-  log::Info("the controller listens", {{"address", listening.address}, {"dir", folder.dir}});
+  log::Info("the controller listens", {{"address", listening.address}, {"dir", dir}});
 
   const absl::Status status = controller->Run(stop);
   listening.server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
@@ -59,13 +63,17 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
 
 void AddController(CLI::App& program, Chosen& chosen) {
   auto options = std::make_shared<ControllerOptions>();
-  CLI::App* verb = program.add_subcommand(
-      "controller", "Coordinates the run in a folder; workers and `temper show` connect to it");
-  verb->add_option("--dir", options->dir, "The folder of the run")->required();
+  CLI::App* verb = program.add_subcommand("controller",
+                                          "The daemon: keeps runs and the workers that serve them; "
+                                          "`temper submit` and the like talk to "
+                                          "it");
+  verb->add_option("--dir", options->dir,
+                   "A folder of runs (made when absent), or the folder of one run")
+      ->required();
   verb->add_option("--listen", options->listen,
                    "Loopback address to serve on; port 0 picks a free one")
       ->capture_default_str();
-  verb->add_option("spec", options->spec, "A spec to start in --dir when it holds no run yet");
+  verb->add_option("spec", options->spec, "A spec: --dir becomes the folder of this one run");
   verb->add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->capture_default_str();
   verb->callback([options, &chosen] {

@@ -155,7 +155,8 @@ class LocalRun {
   // A resumed run replays the events of its past, an old end among them.
   bool Relevant(const v1::RunEvent& event) {
     const auto run = client_.Get("");
-    return !run.ok() || run->state() != v1::RUN_STATE_RUNNING;
+    return !run.ok() || run->state() == v1::RUN_STATE_DONE ||
+           run->state() == v1::RUN_STATE_STOPPED || run->state() == v1::RUN_STATE_FAILED;
   }
 
   absl::Status TendChildren() {

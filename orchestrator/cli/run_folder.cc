@@ -68,12 +68,17 @@ absl::StatusOr<RunFolder> PrepareRunFolder(const std::string& target, const std:
     }
     return OpenRunFolder(target);
   }
+  TEMPER_ASSIGN_OR_RETURN(const orchestrator::ResolvedSpec spec,
+                          orchestrator::LoadSpec(target, settings));
+  return MakeRunFolder(spec, dir.empty() ? JoinPath("runs", spec.spec.name()) : dir);
+}
+
+absl::StatusOr<RunFolder> MakeRunFolder(const orchestrator::ResolvedSpec& resolved,
+                                        const std::string& dir) {
   RunFolder folder;
-  TEMPER_ASSIGN_OR_RETURN(folder.spec, orchestrator::LoadSpec(target, settings));
+  folder.spec = resolved;
   const v1::RunSpec& spec = folder.spec.spec;
-  folder.dir = std::filesystem::absolute(dir.empty() ? JoinPath("runs", spec.name()) : dir)
-                   .lexically_normal()
-                   .string();
+  folder.dir = std::filesystem::absolute(dir).lexically_normal().string();
   folder.model_dir = ModelDir(folder.dir, spec);
   const std::string spec_path = JoinPath(folder.dir, kSpecFile);
   if (Exists(spec_path)) {

@@ -22,6 +22,10 @@ struct RunFolder {
 absl::StatusOr<RunFolder> PrepareRunFolder(const std::string& target, const std::string& dir,
                                            const std::vector<std::string>& settings);
 
+// Of a spec that came by another way; `dir` holds no run yet, or this one.
+absl::StatusOr<RunFolder> MakeRunFolder(const orchestrator::ResolvedSpec& spec,
+                                        const std::string& dir);
+
 // Opens what PrepareRunFolder made.
 absl::StatusOr<RunFolder> OpenRunFolder(const std::string& dir);
 

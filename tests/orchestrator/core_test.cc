@@ -288,7 +288,7 @@ TEST_F(CoreTest, WeightsThatCannotBeMadeAgainFailTheRun) {
 
 TEST_F(CoreTest, StopsAtOnceAndResumes) {
   Begin();
-  Tell({StopRequested{"enough"}});
+  Tell({Order{.reason = "enough", .what = StopRun{}}});
   EXPECT_THAT(Did<CancelGenerate>(), SizeIs(3));
   ASSERT_THAT(Did<EndRun>(), SizeIs(1));
   EXPECT_EQ(Did<EndRun>()[0].ended.state(), v1::RUN_STATE_STOPPED);

@@ -88,7 +88,7 @@ void SimulatedWorld::Run(absl::Duration longest) {
   const absl::Duration end = now_ + longest;
   StartController();
   for (auto& [name, process] : processes_) StartProcess(name);
-  if (disturbance_.crash_per_second > 0) After(kCrashTick, [this] { MaybeCrash(); });
+  if (disturbance_.crash_per_second + disturbance_.orders_per_second > 0) After(kCrashTick, [this] { MaybeCrash(); });
   while (!ended() && failures_.empty() && !due_.empty() && now_ < end) {
     Due due = due_.top();
     due_.pop();
@@ -164,6 +164,26 @@ void SimulatedWorld::ScheduleTick() {
   });
 }
 
+bool SimulatedWorld::Paused() const {
+  v1::GetResponse run;
+  core_->Describe(now_, run);
+  return run.state() == v1::RUN_STATE_PAUSED;
+}
+
+// Resuming is as likely as all else together, or the run would never end.
+void SimulatedWorld::GiveOrder() {
+  Order order{.who = "operator"};
+  if (Chance(0.5)) {
+    order.what = ResumeRun{};
+  } else if (Chance(0.7)) {
+    order.what = PauseRun{};
+    ++pauses_;
+  } else {
+    order.what = KeepCheckpoint{};
+  }
+  Deliver(std::move(order));
+}
+
 void SimulatedWorld::MaybeCrash() {
   const double share = disturbance_.crash_per_second * absl::ToDoubleSeconds(kCrashTick);
   for (auto& [name, process] : processes_) {
@@ -172,6 +192,10 @@ void SimulatedWorld::MaybeCrash() {
   if (core_ != nullptr && Chance(share)) {
     ++crashes_;
     StopController();
+  }
+  if (core_ != nullptr && !ended() &&
+      Chance(disturbance_.orders_per_second * absl::ToDoubleSeconds(kCrashTick))) {
+    GiveOrder();
   }
   After(kCrashTick, [this] { MaybeCrash(); });
 }
@@ -280,6 +304,7 @@ std::shared_ptr<v1::Episode> SimulatedWorld::MakeEpisode(const v1::GenerateReque
 }
 
 void SimulatedWorld::Act(const Generate& action) {
+  if (Paused()) Fail("a paused run asked for samples");
   Send(action.worker, [this, action] {
     Process& worker = processes_[action.worker];
     const v1::GenerateRequest& request = *action.request;
@@ -389,6 +414,12 @@ void SimulatedWorld::Act(const FenceWorker& action) {
   if (absl::StrCat(processes_[action.worker].start) == action.incarnation) {
     KillProcess(action.worker, /*own_fault=*/false);
   }
+}
+
+void SimulatedWorld::Act(const orchestrator::Answer& action) {
+  // A run that ends first keeps no checkpoint for those who wait.
+  if (action.status.ok() || absl::IsAborted(action.status)) return;
+  Fail(absl::StrCat("an order: ", action.status.ToString()));
 }
 
 void SimulatedWorld::Act(const EndRun& action) {

@@ -44,6 +44,7 @@ struct Disturbance {
   double late = 0;              // messages that take a hundred times as long
   double score_error = 0;       // scores that are our own failure
   double crash_in_turn = 0;     // the controller dies inside a turn: before or after the commit
+  double orders_per_second = 0; // an operator pauses, resumes and asks for checkpoints
   std::string poison;           // a prompt that crashes whoever generates for it
   bool crash_is_own_fault = false;
 };
@@ -65,6 +66,7 @@ class SimulatedWorld {
   const std::string& final_weights() const { return final_weights_; }
   int64_t turns() const { return turns_; }
   int64_t crashes() const { return crashes_; }
+  int64_t pauses() const { return pauses_; }
   absl::Duration now() const { return now_; }
 
  private:
@@ -100,6 +102,8 @@ class SimulatedWorld {
   void Join(Process& process);
   void KillProcess(const std::string& name, bool own_fault);
   void MaybeCrash();
+  void GiveOrder();
+  bool Paused() const;
 
   void Act(const AskStatus& action);
   void Act(const UpdateWeights& action);
@@ -110,6 +114,7 @@ class SimulatedWorld {
   void Act(const SaveCheckpoint& action);
   void Act(const FenceWorker& action);
   void Act(const EndRun& action);
+  void Act(const orchestrator::Answer& action);
 
   v1::WeightsManifest ManifestOf(int64_t version, const std::string& weights) const;
   std::shared_ptr<v1::Episode> MakeEpisode(const v1::GenerateRequest& request, int sample,
@@ -145,6 +150,7 @@ class SimulatedWorld {
   std::vector<std::string> failures_;
   int64_t turns_ = 0;
   int64_t crashes_ = 0;
+  int64_t pauses_ = 0;
 };
 
 // A small run: a warm start, policy steps, evaluations, checkpoints.

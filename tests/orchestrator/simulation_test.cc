@@ -79,6 +79,23 @@ TEST(SimulationTest, MoreRolloutWorkersChangeNothing) {
   }
 }
 
+TEST(SimulationTest, PausingResumingAndKeepingCheckpointsChangesNothing) {
+  int64_t pauses = 0;
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SimulatedWorld world(SimulatedSpec(),
+                         {.seed = seed,
+                          .crash_per_second = seed % 2 == 0 ? 0.05 : 0.0,
+                          .lost = seed % 3 == 0 ? 0.01 : 0.0,
+                          .orders_per_second = 2},
+                         2);
+    world.Run(absl::Hours(10));
+    ExpectSameRun(world);
+    pauses += world.pauses();
+  }
+  EXPECT_GT(pauses, 100);
+}
+
 TEST(SimulationTest, CrashesDelaysLossesAndRepetitionsChangeNothing) {
   const int seeds = FromEnvironment("TEMPER_SIMULATION_SEEDS", 200);
   const int first = FromEnvironment("TEMPER_SIMULATION_FIRST_SEED", 1);

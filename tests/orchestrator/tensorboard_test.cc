@@ -1,5 +1,5 @@
 // Event files: known checksums, and records that read back.
-#include "orchestrator/tensorboard.h"
+#include "orchestrator/controller/tensorboard.h"
 
 #include <bit>
 #include <cstring>

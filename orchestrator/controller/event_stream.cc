@@ -1,11 +1,31 @@
 // Sending events to one watcher.
-#include "orchestrator/event_stream.h"
+#include "orchestrator/controller/event_stream.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/grpc_status.h"
 
 namespace temper::orchestrator {
 
-size_t EventStream::Room() {
+size_t EventStream::Room(absl::Duration uptime) {
   MutexLock lock(mutex_);
-  return closed_ || finished_ ? 0 : kWaitingMax - waiting_.size();
+  if (closed_ || finished_) return 0;
+  if (waiting_.empty() || sent_ != sent_before_) moved_at_ = uptime;
+  sent_before_ = sent_;
+  moved_at_ = std::min(moved_at_, uptime);
+  if (uptime - moved_at_ < kSilenceMax) return kWaitingMax - waiting_.size();
+  status_ = absl::AbortedError(
+      absl::StrCat("no event was taken for a minute; come back with from_sequence ",
+                   waiting_.front().event().sequence()));
+  waiting_.resize(writing_ ? 1 : 0);  // the write under way is gRPC's
+  closed_ = true;
+  if (writing_ && !done_) {
+    context_->TryCancel();  // that write would never end
+  } else {
+    Step();
+  }
+  return 0;
 }
 
 void EventStream::Offer(v1::RunEvent event) {
@@ -15,8 +35,9 @@ void EventStream::Offer(v1::RunEvent event) {
   Step();
 }
 
-void EventStream::Close() {
+void EventStream::Close(const absl::Status& status) {
   MutexLock lock(mutex_);
+  if (!closed_) status_ = status;
   closed_ = true;
   Step();
 }
@@ -33,13 +54,14 @@ void EventStream::Step() {
     StartWrite(&waiting_.front());
   } else if (closed_) {
     finished_ = true;
-    Finish(grpc::Status::OK);
+    Finish(ToGrpc(status_));
   }
 }
 
 void EventStream::OnWriteDone(bool ok) {
   MutexLock lock(mutex_);
   writing_ = false;
+  ++sent_;
   waiting_.pop_front();
   if (!ok) {
     waiting_.clear();

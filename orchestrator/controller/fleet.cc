@@ -1,5 +1,5 @@
 // The core's actions as asynchronous gRPC calls.
-#include "orchestrator/fleet.h"
+#include "orchestrator/controller/fleet.h"
 
 #include <utility>
 
@@ -127,8 +127,10 @@ class Fleet::GenerateCall : public grpc::ClientReadReactor<v1::GenerateResponse>
   v1::GenerateResponse response_;
 };
 
-Fleet::Fleet(Deliver deliver)
-    : deliver_(std::move(deliver)), in_flight_(std::make_shared<CallsInFlight>()) {}
+Fleet::Fleet(std::string run, Deliver deliver)
+    : run_(std::move(run)),
+      deliver_(std::move(deliver)),
+      in_flight_(std::make_shared<CallsInFlight>()) {}
 
 Fleet::~Fleet() {
   in_flight_->CancelAll();
@@ -176,8 +178,10 @@ void Fleet::Unary(const Action& action, std::shared_ptr<const Request> request, 
 }
 
 void Fleet::Call(const AskStatus& action) {
+  auto request = std::make_shared<v1::GetStatusRequest>();
+  request->set_run(run_);
   Unary<v1::GetStatusRequest, v1::GetStatusResponse>(
-      action, std::make_shared<v1::GetStatusRequest>(),
+      action, std::move(request),
       [](Connection& to, auto* context, auto* request, auto* response, auto finished) {
         to.learner->async()->GetStatus(context, request, response, std::move(finished));
       },
@@ -189,6 +193,7 @@ void Fleet::Call(const AskStatus& action) {
 void Fleet::Call(const UpdateWeights& action) {
   auto request = std::make_shared<v1::UpdateWeightsRequest>();
   *request->mutable_manifest() = *action.manifest;
+  request->set_run(run_);
   Unary<v1::UpdateWeightsRequest, v1::UpdateWeightsResponse>(
       action, std::move(request),
       [](Connection& to, auto* context, auto* request, auto* response, auto finished) {

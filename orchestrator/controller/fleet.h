@@ -21,7 +21,8 @@ class Fleet {
   // time out.
   using Deliver = std::function<bool(Event)>;
 
-  explicit Fleet(Deliver deliver);
+  // run: what the workers know it by.
+  Fleet(std::string run, Deliver deliver);
   ~Fleet();  // cancels what is under way and waits for its end
 
   void Connect(const std::string& worker, const std::string& address);
@@ -46,6 +47,7 @@ class Fleet {
              MakeEvent make_event);
   Connection* Find(const std::string& worker);
 
+  const std::string run_;
   const Deliver deliver_;
   std::map<std::string, std::unique_ptr<Connection>> connections_;
   std::shared_ptr<CallsInFlight> in_flight_;

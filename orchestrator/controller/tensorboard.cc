@@ -1,5 +1,5 @@
 // TensorBoard's event records, encoded by hand: four fields do not need their schema.
-#include "orchestrator/tensorboard.h"
+#include "orchestrator/controller/tensorboard.h"
 
 #include <unistd.h>
 

@@ -1,0 +1,207 @@
+// Looking: runs, events, waits, workers.
+#include "orchestrator/controller/controller_service.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "orchestrator/controller/event_stream.h"
+
+namespace temper::orchestrator {
+namespace {
+
+// What several loops fill; the last one to let go passes it on.
+struct Collection {
+  std::vector<v1::GetResponse> runs;
+  std::function<void(std::vector<v1::GetResponse>&)> done;
+
+  ~Collection() { done(runs); }
+};
+
+grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const absl::Status& status) {
+  OpenCall call(context);
+  call.Finish(status);
+  return call.reactor();
+}
+
+}  // namespace
+
+void ControllerServiceOnWire::CompleteWorkers(v1::GetResponse& run) {
+  for (v1::Worker& worker : *run.mutable_workers()) {
+    controller_.registry().Complete(worker, controller_.clock().Uptime());
+  }
+}
+
+void ControllerServiceOnWire::AskRuns(
+    std::function<void(RunLoop&, v1::GetResponse&)> ask, std::shared_ptr<OpenCall> call,
+    std::function<absl::Status(std::vector<v1::GetResponse>&)> done) {
+  const std::vector<std::shared_ptr<RunLoop>> runs = controller_.runs();
+  auto collection = std::make_shared<Collection>();
+  collection->runs.resize(runs.size());
+  collection->done = [this, call = std::move(call),
+                      done = std::move(done)](std::vector<v1::GetResponse>& found) {
+    auto moved = std::make_shared<std::vector<v1::GetResponse>>(std::move(found));
+    const bool taken = controller_.Post([call, done, moved] { call->Finish(done(*moved)); });
+    if (!taken) call->Finish(InboxFull());
+  };
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::shared_ptr<RunLoop>& run = runs[i];
+    const bool taken =
+        run->Post([collection, ask, i, loop = run.get()] { ask(*loop, collection->runs[i]); });
+    if (taken) continue;
+    collection->runs[i].set_name(run->name());
+    collection->runs[i].set_dir(run->place().dir);
+    collection->runs[i].set_state(v1::RUN_STATE_FAILED);
+    collection->runs[i].set_reason("its loop has ended; the controller's log says why");
+  }
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::List(Context* context,
+                                                              const v1::ListRequest*,
+                                                              v1::ListResponse* response) {
+  auto call = std::make_shared<OpenCall>(context);
+  Unary* const reactor = call->reactor();
+  AskRuns([](RunLoop& loop, v1::GetResponse& run) { loop.Describe(run); }, std::move(call),
+          [this, response](std::vector<v1::GetResponse>& runs) {
+            std::stable_sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
+              return a.created_ms() > b.created_ms();
+            });
+            for (v1::GetResponse& run : runs) {
+              CompleteWorkers(run);
+              *response->add_runs() = std::move(run);
+            }
+            return absl::OkStatus();
+          });
+  return reactor;
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::Get(Context* context,
+                                                             const v1::GetRequest* request,
+                                                             v1::GetResponse* response) {
+  const auto run = controller_.Find(request->run());
+  if (!run.ok()) return Refuse(context, run.status());
+  auto call = std::make_shared<OpenCall>(context);
+  Unary* const reactor = call->reactor();
+  const bool taken = (*run)->Post([this, call, response, loop = run->get()] {
+    loop->Describe(*response);
+    const bool passed = controller_.Post([this, call, response] {
+      CompleteWorkers(*response);
+      call->Finish(absl::OkStatus());
+    });
+    if (!passed) call->Finish(InboxFull());
+  });
+  if (!taken) call->Finish(InboxFull());
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::WatchResponse>* ControllerServiceOnWire::Watch(
+    Context* context, const v1::WatchRequest* request) {
+  auto stream = std::make_shared<EventStream>(context, request->from_sequence());
+  stream->KeepAlive(stream);
+  const auto run = controller_.Find(request->run());
+  const bool taken =
+      run.ok() && (*run)->Post([stream, loop = run->get()] { loop->AddWatcher(stream); });
+  if (!taken) stream->Finish(ToGrpc(run.ok() ? InboxFull() : run.status()));
+  return stream.get();
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::GetTimeline(
+    Context* context, const v1::GetTimelineRequest* request, v1::GetTimelineResponse* response) {
+  const auto run = controller_.Find(request->run());
+  if (!run.ok()) return Refuse(context, run.status());
+  return AnswerOn(**run, context, [loop = run->get(), request, response]() -> absl::Status {
+    const int64_t warm_start = loop->place().spec.warm_start_steps();
+    int64_t version = warm_start + request->step() - 1;
+    if (request->step() == 0) {
+      TEMPER_ASSIGN_OR_RETURN(version, loop->ledger().NewestSpans());
+    }
+    TEMPER_ASSIGN_OR_RETURN(const std::vector<v1::Span> spans, loop->ledger().ReadSpans(version));
+    if (spans.empty()) {
+      return absl::NotFoundError(
+          absl::StrCat("step ", request->step(), ": nothing is recorded of it"));
+    }
+    response->set_step(version - warm_start + 1);
+    response->mutable_spans()->Assign(spans.begin(), spans.end());
+    return absl::OkStatus();
+  });
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::ListWaits(
+    Context* context, const v1::ListWaitsRequest* request, v1::ListWaitsResponse* response) {
+  if (!request->run().empty()) {
+    const auto run = controller_.Find(request->run());
+    if (!run.ok()) return Refuse(context, run.status());
+  }
+  auto call = std::make_shared<OpenCall>(context);
+  Unary* const reactor = call->reactor();
+  AskRuns([](RunLoop& loop, v1::GetResponse& run) { loop.Describe(run); }, std::move(call),
+          [this, request, response](std::vector<v1::GetResponse>& runs) {
+            v1::ListWaitsResponse found;
+            for (const v1::GetResponse& run : runs) found.mutable_waits()->MergeFrom(run.waits());
+            controller_.registry().AddWaits(controller_.clock().Uptime(), found);
+            for (const v1::Wait& wait : found.waits()) {
+              if (request->run().empty() || wait.run() == request->run()) {
+                *response->add_waits() = wait;
+              }
+            }
+            std::stable_sort(response->mutable_waits()->begin(), response->mutable_waits()->end(),
+                             [](const v1::Wait& a, const v1::Wait& b) {
+                               return a.age_seconds() > b.age_seconds();
+                             });
+            return absl::OkStatus();
+          });
+  return reactor;
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::ListWorkers(
+    Context* context, const v1::ListWorkersRequest*, v1::ListWorkersResponse* response) {
+  return AnswerOn(controller_, context, [this, response] {
+    for (v1::Worker& worker : controller_.registry().Describe(controller_.clock().Uptime())) {
+      *response->add_workers() = std::move(worker);
+    }
+    return absl::OkStatus();
+  });
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::CordonWorker(
+    Context* context, const v1::CordonWorkerRequest* request, v1::CordonWorkerResponse* response) {
+  const std::string who = CallerName(*context);
+  return AnswerOn(controller_, context, [this, who, request, response]() -> absl::Status {
+    TEMPER_RETURN_IF_ERROR(CheckRequestId(request->request_id()));
+    const std::string digest = RequestDigest(*request);
+    TEMPER_ASSIGN_OR_RETURN(const auto before,
+                            controller_.store().FindRequest(request->request_id(), digest));
+    if (before.has_value()) {
+      response->ParseFromString(*before);
+      return absl::OkStatus();
+    }
+    const std::string reason =
+        absl::StrCat("by ", who, request->reason().empty() ? "" : ": ", request->reason());
+    TEMPER_RETURN_IF_ERROR(
+        controller_.registry().Cordon(request->worker(), request->cordoned(), reason));
+    for (v1::Worker& worker : controller_.registry().Describe(controller_.clock().Uptime())) {
+      if (worker.name() == request->worker()) *response->mutable_worker() = std::move(worker);
+    }
+    const absl::Status kept =
+        controller_.store().SetCordon(request->worker(), request->cordoned(), reason,
+                                      request->request_id(), digest, response->SerializeAsString());
+    if (!kept.ok()) controller_.Break(kept);
+    return kept;
+  });
+}
+
+std::string CallerName(const grpc::CallbackServerContext& context) {
+  const auto found = context.client_metadata().find("temper-user");
+  if (found == context.client_metadata().end()) return "someone";
+  return std::string(found->second.data(), found->second.size());
+}
+
+absl::Status CheckRequestId(const std::string& request_id) {
+  if (request_id.size() <= 128) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("request_id: found ", request_id.size(), " characters, expected at most 128"));
+}
+
+}  // namespace temper::orchestrator
