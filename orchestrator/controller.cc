@@ -180,23 +180,30 @@ absl::Status Controller::Register(const v1::RegisterRequest& request,
   member.last_beat = clock_.Uptime();
 
   response.set_heartbeat_ms(options_.heartbeat_ms);
-  v1::Assignment& assignment = *response.add_assignments();
+  *response.add_assignments() = AssignmentOf(request.role());
+  return absl::OkStatus();
+}
+
+v1::Assignment Controller::AssignmentOf(v1::Role role) const {
+  v1::Assignment assignment;
   assignment.set_run(spec_.spec.name());
-  if (request.role() == v1::ROLE_LEARNER) assignment.set_run_dir(options_.dir);
+  if (role == v1::ROLE_LEARNER) assignment.set_run_dir(options_.dir);
   assignment.set_model_dir(options_.model_dir);
   *assignment.mutable_fleet() = spec_.spec.fleet();
   assignment.set_seed(spec_.spec.seed());
   assignment.set_dtype(spec_.spec.dtype());
-  return absl::OkStatus();
+  return assignment;
 }
 
-absl::Status Controller::Heartbeat(const v1::HeartbeatRequest& request) {
+absl::Status Controller::Heartbeat(const v1::HeartbeatRequest& request,
+                                   v1::HeartbeatResponse& response) {
   const auto found = members_.find(request.name());
   if (found == members_.end() || found->second.lost ||
       found->second.registration.incarnation() != request.incarnation()) {
     return absl::NotFoundError(absl::StrCat(request.name(), ": not registered; register again"));
   }
   found->second.last_beat = clock_.Uptime();
+  *response.add_assignments() = AssignmentOf(found->second.registration.role());
   return absl::OkStatus();
 }
 

@@ -21,6 +21,7 @@
 #include "orchestrator/run_files.h"
 #include "orchestrator/spec.h"
 #include "orchestrator/tensorboard.h"
+#include "temper/v1/fleet.pb.h"
 
 namespace temper::orchestrator {
 
@@ -53,7 +54,7 @@ class Controller {
 
   // For questions on the loop thread.
   absl::Status Register(const v1::RegisterRequest& request, v1::RegisterResponse& response);
-  absl::Status Heartbeat(const v1::HeartbeatRequest& request);
+  absl::Status Heartbeat(const v1::HeartbeatRequest& request, v1::HeartbeatResponse& response);
   void ReportExit(const v1::ReportExitRequest& request);
   void Describe(v1::GetResponse& run) const;
   void AddWatcher(std::shared_ptr<EventStream> stream);
@@ -70,6 +71,7 @@ class Controller {
 
   Controller(Options options, ResolvedSpec spec, const Clock& clock);
   absl::Status OpenFiles();
+  v1::Assignment AssignmentOf(v1::Role role) const;
   absl::Status Loop(const StopToken& stop);
   void Collect(std::vector<Event>& events);
   void FindSilentMembers();

@@ -53,8 +53,9 @@ grpc::ServerUnaryReactor* FleetServiceOnWire::Register(grpc::CallbackServerConte
 
 grpc::ServerUnaryReactor* FleetServiceOnWire::Heartbeat(grpc::CallbackServerContext* context,
                                                              const v1::HeartbeatRequest* request,
-                                                             v1::HeartbeatResponse*) {
-  return Answer(controller_, context, [=, this] { return controller_.Heartbeat(*request); });
+                                                             v1::HeartbeatResponse* response) {
+  return Answer(controller_, context,
+                [=, this] { return controller_.Heartbeat(*request, *response); });
 }
 
 grpc::ServerUnaryReactor* FleetServiceOnWire::ReportExit(grpc::CallbackServerContext* context,
