@@ -1,4 +1,4 @@
-// One task at a time, chosen anew after each: close what must go, then open what is missing.
+// Closes what must go and opens what is missing, whenever the list or a run has changed.
 #include "orchestrator/cli/assigned_runs.h"
 
 #include <algorithm>
@@ -15,11 +15,6 @@ namespace {
 constexpr absl::Duration kRetryPauseMax = absl::Seconds(30);
 // How long the thread sleeps when nobody wakes it.
 constexpr absl::Duration kIdleWait = absl::Seconds(1);
-
-template <class... Cases>
-struct Overloaded : Cases... {
-  using Cases::operator()...;
-};
 
 bool Same(const v1::Assignment& a, const v1::Assignment& b) {
   return a.SerializeAsString() == b.SerializeAsString();  // has no maps: one text for one value
@@ -56,7 +51,7 @@ void AssignedRuns::Report(v1::HeartbeatRequest& beat) {
   MutexLock lock(mutex_);
   news_ = false;
   for (const auto& [name, run] : runs_) {
-    if (run.open) beat.add_ready(name);
+    if (run.state == State::kOpen) beat.add_ready(name);
     if (run.failure.has_value()) (*beat.mutable_failed())[name] = run.failure->reason;
   }
 }
@@ -71,117 +66,126 @@ bool AssignedRuns::none() const {
   return wanted_.empty() && runs_.empty();
 }
 
-const v1::Assignment* AssignedRuns::Wanted(const std::string& run) const {
-  for (const v1::Assignment& assignment : wanted_) {
-    if (assignment.run() == run) return &assignment;
-  }
-  return nullptr;
+bool AssignedRuns::IsWanted(const v1::Assignment& assignment) const {
+  return std::ranges::any_of(
+      wanted_, [&](const v1::Assignment& wanted) { return Same(wanted, assignment); });
 }
 
-int AssignedRuns::OpenCount() const {
-  return static_cast<int>(
-      std::ranges::count_if(runs_, [](const auto& run) { return run.second.open; }));
+bool AssignedRuns::HasRoom() const {
+  return std::ranges::count_if(
+             runs_, [](const auto& run) { return run.second.state != State::kFailed; }) < runs_max_;
 }
 
-std::optional<AssignedRuns::Task> AssignedRuns::FindTask() {
-  changed_ = false;
-  for (const auto& [name, run] : runs_) {
-    const v1::Assignment* const wanted = Wanted(name);
-    if (run.open && (wanted == nullptr || !Same(*wanted, run.assignment))) return Close{name};
+bool AssignedRuns::IsClosing() const {
+  return std::ranges::any_of(runs_,
+                             [](const auto& run) { return run.second.state == State::kClosing; });
+}
+
+void AssignedRuns::Work() {
+  MutexLock lock(mutex_);
+  while (!ending_ || !runs_.empty()) {
+    mutex_.Await(UntilNextTry(),
+                 [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return changed_; });
+    changed_ = false;
+    Advance();
   }
-  std::erase_if(runs_, [this](const auto& run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const v1::Assignment* const wanted = Wanted(run.first);
-    return wanted == nullptr || !Same(*wanted, run.second.assignment);
-  });
+}
+
+void AssignedRuns::Advance() {
+  DropUnwanted();
   const absl::Time now = absl::Now();
   for (const v1::Assignment& wanted : wanted_) {
     const auto known = runs_.find(wanted.run());
-    if (known == runs_.end()) return Open{wanted};
-    if (known->second.failure.has_value() && known->second.failure->again <= now) {
-      return Open{wanted};
+    const bool due = known == runs_.end() ||
+                     (known->second.state == State::kFailed && known->second.failure->again <= now);
+    if (due && (HasRoom() || !IsClosing())) StartOpening(wanted);
+  }
+}
+
+void AssignedRuns::DropUnwanted() {
+  for (auto run = runs_.begin(); run != runs_.end();) {
+    const std::string& name = run->first;
+    Run& known = run->second;
+    const bool wanted = IsWanted(known.assignment);
+    if (known.state == State::kOpen && !wanted) {
+      known.thread.join();  // has nothing left to do
+      known.state = State::kClosing;
+      known.thread = std::thread([this, name] { Close(name); });
+      news_ = true;
+      mutex_.Changed();
+    }
+    if (known.state == State::kClosed || (known.state == State::kFailed && !wanted)) {
+      if (known.thread.joinable()) known.thread.join();
+      run = runs_.erase(run);
+    } else {
+      ++run;
     }
   }
-  if (ending_) return End{};
-  return std::nullopt;
+}
+
+void AssignedRuns::StartOpening(const v1::Assignment& wanted) {
+  const bool room = HasRoom();
+  Run& run = runs_[wanted.run()];
+  if (run.thread.joinable()) run.thread.join();  // of the last try
+  run.assignment = wanted;
+  run.state = State::kOpening;
+  if (!room) {
+    return Opened(
+        run, absl::ResourceExhaustedError(absl::StrCat("this worker has ", runs_max_,
+                                                       " runs open and takes no more (--runs)")));
+  }
+  run.thread = std::thread([this, wanted] { Open(wanted); });
 }
 
 absl::Duration AssignedRuns::UntilNextTry() const {
   const absl::Time now = absl::Now();
   absl::Duration wait = kIdleWait;
   for (const auto& [name, run] : runs_) {
-    if (run.failure.has_value()) wait = std::min(wait, run.failure->again - now);
+    if (run.state == State::kFailed) wait = std::min(wait, run.failure->again - now);
   }
   return std::max(wait, absl::Milliseconds(1));
 }
 
-AssignedRuns::Task AssignedRuns::NextTask() {
-  MutexLock lock(mutex_);
-  std::optional<Task> task = FindTask();
-  while (!task.has_value()) {
-    mutex_.Await(UntilNextTry(),
-                 [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return changed_; });
-    task = FindTask();
-  }
-  return *std::move(task);
-}
-
-void AssignedRuns::Work() {
-  bool ended = false;
-  while (!ended) {
-    std::visit(Overloaded{[this](const Open& open) { OpenNow(open.assignment); },
-                          [this](const Close& close) { CloseNow(close.run); },
-                          [&ended](const End&) { ended = true; }},
-               NextTask());
-  }
-}
-
-void AssignedRuns::OpenNow(const v1::Assignment& assignment) {
+void AssignedRuns::Open(const v1::Assignment& assignment) {
   const std::string& name = assignment.run();
-  bool room = false;
-  {
-    MutexLock lock(mutex_);
-    room = OpenCount() < runs_max_;
-  }
-  const absl::Time start = absl::Now();
   log::Info("opening a run", {{"run", name}});
-  const absl::Status opened =
-      room ? host_.Open(assignment)
-           : absl::ResourceExhaustedError(absl::StrCat("this worker has ", runs_max_,
-                                                       " runs open and takes no more (--runs)"));
+  const absl::Time start = absl::Now();
+  const absl::Status opened = host_.Open(assignment);
   if (opened.ok()) {
     log::Info("a run is open",
               {{"run", name}, {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
-  } else {
-    log::Error("a run cannot be opened", {{"run", name}, {"error", opened.ToString()}});
   }
   MutexLock lock(mutex_);
-  Run& run = runs_[name];
-  run.assignment = assignment;
-  run.open = opened.ok();
-  if (opened.ok()) {
+  Opened(runs_.at(name), opened);
+}
+
+void AssignedRuns::Opened(Run& run, const absl::Status& status) {
+  if (status.ok()) {
+    run.state = State::kOpen;
     run.failure.reset();
   } else {
+    log::Error("a run cannot be opened",
+               {{"run", run.assignment.run()}, {"error", status.ToString()}});
+    run.state = State::kFailed;
     if (!run.failure.has_value()) run.failure.emplace(Failure{"", Backoff(kRetryPauseMax), {}});
-    run.failure->reason = std::string(opened.message());
+    run.failure->reason = std::string(status.message());
     run.failure->again = absl::Now() + run.failure->backoff.Next();
   }
   news_ = true;
+  changed_ = true;
   mutex_.Changed();
 }
 
-void AssignedRuns::CloseNow(const std::string& name) {
-  {
-    MutexLock lock(mutex_);
-    runs_.erase(name);
-    news_ = true;
-    mutex_.Changed();
-  }
+void AssignedRuns::Close(const std::string& name) {
   host_.Close(name);
   log::Info("a run is closed", {{"run", name}});
-  MutexLock lock(mutex_);  // there is room for what failed
-  for (auto& [other, run] : runs_) {
-    if (run.failure.has_value()) run.failure->again = absl::InfinitePast();
+  MutexLock lock(mutex_);
+  runs_.at(name).state = State::kClosed;
+  for (auto& [other, run] : runs_) {  // there is room for what failed
+    if (run.state == State::kFailed) run.failure->again = absl::InfinitePast();
   }
+  changed_ = true;
+  mutex_.Changed();
 }
 
 }  // namespace temper::cli

@@ -1,7 +1,8 @@
 // Keeps those runs open that the controller's newest list of assignments names.
 //
-// A thread of its own opens and closes, one run at a time: loading a model delays neither the signs
-// of life nor the calls of other runs. What could not be opened is tried again, ever more rarely.
+// A thread decides what is to be done; each run is opened and closed on a thread of its own, so
+// that loading a model delays neither the signs of life nor other runs. What could not be opened is
+// tried again, ever more rarely.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <variant>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -29,8 +29,8 @@ class RunHost {
   // The runs of the newest list. From here on calls for one that is not open yet are refused with
   // UNAVAILABLE. Any thread.
   virtual void Expect(const std::vector<std::string>& runs) = 0;
-  // Loads what the run needs and lets calls in; may take long. Always on the same thread, as is
-  // Close(). An error leaves nothing behind.
+  // Loads what the run needs and lets calls in; may take long. Open() and Close() of one run never
+  // overlap, those of different runs may. An error leaves nothing behind.
   virtual absl::Status Open(const v1::Assignment& assignment) = 0;
   // Ends the calls of an open run with UNAVAILABLE and frees what it held.
   virtual void Close(const std::string& run) = 0;
@@ -42,7 +42,7 @@ class AssignedRuns {
  public:
   // runs_max: more are reported as failed until another is closed. `host` outlives this.
   AssignedRuns(RunHost& host, int runs_max);
-  ~AssignedRuns();  // closes what is open
+  ~AssignedRuns();  // closes what is open, once it is
 
   // The newest list, complete. Returns at once. A run whose assignment has changed is opened anew.
   void Follow(std::vector<v1::Assignment> wanted) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -60,37 +60,35 @@ class AssignedRuns {
     Backoff backoff;
     absl::Time again;  // when it is tried next
   };
+  enum class State { kOpening, kOpen, kFailed, kClosing, kClosed };
   struct Run {
     v1::Assignment assignment;
-    bool open = false;
-    std::optional<Failure> failure;
+    State state = State::kOpening;
+    std::optional<Failure> failure;  // of the last try
+    std::thread thread;              // that opens or closes, or has done so
   };
-  struct Open {
-    v1::Assignment assignment;
-  };
-  struct Close {
-    std::string run;
-  };
-  struct End {};
-  using Task = std::variant<Open, Close, End>;
 
-  void Work();
-  // Waits for something to do.
-  Task NextTask() ABSL_LOCKS_EXCLUDED(mutex_);
-  std::optional<Task> FindTask() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  const v1::Assignment* Wanted(const std::string& run) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  int OpenCount() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Work() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Starts what can be started now.
+  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DropUnwanted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartOpening(const v1::Assignment& wanted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsWanted(const v1::Assignment& assignment) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsClosing() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);  // there will be room
   absl::Duration UntilNextTry() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OpenNow(const v1::Assignment& assignment) ABSL_LOCKS_EXCLUDED(mutex_);
-  void CloseNow(const std::string& run) ABSL_LOCKS_EXCLUDED(mutex_);
+  // On the run's own thread.
+  void Open(const v1::Assignment& assignment) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Close(const std::string& run) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Opened(Run& run, const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   RunHost& host_;
   const int runs_max_;
   mutable Mutex mutex_;
   std::vector<v1::Assignment> wanted_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Run> runs_ ABSL_GUARDED_BY(mutex_);  // open or failed
-  bool news_ ABSL_GUARDED_BY(mutex_) = false;                // since the last Report()
-  bool changed_ ABSL_GUARDED_BY(mutex_) = false;             // since the last FindTask()
+  std::map<std::string, Run> runs_ ABSL_GUARDED_BY(mutex_);
+  bool news_ ABSL_GUARDED_BY(mutex_) = false;     // since the last Report()
+  bool changed_ ABSL_GUARDED_BY(mutex_) = false;  // since the last Advance()
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

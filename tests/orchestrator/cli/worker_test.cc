@@ -39,8 +39,9 @@ class KeepingHost final : public RunHost {
     MutexLock lock(mutex_);
     EXPECT_TRUE(open_.emplace(assignment.run(), assignment.model_dir()).second) << "opened twice";
     ++tries_[assignment.run()];
-    EXPECT_TRUE(mutex_.Await(absl::Minutes(1),
-                             [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !held_; }));
+    EXPECT_TRUE(mutex_.Await(absl::Minutes(1), [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return !held_.contains(assignment.run());
+    }));
     if (broken_.contains(assignment.run())) {
       open_.erase(assignment.run());
       return absl::NotFoundError(assignment.model_dir() + ": no such folder");
@@ -54,9 +55,9 @@ class KeepingHost final : public RunHost {
   }
   int64_t progress() const override { return ++progress_; }
 
-  void set_held(bool held) {
+  void set_held(std::set<std::string> runs) {
     MutexLock lock(mutex_);
-    held_ = held;
+    held_ = std::move(runs);
     mutex_.Changed();
   }
   void set_broken(std::set<std::string> runs) {
@@ -82,7 +83,7 @@ class KeepingHost final : public RunHost {
   std::map<std::string, std::string> open_ ABSL_GUARDED_BY(mutex_);  // name -> model_dir
   std::set<std::string> expected_ ABSL_GUARDED_BY(mutex_), broken_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, int> tries_ ABSL_GUARDED_BY(mutex_);
-  bool held_ ABSL_GUARDED_BY(mutex_) = false;  // Open() waits
+  std::set<std::string> held_ ABSL_GUARDED_BY(mutex_);  // their Open() waits
   mutable std::atomic<int64_t> progress_{0};
 };
 
@@ -188,7 +189,7 @@ TEST_F(WorkerTest, StoppingClosesWhatIsOpen) {
 }
 
 TEST_F(WorkerTest, BeatsWhileARunIsBeingOpened) {
-  host_.set_held(true);
+  host_.set_held({"first"});
   controller_.Assign({Assigned("first")});
   Start();
   int64_t last = 0;
@@ -201,8 +202,26 @@ TEST_F(WorkerTest, BeatsWhileARunIsBeingOpened) {
     last = beat->progress();
   }
   EXPECT_THAT(host_.expected(), ElementsAre("first"));
-  host_.set_held(false);
+  host_.set_held({});
   EXPECT_TRUE(AwaitReady({"first"}));
+}
+
+TEST_F(WorkerTest, ARunThatTakesLongToOpenDelaysNoOther) {
+  host_.set_held({"first"});
+  controller_.Assign({Assigned("first"), Assigned("second")});
+  Start();
+  ASSERT_TRUE(AwaitReady({"second"}));
+  controller_.Assign({Assigned("first"), Assigned("third")});
+  ASSERT_TRUE(AwaitReady({"third"}));
+  EXPECT_EQ(host_.tries("first"), 1);
+  // Not wanted any more before it is open: closed as soon as it is.
+  controller_.Assign({Assigned("third")});
+  ASSERT_TRUE(AwaitReady({"third"}));
+  host_.set_held({});
+  const absl::Time deadline = absl::Now() + absl::Minutes(1);
+  while (host_.open().size() > 1 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(host_.open().size(), 1u);
+  EXPECT_EQ(host_.open().count("third"), 1u);
 }
 
 TEST_F(WorkerTest, ReportsARunThatCannotBeOpenedAndTriesItAgain) {
