@@ -28,6 +28,12 @@ class Device {
   virtual int threads() const = 0;
 };
 
+// Cores this process may use, which may be fewer than the machine has.
+int CoresAllowed();
+
+// In words, the widest instructions that kernels use here: "cpu avx512", "cpu avx2", "cpu scalar".
+std::string DescribeCpu();
+
 // threads <= 0: one per core this process may use.
 std::unique_ptr<Device> OpenCpuDevice(int threads);
 

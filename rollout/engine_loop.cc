@@ -17,7 +17,9 @@ namespace {
 // How long an idle thread sleeps when nobody wakes it: bounds how late a stop is seen.
 constexpr absl::Duration kIdleWait = absl::Milliseconds(200);
 
-absl::Status Stopped() { return absl::UnavailableError("this rollout worker is stopping"); }
+absl::Status Stopped() {
+  return absl::UnavailableError("this rollout worker is stopping, or closes the run");
+}
 
 }  // namespace
 

@@ -57,8 +57,8 @@ class EngineLoop {
   // Waits in line until the groups in flight have ended; those that come meanwhile are refused.
   absl::Status Update(UpdateOrder order) { return Push(std::move(order)); }
 
-  // Both outlive the loop. Called once. follower: null for an engine that keeps the weights it has;
-  // updates are then refused with FAILED_PRECONDITION.
+  // Both are there until Stop() returns. Called once. follower: null for an engine that keeps the
+  // weights it has; updates are then refused with FAILED_PRECONDITION.
   void Start(Engine& engine, const WeightFollower* follower);
   // Ends everything in flight with UNAVAILABLE and joins the thread.
   void Stop();

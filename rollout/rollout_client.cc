@@ -71,6 +71,7 @@ absl::StatusOr<v1::UpdateWeightsResponse> RolloutClient::UpdateWeights(
   });
   v1::UpdateWeightsRequest request;
   *request.mutable_manifest() = manifest;
+  request.set_run(manifest.run());
   v1::UpdateWeightsResponse response;
   const grpc::Status status = connection_->stub->UpdateWeights(context.get(), request, &response);
   TEMPER_RETURN_IF_ERROR(AtWorker(address_, FromGrpc(status)));

@@ -43,7 +43,7 @@ class RolloutClient {
   explicit RolloutClient(const std::string& address);
   ~RolloutClient();
 
-  // Errors as written at the rpc in rollout.proto. `cancel` may be null.
+  // For the manifest's run. Errors as written at the rpc in rollout.proto. `cancel` may be null.
   absl::StatusOr<v1::UpdateWeightsResponse> UpdateWeights(const v1::WeightsManifest& manifest,
                                                           absl::Duration timeout,
                                                           CallCancel* cancel = nullptr);

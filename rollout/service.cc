@@ -93,7 +93,7 @@ using MeasureCall = UnaryCall<MeasureSink, Measurement, v1::MeasureResponse>;
 
 class RolloutService final : public v1::RolloutService::CallbackService {
  public:
-  explicit RolloutService(EngineLoop& loop) : loop_(loop) {}
+  explicit RolloutService(const EngineDirectory& runs) : runs_(runs) {}
 
   grpc::ServerUnaryReactor* UpdateWeights(grpc::CallbackServerContext* context,
                                           const v1::UpdateWeightsRequest* request,
@@ -103,7 +103,8 @@ class RolloutService final : public v1::RolloutService::CallbackService {
     UpdateOrder order{.manifest = request->manifest(),
                       .deadline = absl::FromChrono(context->deadline()),
                       .sink = sink};
-    const absl::Status taken = loop_.Update(std::move(order));
+    const auto loop = runs_.Find(request->run());
+    const absl::Status taken = loop.ok() ? (*loop)->Update(std::move(order)) : loop.status();
     if (!taken.ok()) sink->Done(taken);
     return call;
   }
@@ -114,7 +115,8 @@ class RolloutService final : public v1::RolloutService::CallbackService {
     grpc::ServerWriteReactor<v1::GenerateResponse>* call = stream->Open();
     GroupRequest group = FromWire(*request);
     group.sink = stream;
-    const absl::Status taken = loop_.Generate(std::move(group));
+    const auto loop = runs_.Find(request->run());
+    const absl::Status taken = loop.ok() ? (*loop)->Generate(std::move(group)) : loop.status();
     if (!taken.ok()) stream->Done(taken);
     return call;
   }
@@ -126,19 +128,20 @@ class RolloutService final : public v1::RolloutService::CallbackService {
     const std::shared_ptr<MeasureCall::Sink> sink = call->sink();
     MeasureRequest measure = FromWire(*request);
     measure.sink = sink;
-    const absl::Status taken = loop_.Measure(std::move(measure));
+    const auto loop = runs_.Find(request->run());
+    const absl::Status taken = loop.ok() ? (*loop)->Measure(std::move(measure)) : loop.status();
     if (!taken.ok()) sink->Done(taken);
     return call;
   }
 
  private:
-  EngineLoop& loop_;
+  const EngineDirectory& runs_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeRolloutService(EngineLoop& loop) {
-  return std::make_unique<RolloutService>(loop);
+std::unique_ptr<grpc::Service> MakeRolloutService(const EngineDirectory& runs) {
+  return std::make_unique<RolloutService>(runs);
 }
 
 }  // namespace temper::rollout

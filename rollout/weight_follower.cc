@@ -105,6 +105,7 @@ absl::StatusOr<WeightValues> WeightFollower::Fetch(const v1::WeightsManifest& ma
   context.set_deadline(absl::ToChronoTime(deadline));
   v1::FetchWeightsRequest request;
   request.set_version(manifest.version());
+  request.set_run(manifest.run());
   const auto reader = stub->FetchWeights(&context, request);
   v1::FetchWeightsResponse part;
   int64_t received = 0;

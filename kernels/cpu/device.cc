@@ -6,13 +6,12 @@
 #include <algorithm>
 #include <thread>
 
+#include "hwy/targets.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/ops.h"
 
 namespace temper::kernels {
-namespace {
 
-// Cores this process may use, which may be fewer than the machine has.
 int CoresAllowed() {
 #if defined(__linux__)
   cpu_set_t allowed;
@@ -21,6 +20,15 @@ int CoresAllowed() {
 #endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
+
+std::string DescribeCpu() {
+  const int64_t targets = hwy::SupportedTargets();
+  if ((targets & HWY_AVX3) != 0) return "cpu avx512";
+  if ((targets & HWY_AVX2) != 0) return "cpu avx2";
+  return "cpu scalar";
+}
+
+namespace {
 
 class CpuDevice final : public Device {
  public:

@@ -1,11 +1,14 @@
-// `temper reward`: one reward worker of a run.
+// `temper reward`: one reward worker of a fleet.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/stop.h"
+#include "orchestrator/cli/capabilities.h"
+#include "orchestrator/cli/runs_option.h"
 #include "orchestrator/cli/scorer_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
@@ -21,11 +24,26 @@ struct RewardArguments {
   std::string listen = "127.0.0.1:0";
   std::string name = "reward-0";
   std::string log_level = "info";
+  int runs = 64;
+};
+
+// Requests say themselves how they are scored: there is nothing to open.
+class RewardRuns final : public RunHost {
+ public:
+  explicit RewardRuns(const reward::Scorer& scorer) : scorer_(scorer) {}
+
+  void Expect(const std::vector<std::string>&) override {}
+  absl::Status Open(const v1::Assignment&) override { return absl::OkStatus(); }
+  void Close(const std::string&) override {}
+  int64_t progress() const override { return scorer_.progress().load(); }
+
+ private:
+  const reward::Scorer& scorer_;
 };
 
 absl::Status ServeReward(const RewardArguments& arguments) {
   log::Start(arguments.name, arguments.log_level);
-  StopToken& stop = StopOnSignals();
+  const StopToken& stop = StopOnSignals();
   reward::Scorer scorer(ScorerOptions());
   reward::RewardService service(scorer);
   auto listening = Listen(arguments.listen, {&service});
@@ -36,18 +54,14 @@ absl::Status ServeReward(const RewardArguments& arguments) {
     log::Info("programs of verifier \"code\" would run in",
               {{"sandbox", isolation.ok() ? *isolation : isolation.status().ToString()}});
   }
-  absl::Status ended;
-  {
-    WorkerMembership membership(arguments.controller, temper::v1::ROLE_REWARD, arguments.name,
-                                listening->address, stop);
-    auto registered = membership.Register();
-    if (registered.ok()) {
-      membership.StartHeartbeat(scorer.progress(), registered->heartbeat_ms());
-      while (!stop.stopped()) absl::SleepFor(absl::Milliseconds(50));
-    } else if (!absl::IsCancelled(registered.status())) {
-      ended = registered.status();
-    }
-  }
+  RewardRuns runs(scorer);
+  const absl::Status ended = WorkerMembership({.controller = arguments.controller,
+                                               .role = v1::ROLE_REWARD,
+                                               .name = arguments.name,
+                                               .address = listening->address,
+                                               .capabilities = OwnCapabilities(arguments.runs)},
+                                              runs, stop)
+                                 .Serve();
   listening->server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
   return ended;
 }
@@ -56,14 +70,15 @@ absl::Status ServeReward(const RewardArguments& arguments) {
 
 void AddReward(CLI::App& program, Chosen& chosen) {
   auto arguments = std::make_shared<RewardArguments>();
-  CLI::App* verb = program.add_subcommand("reward", "Score responses for a run (one worker)");
+  CLI::App* verb = program.add_subcommand("reward", "Score responses for runs (one worker)");
   verb->add_option("--controller", arguments->controller,
                    "Address of the controller, e.g. 127.0.0.1:7070")
       ->required();
   verb->add_option("--listen", arguments->listen, "Address to serve at; port 0 takes a free one")
       ->capture_default_str();
-  verb->add_option("--name", arguments->name, "Slot in the run; a restart keeps it")
+  verb->add_option("--name", arguments->name, "Slot in the fleet; a restart keeps it")
       ->capture_default_str();
+  AddRuns(*verb, arguments->runs);
   verb->add_option("--log-level", arguments->log_level, "debug, info, warning or error")
       ->capture_default_str();
   verb->callback(

@@ -1,41 +1,62 @@
-// What every worker process does besides its work: register, beat, come back when the controller
-// was away.
+// What every worker process does besides its work: register, beat, serve the runs it is told to.
 //
-// Register() dials and repeats until the controller answers or `stop`; StartHeartbeat() runs a
-// thread of its own that registers again when the controller has forgotten us, and raises `stop`
-// when the controller was gone for 60 s.
+// Serve() blocks the thread that calls it and beats there; runs are opened and closed on another
+// (assigned_runs.h). It registers again when the controller has forgotten us, keeping what is open,
+// and ends when the controller was gone for 60 s.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "base/stop.h"
+#include "orchestrator/cli/assigned_runs.h"
 #include "temper/v1/fleet.grpc.pb.h"
 
 namespace temper::cli {
 
 class WorkerMembership {
  public:
-  // name: the slot, e.g. "rollout-0"; address: where this process serves.
-  WorkerMembership(const std::string& controller, temper::v1::Role role, std::string name,
-                   std::string address, StopToken& stop);
-  ~WorkerMembership();
+  struct Options {
+    std::string controller;  // its address
+    v1::Role role = v1::ROLE_UNSPECIFIED;
+    std::string name;     // the slot, e.g. "rollout-0"
+    std::string address;  // where this process serves
+    v1::Capabilities capabilities;
+  };
 
-  // Blocks; CANCELLED when `stop` was raised first.
-  absl::StatusOr<temper::v1::RegisterResponse> Register();
-  // `progress` is read at every beat.
-  void StartHeartbeat(const std::atomic<int64_t>& progress, int heartbeat_ms);
+  // `host` and `stop` outlive it.
+  WorkerMembership(Options options, RunHost& host, const StopToken& stop);
+
+  // Until `stop`: OK, and every run is closed. Otherwise why there is no controller to work for.
+  absl::Status Serve();
 
  private:
-  void Beat(const std::atomic<int64_t>& progress, int heartbeat_ms);
+  using Fleet = v1::FleetService::Stub;
 
-  StopToken& stop_;
-  temper::v1::RegisterRequest request_;
-  std::unique_ptr<temper::v1::FleetService::Stub> stub_;
-  std::thread thread_;
+  // Repeats until the controller answers. CANCELLED: `stop` came first.
+  absl::StatusOr<v1::RegisterResponse> Join();
+  absl::StatusOr<v1::RegisterResponse> Register();
+  // The newest list of assignments; joins again where the controller has forgotten us.
+  absl::StatusOr<std::vector<v1::Assignment>> Beat(AssignedRuns& runs);
+  // A call that `stop` ends early, and news of `runs` where it is not null.
+  template <class Request, class Response>
+  absl::StatusOr<Response> Call(const Request& request,
+                                void (Fleet::async::*start)(grpc::ClientContext*, const Request*,
+                                                            Response*,
+                                                            std::function<void(grpc::Status)>),
+                                AssignedRuns* runs);
+  void KeepPace(const v1::RegisterResponse& answer);
+  void Pause(absl::Time until, AssignedRuns* runs) const;
+
+  const StopToken& stop_;
+  RunHost& host_;
+  v1::RegisterRequest request_;
+  const std::unique_ptr<Fleet> stub_;
+  absl::Duration period_;  // between two beats
 };
 
 }  // namespace temper::cli

@@ -216,7 +216,7 @@ absl::StatusOr<CheckpointRecord> CheckpointFolder::Write(
 
 absl::StatusOr<CheckpointRecord> CheckpointFolder::Save(CheckpointRecord record,
                                                         CheckpointArrays<const float> arrays,
-                                                        int keep) {
+                                                        const Keeping& keeping) {
   CheckpointManifest manifest;
   manifest.record = std::move(record);
   manifest.tensors = DigestWeights(layout_, arrays.values);
@@ -231,21 +231,22 @@ absl::StatusOr<CheckpointRecord> CheckpointFolder::Save(CheckpointRecord record,
     saved = Write(std::move(manifest), arrays);
   }
   TEMPER_RETURN_IF_ERROR(saved.status());
-  Prune(version, keep);
+  Prune(version, keeping);
   return saved;
 }
 
-void CheckpointFolder::Prune(int64_t newest, int keep) const {
-  if (keep <= 0) return;
+void CheckpointFolder::Prune(int64_t newest, const Keeping& keeping) const {
+  if (keeping.keep <= 0) return;
   std::vector<int64_t> versions = Versions();
   std::erase_if(versions, [newest](int64_t version) { return version > newest; });
-  while (static_cast<int>(versions.size()) > keep) {
-    const absl::Status removed = RemoveAll(PathOf(versions.front()));
+  versions.resize(versions.size() - std::min<size_t>(versions.size(), keeping.keep));
+  for (const int64_t version : versions) {
+    if (keeping.pinned.contains(version)) continue;
+    const absl::Status removed = RemoveAll(PathOf(version));
     if (!removed.ok()) {  // costs room, not safety
       log::Warning("old checkpoint could not be removed",
                    {{"reason", std::string(removed.message())}});
     }
-    versions.erase(versions.begin());
   }
 }
 

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,12 @@ struct CheckpointArrays {
 
 class CheckpointFolder {
  public:
+  // Which checkpoints stay.
+  struct Keeping {
+    int keep = 0;                   // the newest; 0: all
+    std::set<int64_t> pinned = {};  // versions that stay however old they are
+  };
+
   // `model_dir`: where the tokenizer files come from. config and layout must outlive this.
   CheckpointFolder(std::string path, std::string model_dir, const model::ModelConfig& config,
                    const model::ParameterLayout& layout);
@@ -40,10 +47,10 @@ class CheckpointFolder {
   absl::StatusOr<std::optional<CheckpointRecord>> LoadNewest(CheckpointArrays<float> arrays);
 
   // Durable when it returns; on failure nothing half-written is left. Repeating it is cheap. Then
-  // removes all but the `keep` newest up to this version (0: keeps all). Returns `record` with its
-  // sha256.
+  // removes those up to this version that need not be kept. Returns `record` with its sha256.
   absl::StatusOr<CheckpointRecord> Save(CheckpointRecord record,
-                                        CheckpointArrays<const float> arrays, int keep);
+                                        CheckpointArrays<const float> arrays,
+                                        const Keeping& keeping);
 
   // Nothing when there is none; whole or not.
   std::optional<int64_t> NewestVersion() const;
@@ -64,7 +71,7 @@ class CheckpointFolder {
   absl::Status Fill(const std::string& aside, CheckpointManifest& manifest,
                     CheckpointArrays<const float> arrays) const;
   void SetAside(int64_t version, const absl::Status& reason) const;
-  void Prune(int64_t newest, int keep) const;
+  void Prune(int64_t newest, const Keeping& keeping) const;
 
   const std::string path_;
   const std::string model_dir_;

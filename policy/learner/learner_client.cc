@@ -36,18 +36,21 @@ absl::StatusOr<temper::v1::SaveCheckpointResponse> LearnerClient::SaveCheckpoint
   return response;
 }
 
-absl::StatusOr<temper::v1::GetStatusResponse> LearnerClient::GetStatus(absl::Duration timeout) {
+absl::StatusOr<temper::v1::GetStatusResponse> LearnerClient::GetStatus(absl::Duration timeout,
+                                                                       const std::string& run) {
   const auto context = Deadline(timeout);
+  temper::v1::GetStatusRequest request;
+  request.set_run(run);
   temper::v1::GetStatusResponse response;
-  TEMPER_RETURN_IF_ERROR(
-      FromGrpc(wire_->stub->GetStatus(context.get(), temper::v1::GetStatusRequest(), &response)));
+  TEMPER_RETURN_IF_ERROR(FromGrpc(wire_->stub->GetStatus(context.get(), request, &response)));
   return response;
 }
 
 absl::Status LearnerClient::FetchWeights(int64_t version, std::span<std::byte> bytes,
-                                         absl::Duration timeout) {
+                                         absl::Duration timeout, const std::string& run) {
   const auto context = Deadline(timeout);
   temper::v1::FetchWeightsRequest request;
+  request.set_run(run);
   request.set_version(version);
   const auto reader = wire_->stub->FetchWeights(context.get(), request);
   temper::v1::FetchWeightsResponse chunk;

@@ -27,11 +27,14 @@ class LearnerClient {
                                                   absl::Duration timeout);
   absl::StatusOr<temper::v1::SaveCheckpointResponse> SaveCheckpoint(
       const temper::v1::SaveCheckpointRequest& request, absl::Duration timeout);
-  absl::StatusOr<temper::v1::GetStatusResponse> GetStatus(absl::Duration timeout);
+  // `run` may be empty where the learner serves one run only; the requests above carry theirs.
+  absl::StatusOr<temper::v1::GetStatusResponse> GetStatus(absl::Duration timeout,
+                                                          const std::string& run = "");
 
   // Fills `bytes` (WeightsManifest.bytes of them) with the version's data. The caller checks the
   // digests; DATA_LOSS: the stream had a hole or another length.
-  absl::Status FetchWeights(int64_t version, std::span<std::byte> bytes, absl::Duration timeout);
+  absl::Status FetchWeights(int64_t version, std::span<std::byte> bytes, absl::Duration timeout,
+                            const std::string& run = "");
 
  private:
   struct Wire;  // keeps gRPC out of this header

@@ -30,6 +30,14 @@ int64_t PeakMemoryBytes() {
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
+// Of what is trained, whatever the run is called: a repeated step is known by it.
+std::string DigestOf(const TrainRequest& request) {
+  if (request.run().empty()) return Xxh3Digest(request.SerializeAsString());
+  TrainRequest nameless = request;
+  nameless.clear_run();
+  return Xxh3Digest(nameless.SerializeAsString());
+}
+
 TrainMetrics MetricsOf(const PassTotals& totals) {
   const double tokens = static_cast<double>(std::max<int64_t>(totals.loss_tokens, 1));
   TrainMetrics metrics;
@@ -69,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
   TEMPER_ASSIGN_OR_RETURN(trainer->store_,
                           WeightStore::Open({.run_dir = options.run_dir,
                                              .shared_dir = options.shared_dir,
-                                             .learner_address = options.learner_address}));
+                                             .learner_address = options.learner_address,
+                                             .run = options.run}));
   TEMPER_RETURN_IF_ERROR(trainer->Answer().status());
   progress.fetch_add(1, std::memory_order_relaxed);
   return trainer;
@@ -128,7 +137,7 @@ absl::StatusOr<TrainResponse> Trainer::Answer() {
 }
 
 absl::StatusOr<TrainResponse> Trainer::Train(const TrainRequest& request) {
-  const std::string digest = Xxh3Digest(request.SerializeAsString());
+  const std::string digest = DigestOf(request);
   TEMPER_ASSIGN_OR_RETURN(std::optional<TrainResponse> recorded, Recorded(request, digest));
   if (recorded.has_value()) return *std::move(recorded);
 
@@ -205,7 +214,7 @@ absl::Status Trainer::EnsureReference(bool needed) {
     }
     values = values_;
     TEMPER_RETURN_IF_ERROR(
-        references_.Save({.version = record_.version}, {.values = values}, /*keep=*/1).status());
+        references_.Save({.version = record_.version}, {.values = values}, {.keep = 1}).status());
   }
   reference_on_disk_ = true;
   if (!needed) return absl::OkStatus();
@@ -224,11 +233,12 @@ absl::StatusOr<temper::v1::SaveCheckpointResponse> Trainer::SaveCheckpoint(
   }
   absl::StatusOr<CheckpointRecord> saved;
   if (request.version() == record_.version) {
-    saved = checkpoints_.Save(record_,
-                              {.values = values_,
-                               .first_moment = optimizer_.first_moment(),
-                               .second_moment = optimizer_.second_moment()},
-                              request.keep());
+    saved = checkpoints_.Save(
+        record_,
+        {.values = values_,
+         .first_moment = optimizer_.first_moment(),
+         .second_moment = optimizer_.second_moment()},
+        {.keep = request.keep(), .pinned = {request.pinned().begin(), request.pinned().end()}});
   } else {
     saved = checkpoints_.Verify(request.version());
   }

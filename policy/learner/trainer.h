@@ -29,6 +29,7 @@ namespace temper::learner {
 class Trainer {
  public:
   struct Options {
+    std::string run;  // its name: goes into every manifest
     std::string run_dir;
     std::string model_dir;                // config, tokenizer and the weights of version 0
     std::string learner_address;          // goes into every manifest

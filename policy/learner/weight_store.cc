@@ -128,6 +128,7 @@ absl::StatusOr<Manifest> WeightStore::Publish(int64_t version, const model::Para
   TEMPER_ASSIGN_OR_RETURN(*manifest->mutable_shared_path(), Write(version, values));
   manifest->set_host_id(HostId());
   manifest->set_learner_address(options_.learner_address);
+  manifest->set_run(options_.run);
   *manifest->mutable_tensors() = DigestTensors(layout, values);
   manifest->set_bytes(static_cast<int64_t>(values.size_bytes()));
 

@@ -33,7 +33,8 @@ class WeightStore {
   struct Options {
     std::string run_dir;
     std::string shared_dir = "/dev/shm";
-    std::string learner_address;  // goes into every manifest
+    std::string learner_address;  // goes into every manifest, as does
+    std::string run;              // its name
   };
 
   // Removes what earlier processes of this run left.

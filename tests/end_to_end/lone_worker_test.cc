@@ -54,7 +54,7 @@ class LoneWorkerTest : public ::testing::Test {
 
 TEST_F(LoneWorkerTest, SamplesAndMeasuresWithTheFoldersOwnWeights) {
   ASSERT_EQ(Temper({"init", Path("config.json"), Path("model"), "--seed", "5"}).exit_code, 0);
-  LiveWorker worker({"--model", Path("model"), "--threads", "1"});
+  LiveProcess worker({"rollout", "--model", Path("model"), "--threads", "1"});
   const std::string address = worker.Address();
   ASSERT_FALSE(address.empty()) << worker.Errors();
   rollout::RolloutClient client(address);
@@ -109,7 +109,7 @@ TEST_F(LoneWorkerTest, SamplesAndMeasuresWithTheFoldersOwnWeights) {
 TEST_F(LoneWorkerTest, ARewardModelGivesTheValueThatTransformersGives) {
   for (const std::string name : {"llama", "qwen2_tied", "qwen3", "nemotron_h_dense"}) {
     const std::string model = RewardFolder(name);
-    LiveWorker worker({"--model", model, "--threads", "1"});
+    LiveProcess worker({"rollout", "--model", model, "--threads", "1"});
     const std::string address = worker.Address();
     ASSERT_FALSE(address.empty()) << worker.Errors();
     rollout::RolloutClient client(address);
@@ -146,7 +146,7 @@ TEST_F(LoneWorkerTest, VerifiersAskIt) {
   };
   const std::string model = RewardFolder("llama");
   const auto expected = nlohmann::json::parse(*ReadFile(model + "/expected.json"), nullptr, false);
-  LiveWorker values({"--model", model, "--threads", "1"});
+  LiveProcess values({"rollout", "--model", model, "--threads", "1"});
   const std::string text = expected["text"].get<std::string>();
   const nlohmann::json valued =
       verify("reward_model", {{"reward_model", {{"rollout", values.Address()}, {"plain", true}}}},
@@ -156,7 +156,7 @@ TEST_F(LoneWorkerTest, VerifiersAskIt) {
 
   // A model that has learnt nothing gives no verdict, and no verdict is no score.
   ASSERT_EQ(Temper({"init", Path("config.json"), Path("model"), "--seed", "5"}).exit_code, 0);
-  LiveWorker judge({"--model", Path("model"), "--threads", "1"});
+  LiveProcess judge({"rollout", "--model", Path("model"), "--threads", "1"});
   const std::string address = judge.Address();
   const nlohmann::json shares = verify(
       "judge",

@@ -144,23 +144,19 @@ Outcome LiveRun::Wait() {
   return {ExitCode(status), output_, errors.ok() ? *errors : ""};
 }
 
-LiveWorker::LiveWorker(const std::vector<std::string>& arguments) : errors_path_(TemporaryFile()) {
-  std::vector<std::string> all = {"rollout"};
-  all.insert(all.end(), arguments.begin(), arguments.end());
+LiveProcess::LiveProcess(const std::vector<std::string>& arguments)
+    : errors_path_(TemporaryFile()) {
   const int err = open(errors_path_.c_str(), O_WRONLY | O_CLOEXEC);
-  pid_ = Spawn(all, err, err);
+  pid_ = Spawn(arguments, err, err);
   close(err);
 }
 
-LiveWorker::~LiveWorker() {
-  if (pid_ > 0) {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
+LiveProcess::~LiveProcess() {
+  Kill();
   unlink(errors_path_.c_str());
 }
 
-std::string LiveWorker::Address() {
+std::string LiveProcess::Address() {
   const absl::Time give_up = absl::Now() + kPatience;
   while (absl::Now() < give_up) {
     const bool ended = waitpid(pid_, nullptr, WNOHANG) != 0;
@@ -176,7 +172,7 @@ std::string LiveWorker::Address() {
   return "";
 }
 
-int LiveWorker::Stop() {
+int LiveProcess::Stop() {
   int status = 0;
   kill(pid_, SIGTERM);
   waitpid(pid_, &status, 0);
@@ -184,7 +180,14 @@ int LiveWorker::Stop() {
   return ExitCode(status);
 }
 
-std::string LiveWorker::Errors() const {
+void LiveProcess::Kill() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+std::string LiveProcess::Errors() const {
   const auto text = ReadFile(errors_path_);
   return text.ok() ? *text : "";
 }

@@ -41,16 +41,17 @@ class LiveRun {
   std::string output_;
 };
 
-// `temper rollout` while it runs.
-class LiveWorker {
+// A serving verb while it runs.
+class LiveProcess {
  public:
-  explicit LiveWorker(const std::vector<std::string>& arguments);  // "rollout" is added
-  ~LiveWorker();                                                   // kills it when it still runs
+  explicit LiveProcess(const std::vector<std::string>& arguments);
+  ~LiveProcess();  // kills it when it still runs
 
   // Where it serves, once it says so; "" when it ended first or two minutes went by.
   std::string Address();
   // Asks it to end (SIGTERM) and waits; its exit code.
   int Stop();
+  void Kill();                 // SIGKILL
   std::string Errors() const;  // its stderr so far
 
  private:

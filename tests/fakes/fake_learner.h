@@ -19,8 +19,9 @@ class FakeLearner final : public v1::LearnerService::Service {
   // What FetchWeights does with the bytes it was given.
   enum class Fault { kNone, kFlippedByte, kCutShort, kSkippedPart, kTooMuch };
 
-  // Serves `bytes` as `version`.
-  FakeLearner(int64_t version, std::string bytes) : version_(version), bytes_(std::move(bytes)) {
+  // Serves `bytes` as `version` of `run`.
+  FakeLearner(int64_t version, std::string bytes, std::string run = "")
+      : version_(version), bytes_(std::move(bytes)), run_(std::move(run)) {
     auto listening = Listen("127.0.0.1:0", {this});
     TEMPER_CHECK(listening.ok());
     listening_ = *std::move(listening);
@@ -36,6 +37,10 @@ class FakeLearner final : public v1::LearnerService::Service {
 
   grpc::Status FetchWeights(grpc::ServerContext* context, const v1::FetchWeightsRequest* request,
                             grpc::ServerWriter<v1::FetchWeightsResponse>* writer) override {
+    if (request->run() != run_) {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND,
+                          "run \"" + request->run() + "\" is not here");
+    }
     if (request->version() != version_) {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "the version has gone by");
     }
@@ -71,6 +76,7 @@ class FakeLearner final : public v1::LearnerService::Service {
 
   const int64_t version_;
   const std::string bytes_;
+  const std::string run_;
   std::atomic<Fault> fault_{Fault::kNone};
   ListeningServer listening_;
 };

@@ -88,7 +88,8 @@ void SimulatedWorld::Run(absl::Duration longest) {
   const absl::Duration end = now_ + longest;
   StartController();
   for (auto& [name, process] : processes_) StartProcess(name);
-  if (disturbance_.crash_per_second + disturbance_.orders_per_second > 0) After(kCrashTick, [this] { MaybeCrash(); });
+  if (disturbance_.crash_per_second + disturbance_.orders_per_second > 0)
+    After(kCrashTick, [this] { MaybeCrash(); });
   while (!ended() && failures_.empty() && !due_.empty() && now_ < end) {
     Due due = due_.top();
     due_.pop();
@@ -134,8 +135,7 @@ void SimulatedWorld::Deliver(Event event) {
 void SimulatedWorld::Turn_(const std::vector<Event>& events) {
   ++turns_;
   Turn turn = core_->Handle(events, now_);
-  for (v1::RunEvent& event : turn.events)
-    event.set_time_ms(absl::ToInt64Milliseconds(now_));
+  for (v1::RunEvent& event : turn.events) event.set_time_ms(absl::ToInt64Milliseconds(now_));
   const bool dies = Chance(disturbance_.crash_in_turn);
   if (dies && Chance(0.5)) {
     ++crashes_;

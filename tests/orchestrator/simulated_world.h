@@ -38,14 +38,14 @@ class FakeRows : public RowSource {
 // How the world behaves; all zero: nothing ever goes wrong. Shares of 1.
 struct Disturbance {
   uint64_t seed = 0;
-  double crash_per_second = 0;  // of each worker and of the controller
-  double lost = 0;              // messages
-  double repeated = 0;          // episodes
-  double late = 0;              // messages that take a hundred times as long
-  double score_error = 0;       // scores that are our own failure
-  double crash_in_turn = 0;     // the controller dies inside a turn: before or after the commit
-  double orders_per_second = 0; // an operator pauses, resumes and asks for checkpoints
-  std::string poison;           // a prompt that crashes whoever generates for it
+  double crash_per_second = 0;   // of each worker and of the controller
+  double lost = 0;               // messages
+  double repeated = 0;           // episodes
+  double late = 0;               // messages that take a hundred times as long
+  double score_error = 0;        // scores that are our own failure
+  double crash_in_turn = 0;      // the controller dies inside a turn: before or after the commit
+  double orders_per_second = 0;  // an operator pauses, resumes and asks for checkpoints
+  std::string poison;            // a prompt that crashes whoever generates for it
   bool crash_is_own_fault = false;
 };
 

@@ -27,8 +27,9 @@ class ServiceTest : public ::testing::Test {
   void Open(const Engine::Options& options = {}, size_t line_max = 64, bool start = true) {
     engine_ = std::make_unique<Engine>(Engine::Parts{config_, layout_, tokenizer_.get(), *device_},
                                        options);
-    loop_ = std::make_unique<EngineLoop>(line_max);
-    service_ = MakeRolloutService(*loop_);
+    loop_ = std::make_shared<EngineLoop>(line_max);
+    runs_.Open("", loop_);
+    service_ = MakeRolloutService(runs_);
     auto listening = Listen("127.0.0.1:0", {service_.get()});
     ASSERT_TRUE(listening.ok()) << listening.status();
     listening_ = *std::move(listening);
@@ -87,7 +88,8 @@ class ServiceTest : public ::testing::Test {
   const std::unique_ptr<kernels::Device> device_ = kernels::OpenCpuDevice(1);
   const WeightFollower follower_{layout_, kThisHost};
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<EngineLoop> loop_;
+  std::shared_ptr<EngineLoop> loop_;
+  EngineDirectory runs_;
   std::unique_ptr<grpc::Service> service_;
   ListeningServer listening_;
   std::unique_ptr<RolloutClient> client_;
@@ -428,6 +430,177 @@ TEST_F(ServiceTest, AWorkerThatIsAwayShowsAsUnavailableWithItsAddress) {
   const absl::Status status = nobody.Generate(Request(1, 1, 1), kLong, [](v1::Episode) {});
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("127.0.0.1:1"));
+}
+
+// A worker that serves two runs with different models.
+class TwoRunsTest : public ::testing::Test {
+ protected:
+  // One run with all that computes for it.
+  struct OpenRun {
+    OpenRun(std::string run, int hidden, uint64_t weights_seed)
+        : name(std::move(run)),
+          config([hidden] {
+            model::ModelConfig made = TinyConfig();
+            made.eos_token_ids.clear();
+            made.hidden_size = hidden;
+            return made;
+          }()),
+          layout(config),
+          seed(weights_seed),
+          device(kernels::OpenCpuDevice(1)),
+          engine({config, layout, tokenizer.get(), *device}, {}),
+          follower(layout, kThisHost) {
+      loop->Start(engine, &follower);
+    }
+    ~OpenRun() { loop->Stop(); }
+
+    v1::WeightsManifest Version(int64_t version) const {
+      v1::WeightsManifest manifest =
+          Publish(layout, LivelyValues(config, layout, seed + version), version,
+                  TemporaryPath(absl::StrCat(name, "-v", version)));
+      manifest.set_run(name);
+      return manifest;
+    }
+
+    const std::string name;
+    const model::ModelConfig config;
+    const model::ParameterLayout layout;
+    const uint64_t seed;
+    const std::unique_ptr<model::Tokenizer> tokenizer = ByteTokenizer();
+    const std::unique_ptr<kernels::Device> device;
+    Engine engine;
+    const WeightFollower follower;
+    const std::shared_ptr<EngineLoop> loop = std::make_shared<EngineLoop>(64);
+  };
+
+  void SetUp() override {
+    service_ = MakeRolloutService(runs_);
+    auto listening = Listen("127.0.0.1:0", {service_.get()});
+    ASSERT_TRUE(listening.ok()) << listening.status();
+    listening_ = *std::move(listening);
+    client_ = std::make_unique<RolloutClient>(listening_.address);
+  }
+  void TearDown() override {
+    for (const std::string& run : runs_.names()) runs_.Close(run)->Stop();
+    listening_.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  }
+
+  std::unique_ptr<OpenRun> Open(const std::string& name, int hidden, uint64_t seed) {
+    auto run = std::make_unique<OpenRun>(name, hidden, seed);
+    runs_.Open(name, run->loop);
+    const auto updated = client_->UpdateWeights(run->Version(1), kLong);
+    EXPECT_TRUE(updated.ok()) << updated.status();
+    return run;
+  }
+  static v1::GenerateRequest Request(const std::string& run, int max_tokens = 16) {
+    v1::GenerateRequest request;
+    request.set_run(run);
+    request.mutable_prompt()->set_text("What is 2+2?");
+    request.add_samples(0);
+    request.add_samples(1);
+    request.mutable_sampling()->set_temperature(1.0);
+    request.mutable_sampling()->set_max_tokens(max_tokens);
+    request.set_version(1);
+    return request;
+  }
+  absl::StatusOr<std::map<int, std::string>> Generate(const v1::GenerateRequest& request) {
+    std::map<int, std::string> episodes;
+    const absl::Status status = client_->Generate(request, kLong, [&](v1::Episode episode) {
+      episodes[episode.sample()] = episode.SerializeAsString();
+    });
+    if (!status.ok()) return status;
+    return episodes;
+  }
+  // Until `run` computes.
+  static void AwaitProgress(const OpenRun& run) {
+    const int64_t before = run.loop->progress().load();
+    while (run.loop->progress().load() == before) absl::SleepFor(absl::Milliseconds(1));
+  }
+
+  EngineDirectory runs_;
+  std::unique_ptr<grpc::Service> service_;
+  ListeningServer listening_;
+  std::unique_ptr<RolloutClient> client_;
+};
+
+TEST_F(TwoRunsTest, TheBitsOfARunAreTheSameWhetherAnotherRunsBesideItOrNot) {
+  const auto first = Open("first", 32, 100);
+  const auto alone = Generate(Request("first"));
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  const auto second = Open("second", 48, 200);
+  CallCancel cancel;
+  std::thread busy([&] {
+    EXPECT_TRUE(absl::IsCancelled(client_->Generate(
+        Request("second", 1 << 20), kLong, [](v1::Episode) {}, &cancel)));
+  });
+  AwaitProgress(*second);
+  const auto beside = Generate(Request("first"));
+  const auto others = Generate(Request("second"));
+  cancel.Cancel();
+  busy.join();
+  ASSERT_TRUE(beside.ok()) << beside.status();
+  EXPECT_EQ(*beside, *alone);
+  ASSERT_TRUE(others.ok()) << others.status();
+  EXPECT_NE(*others, *alone);
+}
+
+TEST_F(TwoRunsTest, EachRunHasItsOwnVersion) {
+  const auto first = Open("first", 32, 100);
+  const auto second = Open("second", 48, 200);
+  const auto updated = client_->UpdateWeights(first->Version(2), kLong);
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_EQ(Generate(Request("first")).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(Generate(Request("second")).ok());
+  v1::WeightsManifest mistaken = first->Version(3);
+  mistaken.set_run("second");
+  EXPECT_EQ(client_->UpdateWeights(mistaken, kLong).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(TwoRunsTest, ARequestFindsItsRunOrIsToldWhichThereAre) {
+  const auto refused = [&](const std::string& run) { return Generate(Request(run)).status(); };
+  EXPECT_EQ(refused("").code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(refused("first").code(), absl::StatusCode::kNotFound);
+  runs_.Expect({"first", "second"});
+  EXPECT_EQ(refused("first").code(), absl::StatusCode::kUnavailable) << "it is being opened";
+  EXPECT_THAT(std::string(refused("first").message()), HasSubstr("\"first\" is not open"));
+  const auto first = Open("first", 32, 100);
+  EXPECT_TRUE(Generate(Request("first")).ok());
+  EXPECT_EQ(refused("second").code(), absl::StatusCode::kUnavailable);
+
+  const auto second = Open("second", 48, 200);
+  const absl::Status nameless = refused("");
+  EXPECT_EQ(nameless.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(nameless.message()), HasSubstr("\"first\", \"second\""));
+  const absl::Status unknown = refused("third");
+  EXPECT_EQ(unknown.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(unknown.message()), HasSubstr("\"first\", \"second\""));
+  v1::MeasureRequest measure = MeasureOf("p", {"a"});
+  EXPECT_EQ(client_->Measure(measure, kLong).status().code(), absl::StatusCode::kInvalidArgument);
+  measure.set_run("second");
+  EXPECT_TRUE(client_->Measure(measure, kLong).ok());
+
+  runs_.Expect({"second"});
+  runs_.Close("first")->Stop();
+  EXPECT_TRUE(Generate(Request("")).ok()) << "the only run needs no name";
+}
+
+TEST_F(TwoRunsTest, ClosingARunEndsItsCallsAndLeavesTheOtherAlone) {
+  auto first = Open("first", 32, 100);
+  const auto second = Open("second", 48, 200);
+  const auto before = Generate(Request("second"));
+  absl::Status ended;
+  std::thread busy(
+      [&] { ended = client_->Generate(Request("first", 1 << 20), kLong, [](v1::Episode) {}); });
+  AwaitProgress(*first);
+  runs_.Close("first")->Stop();
+  first.reset();
+  busy.join();
+  EXPECT_EQ(ended.code(), absl::StatusCode::kUnavailable) << ended;
+  EXPECT_EQ(Generate(Request("first")).status().code(), absl::StatusCode::kNotFound);
+  const auto after = Generate(Request("second"));
+  ASSERT_TRUE(before.ok() && after.ok()) << after.status();
+  EXPECT_EQ(*after, *before);
 }
 
 }  // namespace

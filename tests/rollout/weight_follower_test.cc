@@ -110,6 +110,17 @@ TEST_F(WeightFollowerTest, FetchesFromAnotherHost) {
   EXPECT_EQ(loaded->digest, CombinedDigest(manifest));
 }
 
+TEST_F(WeightFollowerTest, FetchesForTheRunOfTheManifest) {
+  fakes::FakeLearner learner(3, BytesOf(values_), "arithmetic");
+  auto manifest = Publish(layout_, values_, 3, "");
+  manifest.set_learner_address(learner.address());
+  ExpectRefused(manifest, absl::StatusCode::kNotFound, "is not here");
+  manifest.set_run("arithmetic");
+  const auto loaded = Load(manifest);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_TRUE(Holds(*loaded));
+}
+
 TEST_F(WeightFollowerTest, BelievesNoStreamThatDiffersFromTheManifest) {
   fakes::FakeLearner learner(3, BytesOf(values_));
   auto manifest = Publish(layout_, values_, 3, "");

@@ -34,11 +34,11 @@ class CheckpointTest : public testing::Test {
       }
     }
   }
-  absl::Status Save(int64_t version, int keep = 0) {
+  absl::Status Save(int64_t version, const CheckpointFolder::Keeping& keeping = {}) {
     Fill(version);
     return checkpoints_
         ->Save({.version = version, .updates = version - 1, .request_digest = "\x01\xff digest"},
-               {.values = values_, .first_moment = first_, .second_moment = second_}, keep)
+               {.values = values_, .first_moment = first_, .second_moment = second_}, keeping)
         .status();
   }
   absl::StatusOr<std::optional<CheckpointRecord>> Load() {
@@ -85,9 +85,18 @@ TEST_F(CheckpointTest, WhatIsLoadedIsWhatWasSaved) {
 
 TEST_F(CheckpointTest, KeepsTheNewestAndPrunesTheRest) {
   for (int64_t version = 1; version <= 4; ++version) {
-    ASSERT_EQ(Save(version, /*keep=*/2), absl::OkStatus());
+    ASSERT_EQ(Save(version, {.keep = 2}), absl::OkStatus());
   }
   EXPECT_THAT(Names(), testing::UnorderedElementsAre("step-000003", "step-000004"));
+}
+
+TEST_F(CheckpointTest, NeverPrunesWhatIsPinned) {
+  for (int64_t version = 1; version <= 5; ++version) {
+    ASSERT_EQ(Save(version, {.keep = 1, .pinned = {2, 4, 77}}), absl::OkStatus());
+  }
+  EXPECT_THAT(Names(), testing::UnorderedElementsAre("step-000002", "step-000004", "step-000005"));
+  ASSERT_EQ(Save(6, {.keep = 2, .pinned = {2}}), absl::OkStatus());
+  EXPECT_THAT(Names(), testing::UnorderedElementsAre("step-000002", "step-000005", "step-000006"));
 }
 
 TEST_F(CheckpointTest, EveryFlippedBitAndEveryCutIsFoundAndTheOneBeforeIsTaken) {

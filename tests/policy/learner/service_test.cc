@@ -1,9 +1,11 @@
 // The learner behind a real server on loopback, spoken to through its client.
 #include "policy/learner/service.h"
 
+#include <atomic>
 #include <thread>
 
 #include "base/digest.h"
+#include "base/mutex.h"
 #include "base/rpc.h"
 #include "policy/learner/learner_client.h"
 #include "tests/policy/learner/learner_fixture.h"
@@ -19,31 +21,52 @@ class ServiceTest : public testing::Test {
     MakeModelFolder(folder_ / "model");
     std::filesystem::create_directories(folder_ / "shared");
     sampler_ = std::make_unique<Sampler>(folder_ / "model");
-    auto listening = Listen("127.0.0.1:0", {&service_.wire()});
+    service_ = MakeLearnerService(runs_);
+    auto listening = Listen("127.0.0.1:0", {service_.get()});
     ASSERT_TRUE(listening.ok()) << listening.status();
     listening_ = *std::move(listening);
     client_ = std::make_unique<LearnerClient>(listening_.address);
   }
   void TearDown() override {
-    stop_.Stop();
-    if (loop_.joinable()) loop_.join();
-    service_.Close();
+    for (const std::string& run : runs_.names()) runs_.Close(run)->Stop();
     listening_.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
   }
-  void Start() {
-    learner_ = Learner::Open(folder_ / "run", folder_ / "model", folder_ / "shared");
-    ASSERT_NE(learner_, nullptr);
-    loop_ = std::thread([this] { service_.Run(*learner_->trainer, stop_); });
+  // Each run has its own run folder.
+  void Start(const std::string& run = "", const std::string& model = "model") {
+    auto trainer = Trainer::Open({.run = run,
+                                  .run_dir = folder_ / absl::StrCat("run-", run),
+                                  .model_dir = folder_ / model,
+                                  .learner_address = "127.0.0.1:1",
+                                  .shared_dir = folder_ / "shared",
+                                  .threads = 1},
+                                 progress_);
+    ASSERT_TRUE(trainer.ok()) << trainer.status();
+    runs_.Open(run, std::make_shared<TrainerLoop>(*std::move(trainer)));
+  }
+  // The weights that `run` holds, fetched over the wire.
+  std::vector<std::byte> Weights(const std::string& run) {
+    const auto status = client_->GetStatus(kPatience, run);
+    EXPECT_TRUE(status.ok()) << status.status();
+    if (!status.ok()) return {};
+    EXPECT_EQ(status->manifest().run(), run);
+    std::vector<std::byte> bytes(status->manifest().bytes());
+    EXPECT_EQ(client_->FetchWeights(status->manifest().version(), bytes, kPatience, run),
+              absl::OkStatus());
+    return bytes;
+  }
+  absl::Status Train(const std::string& run, int64_t step) {
+    v1::TrainRequest request = SupervisedRequest(step);
+    request.set_run(run);
+    return client_->Train(request, kPatience).status();
   }
 
   TemporaryFolder folder_;
   std::unique_ptr<Sampler> sampler_;
-  Service service_;
-  std::unique_ptr<Learner> learner_;
+  std::atomic<int64_t> progress_{0};
+  TrainerDirectory runs_;
+  std::unique_ptr<grpc::Service> service_;
   ListeningServer listening_;
   std::unique_ptr<LearnerClient> client_;
-  StopToken stop_;
-  std::thread loop_;
 };
 
 TEST_F(ServiceTest, TrainsSavesAndSaysWhatItHolds) {
@@ -86,24 +109,19 @@ TEST_F(ServiceTest, FetchedWeightsAreThePublishedBytes) {
   EXPECT_EQ(client_->FetchWeights(0, bytes, kPatience).code(), absl::StatusCode::kDataLoss);
 }
 
-TEST_F(ServiceTest, CallsThatComeWhileItLoadsAreAnsweredOnceItHas) {
-  absl::StatusOr<v1::GetStatusResponse> status;
-  std::thread early([&] { status = client_->GetStatus(kPatience); });
+TEST_F(ServiceTest, CallsThatComeWhileItLoadsAreRefusedAndComeAgain) {
+  runs_.Expect({"first"});
   std::vector<std::byte> none;
-  EXPECT_EQ(client_->FetchWeights(0, none, kPatience).code(), absl::StatusCode::kUnavailable);
-  Start();
-  early.join();
+  for (const std::string run : {"", "first"}) {
+    EXPECT_EQ(client_->GetStatus(kPatience, run).status().code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(Train(run, 0).code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(client_->FetchWeights(0, none, kPatience, run).code(),
+              absl::StatusCode::kUnavailable);
+  }
+  Start("first");
+  const auto status = client_->GetStatus(kPatience, "first");
   ASSERT_TRUE(status.ok()) << status.status();
   EXPECT_EQ(status->manifest().learner_address(), "127.0.0.1:1");
-}
-
-TEST_F(ServiceTest, CallsThatWaitWhenLoadingFailsAreRefused) {
-  absl::StatusOr<v1::TrainResponse> trained;
-  std::thread early([&] { trained = client_->Train(SupervisedRequest(0), kPatience); });
-  absl::SleepFor(absl::Milliseconds(100));
-  service_.Close();
-  early.join();
-  EXPECT_EQ(trained.status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(ServiceTest, TheSameStepFromManyCallersIsTrainedOnce) {
@@ -122,6 +140,73 @@ TEST_F(ServiceTest, TheSameStepFromManyCallersIsTrainedOnce) {
   EXPECT_NE(answers[0], "");
   for (const std::string& answer : answers) EXPECT_EQ(answer, answers[0]);
   EXPECT_EQ(client_->GetStatus(kPatience)->manifest().version(), 1);
+}
+
+TEST_F(ServiceTest, TheBitsOfARunAreTheSameWhetherAnotherIsTrainedBesideItOrNot) {
+  MakeModelFolder(folder_ / "another", /*seed=*/8);
+  Start("alone");
+  for (int64_t step = 0; step < 3; ++step) ASSERT_EQ(Train("alone", step), absl::OkStatus());
+  const std::vector<std::byte> alone = Weights("alone");
+  Start("first");
+  Start("second", "another");
+  std::thread other([&] {
+    for (int64_t step = 0; step < 4; ++step) EXPECT_EQ(Train("second", step), absl::OkStatus());
+  });
+  for (int64_t step = 0; step < 3; ++step) EXPECT_EQ(Train("first", step), absl::OkStatus());
+  other.join();
+  EXPECT_EQ(Weights("first"), alone);
+  EXPECT_NE(Weights("second"), alone);
+  EXPECT_EQ(client_->GetStatus(kPatience, "second")->manifest().version(), 4);
+}
+
+TEST_F(ServiceTest, ACallFindsItsRunOrIsToldWhichThereAre) {
+  Start("first");
+  EXPECT_TRUE(client_->GetStatus(kPatience).ok()) << "the only run needs no name";
+  Start("second");
+  const absl::Status nameless = client_->GetStatus(kPatience).status();
+  EXPECT_EQ(nameless.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(nameless.message()).find("\"first\", \"second\""), std::string::npos)
+      << nameless;
+  EXPECT_EQ(Train("third", 0).code(), absl::StatusCode::kNotFound);
+  std::vector<std::byte> none;
+  EXPECT_EQ(client_->FetchWeights(0, none, kPatience, "third").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ServiceTest, ARepeatedStepIsKnownWhateverTheRunIsCalled) {
+  Start("first");
+  ASSERT_EQ(Train("", 0), absl::OkStatus());
+  EXPECT_EQ(Train("first", 0), absl::OkStatus());
+  EXPECT_EQ(client_->GetStatus(kPatience)->manifest().version(), 1);
+}
+
+TEST_F(ServiceTest, ClosingARunEndsItsCallsAndTakesItsVersionsAlong) {
+  Start("first");
+  Start("second");
+  const std::string path = client_->GetStatus(kPatience, "first")->manifest().shared_path();
+  const std::shared_ptr<TrainerLoop> loop = runs_.Close("first");
+  // One piece of work holds the loop, so that a call waits behind it when the run is closed.
+  Mutex mutex;
+  bool closing = false;
+  ASSERT_EQ(loop->Push([&](Trainer*) {
+    MutexLock lock(mutex);
+    EXPECT_TRUE(mutex.Await(kPatience, [&] { return closing; }));
+  }),
+            absl::OkStatus());
+  bool refused = false;
+  ASSERT_EQ(loop->Push([&](Trainer* trainer) { refused = trainer == nullptr; }), absl::OkStatus());
+  std::thread close([&] { loop->Stop(); });
+  while (!absl::IsUnavailable(loop->Push([](Trainer*) {}))) absl::SleepFor(absl::Milliseconds(1));
+  {
+    MutexLock lock(mutex);
+    closing = true;
+    mutex.Changed();
+  }
+  close.join();
+  EXPECT_TRUE(refused);
+  EXPECT_FALSE(Exists(path));
+  EXPECT_TRUE(absl::IsUnavailable(loop->Newest().status()));
+  EXPECT_EQ(client_->GetStatus(kPatience, "first").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Train("second", 0), absl::OkStatus());
 }
 
 }  // namespace

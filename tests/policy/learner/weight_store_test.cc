@@ -23,7 +23,8 @@ class WeightStoreTest : public testing::Test {
   std::unique_ptr<WeightStore> Open(const std::string& shared = "shared") {
     auto store = WeightStore::Open({.run_dir = folder_ / "run",
                                     .shared_dir = folder_ / shared,
-                                    .learner_address = "127.0.0.1:5"});
+                                    .learner_address = "127.0.0.1:5",
+                                    .run = "arithmetic"});
     EXPECT_TRUE(store.ok()) << store.status();
     return *std::move(store);
   }
@@ -46,6 +47,7 @@ TEST_F(WeightStoreTest, AVersionIsTheFlatArrayWithADigestForEachTensor) {
   EXPECT_EQ((*manifest)->version(), 3);
   EXPECT_EQ((*manifest)->host_id(), HostId());
   EXPECT_EQ((*manifest)->learner_address(), "127.0.0.1:5");
+  EXPECT_EQ((*manifest)->run(), "arithmetic");
   const auto file = MappedFile::Open((*manifest)->shared_path());
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_EQ(static_cast<int64_t>(file->bytes().size()), (*manifest)->bytes());
@@ -72,6 +74,24 @@ TEST_F(WeightStoreTest, KeepsTheTwoNewestAndAnOldMappingStaysReadable) {
   EXPECT_EQ(store->Map(1).status().code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(store->Map(2).ok());
   EXPECT_EQ(reinterpret_cast<const float*>(old->bytes().data())[0], 0.5f);
+}
+
+TEST_F(WeightStoreTest, TheRunsOfOneProcessDoNotMeetInSharedMemory) {
+  const auto mine = Open();
+  const auto old = mine->Publish(0, layout_, values_);
+  ASSERT_TRUE(old.ok()) << old.status();
+  {
+    const auto other =
+        WeightStore::Open({.run_dir = folder_ / "other", .shared_dir = folder_ / "shared"});
+    ASSERT_TRUE(other.ok()) << other.status();
+    values_[0] = 9.0f;
+    ASSERT_TRUE((*other)->Publish(0, layout_, values_).ok());
+    EXPECT_EQ(FilesIn("shared"), 2);
+  }
+  EXPECT_EQ(FilesIn("shared"), 1) << "a run's files go with its store";
+  const auto file = mine->Map(0);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(reinterpret_cast<const float*>(file->bytes().data())[0], 0.5f);
 }
 
 TEST_F(WeightStoreTest, WithoutRoomInSharedMemoryTheRunFolderTakesTheWeights) {

@@ -1,0 +1,166 @@
+// What operators ask a run for, and what becomes of it.
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/orchestrator/core_fixture.h"
+
+namespace temper::orchestrator {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class OrdersTest : public CoreTest {
+ protected:
+  using CoreTest::CoreTest;
+
+  template <class What>
+  void Give(What what) {
+    Tell({Order{.ticket = 7, .who = "ann", .reason = "because", .what = std::move(what)}});
+  }
+  orchestrator::Answer OnlyAnswer() {
+    const auto answers = Did<orchestrator::Answer>();
+    EXPECT_THAT(answers, SizeIs(1));
+    return answers.empty() ? orchestrator::Answer() : answers[0];
+  }
+  static AlterRun Temperature(double value) {
+    AlterRun alter;
+    alter.alteration.set_temperature(value);
+    return alter;
+  }
+  std::vector<v1::RunEvent> Events() { return *ledger_->ReadEvents(1, 1000); }
+};
+
+TEST_F(OrdersTest, APauseGivesBackEveryLeaseAndResumeAsksForTheSameSamples) {
+  const std::vector<Generate> leases = Begin();
+  Tell({Arrived(leases[0], 0)});
+  Give(PauseRun{});
+  EXPECT_EQ(OnlyAnswer().ticket, 7);
+  EXPECT_EQ(OnlyAnswer().state, v1::RUN_STATE_PAUSED);
+  EXPECT_THAT(Did<CancelGenerate>(), SizeIs(3));
+  EXPECT_THAT(Did<Generate>(), IsEmpty());
+  now_ += absl::Hours(3);  // nobody is missed meanwhile
+  Tell({Tick{}});
+  EXPECT_FALSE(core_->ended());
+  Give(ResumeRun{});
+  EXPECT_EQ(OnlyAnswer().state, v1::RUN_STATE_RUNNING);
+  const std::vector<Generate> again = Did<Generate>();
+  ASSERT_THAT(again, SizeIs(3));
+  EXPECT_THAT(again[0].request->samples(), SizeIs(1));  // one had come back
+  EXPECT_EQ(again[1].request->sampling().seed(), leases[1].request->sampling().seed());
+  EXPECT_GT(again[0].request->lease_epoch(), leases[2].request->lease_epoch());
+}
+
+TEST_F(OrdersTest, APausedRunIsPausedAfterARestart) {
+  Begin();
+  Give(PauseRun{});
+  Restart();
+  EXPECT_EQ(View().state(), v1::RUN_STATE_PAUSED);
+  Begin();
+  EXPECT_THAT(Did<Generate>(), IsEmpty());
+}
+
+TEST_F(OrdersTest, AStateChangeSaysWhoAndWhy) {
+  Begin();
+  Give(PauseRun{});
+  const v1::RunEvent last = Events().back();
+  EXPECT_EQ(last.who(), "ann");
+  EXPECT_EQ(last.state_change().before(), v1::RUN_STATE_RUNNING);
+  EXPECT_EQ(last.state_change().after(), v1::RUN_STATE_PAUSED);
+  EXPECT_EQ(last.state_change().reason(), "because");
+}
+
+TEST_F(OrdersTest, AnAlterationWaitsForTheStepUnderWay) {
+  Begin();
+  Give(Temperature(0.5));
+  EXPECT_EQ(OnlyAnswer().status.code(), absl::StatusCode::kFailedPrecondition);  // its only step
+  EXPECT_THAT(std::string(OnlyAnswer().status.message()), HasSubstr("no policy step is left"));
+}
+
+class TwoStepOrdersTest : public OrdersTest {
+ protected:
+  TwoStepOrdersTest() : OrdersTest(2) {}
+};
+
+TEST_F(TwoStepOrdersTest, AnAlterationIsInForceFromTheNextStepOnAlsoAfterARestart) {
+  Gather();
+  const Train train = Did<Train>().at(0);
+  Give(Temperature(0.5));
+  EXPECT_EQ(OnlyAnswer().altered.from_step(), 2);
+  EXPECT_EQ(OnlyAnswer().altered.changes(0).before(), "1");
+  EXPECT_EQ(OnlyAnswer().altered.changes(0).after(), "0.5");
+  EXPECT_EQ(Events().back().who(), "ann");
+  EXPECT_EQ(View().spec().temperature(), 1);  // of the step that is being made
+  auto trained = std::make_shared<v1::TrainResponse>();
+  trained->set_version(1);
+  *trained->mutable_manifest() = Manifest(1);
+  Tell({Trained{train.call, trained}});
+  EXPECT_EQ(View().spec().temperature(), 0.5);
+  Restart();
+  EXPECT_EQ(View().spec().temperature(), 0.5);
+  EXPECT_EQ(Count("SELECT from_version FROM alterations"), 1);
+}
+
+TEST_F(OrdersTest, OutOfRangeIsRefusedWithTheFieldAndNothingIsRecorded) {
+  Begin();
+  const size_t events = Events().size();
+  Give(Temperature(-1));
+  EXPECT_EQ(OnlyAnswer().status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(OnlyAnswer().status.message()), HasSubstr("temperature: found -1"));
+  EXPECT_EQ(Events().size(), events);
+  EXPECT_EQ(Count("SELECT count(*) FROM alterations"), 0);
+}
+
+TEST_F(OrdersTest, AQuarantinedPromptIsDroppedAndTheOthersGoOn) {
+  const std::vector<Generate> leases = Begin();
+  const std::string prompt = leases[1].request->prompt().id();
+  Give(QuarantinePrompt{prompt});
+  EXPECT_TRUE(OnlyAnswer().status.ok());
+  ASSERT_THAT(Did<CancelGenerate>(), SizeIs(1));
+  EXPECT_EQ(Did<CancelGenerate>()[0].epoch, leases[1].request->lease_epoch());
+  EXPECT_EQ(View().quarantined_size(), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM samples WHERE state = 4"), 2);
+  Restart();
+  EXPECT_EQ(View().quarantined(0), prompt);
+}
+
+TEST_F(OrdersTest, ACheckpointIsAnsweredWhenItIsKept) {
+  Begin();
+  Give(KeepCheckpoint{});
+  EXPECT_THAT(Did<orchestrator::Answer>(), IsEmpty());
+  ASSERT_THAT(Did<SaveCheckpoint>(), SizeIs(1));
+  const SaveCheckpoint save = Did<SaveCheckpoint>()[0];
+  EXPECT_THAT(save.request.pinned(), testing::ElementsAre(0));
+  v1::SaveCheckpointResponse saved;
+  saved.set_path("the/folder");
+  saved.set_sha256("abc");
+  Tell({CheckpointSaved{save.call, saved}});
+  EXPECT_EQ(OnlyAnswer().checkpoint.path(), "the/folder");
+  EXPECT_EQ(Count("SELECT pinned FROM checkpoints WHERE version = 0"), 1);
+}
+
+TEST_F(OrdersTest, AnEndedRunRefusesOrders) {
+  Begin();
+  Give(StopRun{});
+  EXPECT_EQ(OnlyAnswer().state, v1::RUN_STATE_STOPPED);
+  Give(PauseRun{});
+  EXPECT_EQ(OnlyAnswer().status.code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(OrdersTest, AWaitThatLastsIsToldOnceAsAStall) {
+  Begin();
+  now_ += absl::Seconds(70);
+  Tell({Tick{}});
+  Tell({Tick{}});
+  int stalls = 0;
+  for (const v1::RunEvent& event : Events()) {
+    if (!event.has_stall()) continue;
+    ++stalls;
+    EXPECT_THAT(event.stall().name(), HasSubstr("waits for group"));
+    EXPECT_GT(event.stall().deadline_seconds(), event.stall().age_seconds());
+  }
+  EXPECT_EQ(stalls, 3);  // one for each lease
+}
+
+}  // namespace
+}  // namespace temper::orchestrator
