@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -52,6 +53,17 @@ absl::Status CheckCredentials(const std::string& address, const ListenAddress& p
                  {{"address", address}});
   }
   return absl::OkStatus();
+}
+
+// Once is enough.
+void WarnOfClearText(const std::string& address, const ClientCredentials& own) {
+  if (own.token.empty() || own.tls.has_value()) return;
+  const auto parsed = ParseListenAddress(address);
+  static std::atomic<bool> warned{false};
+  if (parsed.ok() && !parsed->local && !warned.exchange(true)) {
+    log::Warning("the token travels in clear text to this address; --tls-dir encrypts it",
+                 {{"address", address}});
+  }
 }
 
 // What a stranger can make this process hold or do.
@@ -116,6 +128,7 @@ absl::StatusOr<ListeningServer> Listen(const std::string& address,
 }
 
 std::shared_ptr<grpc::Channel> Dial(const std::string& address, const ClientCredentials& own) {
+  WarnOfClearText(address, own);
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMessageBytesMax);
   arguments.SetMaxSendMessageSize(kMessageBytesMax);

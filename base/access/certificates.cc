@@ -167,6 +167,13 @@ absl::StatusOr<TlsIdentity> CertificateAuthority::Issue(const CertificateOrder& 
   return TlsIdentity{certificate_, openssl::ToPem(*made), openssl::ToPem(*key)};
 }
 
+absl::Status CheckHosts(const std::vector<std::string>& hosts) {
+  for (const std::string& host : hosts) {
+    TEMPER_RETURN_IF_ERROR(AlternativeName(host).status());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteSecretFile(const std::string& path, std::string_view text) {
   return WriteNew(path, text, 0600);
 }

@@ -43,6 +43,9 @@ class CertificateAuthority {
   std::string key_;
 };
 
+// INVALID_ARGUMENT names the first that is neither a host name nor an IP address.
+absl::Status CheckHosts(const std::vector<std::string>& hosts);
+
 // Writes ca.pem, cert.pem and key.pem (0600) into a new folder (0700); ALREADY_EXISTS where it is.
 absl::Status WriteTlsDir(const TlsIdentity& tls, const std::string& dir);
 

@@ -14,6 +14,7 @@
 #include "base/rpc.h"
 #include "base/status_macros.h"
 #include "base/stop.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/run_folder.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/controller_service.h"
@@ -26,9 +27,12 @@ struct ControllerOptions {
   std::string listen = "127.0.0.1:0";
   std::string spec;
   std::string log_level = "info";
+  CredentialOptions credentials;
 };
 
 absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
+  ListenOptions listen{.request_bytes_max = kControlMessageBytesMax};
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(options.credentials));
   RunFolder folder;
   if (options.spec.empty()) {
     TEMPER_ASSIGN_OR_RETURN(folder, OpenRunFolder(options.dir));
@@ -44,7 +48,7 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
                           orchestrator::Controller::Open(controller_options, folder.spec, clock));
   orchestrator::ControllerServiceOnWire service(*controller);
   orchestrator::FleetServiceOnWire fleet_service(*controller);
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(options.listen, {&service, &fleet_service}));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(options.listen, {&service, &fleet_service}, listen));
   const std::string address_path = JoinPath(folder.dir, "controller.address");
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(address_path, listening.address));
   const auto remove_address = absl::MakeCleanup([&] { unlink(address_path.c_str()); });
@@ -63,11 +67,13 @@ void AddController(CLI::App& program, Chosen& chosen) {
       "controller", "Coordinates the run in a folder; workers and `temper show` connect to it");
   verb->add_option("--dir", options->dir, "The folder of the run")->required();
   verb->add_option("--listen", options->listen,
-                   "Loopback address to serve on; port 0 picks a free one")
+                   "Address to serve on; port 0 picks a free one, unix:PATH a socket of your own; "
+                   "credentials are needed where others can reach it")
       ->capture_default_str();
   verb->add_option("spec", options->spec, "A spec to start in --dir when it holds no run yet");
   verb->add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  AddListenCredentials(*verb, options->credentials);
   verb->callback([options, &chosen] {
     chosen = [options] {
       log::Start("controller", options->log_level);

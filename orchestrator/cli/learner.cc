@@ -10,6 +10,7 @@
 #include "base/rpc.h"
 #include "base/status_macros.h"
 #include "base/stop.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
 #include "policy/learner/service.h"
@@ -23,6 +24,7 @@ struct LearnerArguments {
   std::string listen = "127.0.0.1:0";
   std::string name = "learner-0";
   std::string log_level = "info";
+  CredentialOptions credentials;
 };
 
 // Registers, loads and trains until `stop`. The server is down when it returns: calls end before
@@ -58,8 +60,10 @@ absl::Status Work(const LearnerArguments& arguments, ListeningServer& listening,
 absl::Status ServeLearner(const LearnerArguments& arguments) {
   log::Start(arguments.name, arguments.log_level);
   StopToken& stop = StopOnSignals();
+  ListenOptions listen;
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   learner::Service service;
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {&service.wire()}));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {&service.wire()}, listen));
   log::Info("serving", {{"address", listening.address}});
   const absl::Status ended = Work(arguments, listening, service, stop);
   log::Info("learner ends", {{"status", ended.ToString()}});
@@ -81,6 +85,7 @@ void AddLearner(CLI::App& program, Chosen& chosen) {
       ->capture_default_str();
   verb->add_option("--log-level", arguments->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  AddListenCredentials(*verb, arguments->credentials);
   verb->callback(
       [arguments, &chosen] { chosen = [arguments] { return Report(ServeLearner(*arguments)); }; });
 }

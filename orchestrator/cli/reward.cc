@@ -5,7 +5,9 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
+#include "base/status_macros.h"
 #include "base/stop.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/scorer_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
@@ -21,14 +23,17 @@ struct RewardArguments {
   std::string listen = "127.0.0.1:0";
   std::string name = "reward-0";
   std::string log_level = "info";
+  CredentialOptions credentials;
 };
 
 absl::Status ServeReward(const RewardArguments& arguments) {
   log::Start(arguments.name, arguments.log_level);
   StopToken& stop = StopOnSignals();
+  ListenOptions listen;
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   reward::Scorer scorer(ScorerOptions());
   reward::RewardService service(scorer);
-  auto listening = Listen(arguments.listen, {&service});
+  auto listening = Listen(arguments.listen, {&service}, listen);
   if (!listening.ok()) return listening.status();
   log::Info("serving", {{"address", listening->address}});
   if (const auto code = reward::CodeVerifier::Create({}); code.ok()) {
@@ -66,6 +71,7 @@ void AddReward(CLI::App& program, Chosen& chosen) {
       ->capture_default_str();
   verb->add_option("--log-level", arguments->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  AddListenCredentials(*verb, arguments->credentials);
   verb->callback(
       [arguments, &chosen] { chosen = [arguments] { return Report(ServeReward(*arguments)); }; });
 }

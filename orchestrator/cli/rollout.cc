@@ -15,6 +15,7 @@
 #include "base/status_macros.h"
 #include "base/stop.h"
 #include "kernels/device.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
@@ -38,6 +39,7 @@ struct RolloutArguments {
   std::string name = "rollout-0";
   std::string dtype = "source";
   int threads = 0;
+  CredentialOptions credentials;
 };
 
 // Groups that may wait; more are refused and come again.
@@ -167,13 +169,15 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
   }
   log::Start(arguments.name, "info");
   StopToken& stop = StopOnSignals();
+  ListenOptions listen;
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   std::unique_ptr<RolloutWorker> alone;  // ready before anybody can ask
   if (!arguments.model.empty()) {
     TEMPER_ASSIGN_OR_RETURN(alone, RolloutWorker::Serve(arguments));
   }
   rollout::EngineLoop loop(kWaitingMax);
   const std::unique_ptr<grpc::Service> service = rollout::MakeRolloutService(loop);
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}, listen));
   log::Info("serving", {{"address", listening.address}});
   absl::Status ended;
   if (alone != nullptr) {
@@ -209,6 +213,7 @@ void AddRollout(CLI::App& program, Chosen& chosen) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->needs(alone);
+  AddListenCredentials(*verb, arguments->credentials);
   verb->callback(
       [arguments, &chosen] { chosen = [arguments] { return Report(ServeRollout(*arguments)); }; });
 }
