@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/access/certificates.h"
+#include "base/file.h"
 #include "base/rpc.h"
 #include "google/protobuf/descriptor.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -173,6 +175,15 @@ TEST(Schemas, EveryRpcSaysWhoMayCallIt) {
       EXPECT_NE(rpc->options().GetExtension(v1::access, i), v1::ACCESS_UNSPECIFIED)
           << rpc->full_name();
     }
+  }
+}
+
+TEST(Schemas, EveryRpcStandsInTheTableForPeople) {
+  const std::string table = ReadFile(absl::StrCat(TEMPER_SOURCE_DIR, "/docs/security.md")).value();
+  for (const MethodDescriptor* rpc : EveryRpc()) {
+    const std::string whole = absl::StrCat("| ", rpc->service()->name(), ": all |");
+    EXPECT_TRUE(absl::StrContains(table, rpc->name()) || absl::StrContains(table, whole))
+        << rpc->full_name() << " is missing in docs/security.md";
   }
 }
 
