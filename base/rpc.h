@@ -1,7 +1,8 @@
 // How our processes speak gRPC: listening, dialling, deadlines, waiting between tries.
 //
-// Loopback addresses and unix sockets only: another address needs credentials, which this version
-// cannot check yet.
+// Loopback addresses and unix sockets (mode 0600) need nothing: everybody there is admin. Any other
+// address needs credentials, and where credentials are given they are demanded everywhere
+// (docs/security.md).
 #pragma once
 
 #include <memory>
@@ -10,6 +11,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/access/credentials.h"
+#include "base/access/listen_address.h"
+#include "base/access/server_side.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/impl/service_type.h"
@@ -17,20 +21,32 @@
 
 namespace temper {
 
-// Batches of episodes are the largest messages.
+// Batches of episodes are the largest messages between workers; people's requests are small.
 inline constexpr int kMessageBytesMax = 256 << 20;
+inline constexpr int kControlMessageBytesMax = 4 << 20;
 
 struct ListeningServer {
+  std::unique_ptr<PrivateSocket> socket;  // of a unix address; it goes after the server
   std::unique_ptr<grpc::Server> server;
   std::string address;  // with the port that was chosen
 };
 
-// address: "127.0.0.1:0" picks a free port. An address in use, or one that is not loopback, is
-// refused with words.
-absl::StatusOr<ListeningServer> Listen(const std::string& address,
-                                       const std::vector<grpc::Service*>& services);
+struct ListenOptions {
+  ListenCredentials credentials;
+  int request_bytes_max = kMessageBytesMax;
+  CallLimits limits;
+};
 
-std::shared_ptr<grpc::Channel> Dial(const std::string& address);
+// address: "127.0.0.1:0" picks a free port. An address in use, or one that others can reach while
+// no credentials are demanded, is refused with words. Services ask CallerOf(context) who calls.
+absl::StatusOr<ListeningServer> Listen(const std::string& address,
+                                       const std::vector<grpc::Service*>& services,
+                                       const ListenOptions& options = {});
+
+// Presents `own`; with TLS the server must show a certificate of our CA that names the host
+// dialled.
+std::shared_ptr<grpc::Channel> Dial(const std::string& address,
+                                    const ClientCredentials& own = OwnCredentials());
 
 // A context that gives up after `timeout`. A blocking call that may have to wait for its peer to
 // come up sets wait_for_ready on it: a channel between failing calls is polled by nobody but gRPC's

@@ -15,6 +15,7 @@
 #include "base/rpc.h"
 #include "base/status_macros.h"
 #include "base/stop.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/run_folder.h"
 #include "orchestrator/cli/run_models.h"
 #include "orchestrator/cli/verbs.h"
@@ -29,9 +30,12 @@ struct ControllerOptions {
   std::string listen = "127.0.0.1:0";
   std::string spec;
   std::string log_level = "info";
+  CredentialOptions credentials;
 };
 
 absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
+  ListenOptions listen{.request_bytes_max = kControlMessageBytesMax};
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(options.credentials));
   const std::string dir = std::filesystem::absolute(options.dir).lexically_normal().string();
   if (!options.spec.empty()) {
     TEMPER_RETURN_IF_ERROR(PrepareRunFolder(options.spec, dir, {}).status());
@@ -48,7 +52,7 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
   orchestrator::ControllerServiceOnWire service(*controller);
   orchestrator::FleetServiceOnWire fleet_service(*controller);
   TEMPER_ASSIGN_OR_RETURN(ListeningServer listening,
-                          Listen(options.listen, {&service, &fleet_service}));
+                          Listen(options.listen, {&service, &fleet_service}, listen));
   const std::string address_path = JoinPath(dir, "controller.address");
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(address_path, listening.address));
   const auto remove_address = absl::MakeCleanup([&] { unlink(address_path.c_str()); });
@@ -71,11 +75,13 @@ void AddController(CLI::App& program, Chosen& chosen) {
                    "A folder of runs (made when absent), or the folder of one run")
       ->required();
   verb->add_option("--listen", options->listen,
-                   "Loopback address to serve on; port 0 picks a free one")
+                   "Address to serve on; port 0 picks a free one, unix:PATH a socket of your own; "
+                   "credentials are needed where others can reach it")
       ->capture_default_str();
   verb->add_option("spec", options->spec, "A spec: --dir becomes the folder of this one run");
   verb->add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  AddListenCredentials(*verb, options->credentials);
   verb->callback([options, &chosen] {
     chosen = [options] {
       log::Start("controller", options->log_level);

@@ -10,6 +10,7 @@
 #include "orchestrator/cli/capabilities.h"
 #include "orchestrator/cli/learner_runs.h"
 #include "orchestrator/cli/runs_option.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
 #include "policy/learner/service.h"
@@ -23,14 +24,17 @@ struct LearnerArguments {
   std::string name = "learner-0";
   std::string log_level = "info";
   int runs = 4;
+  CredentialOptions credentials;
 };
 
 absl::Status ServeLearner(const LearnerArguments& arguments) {
   log::Start(arguments.name, arguments.log_level);
   const StopToken& stop = StopOnSignals();
+  ListenOptions listen;
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   LearnerRuns runs;
   const std::unique_ptr<grpc::Service> service = learner::MakeLearnerService(runs.directory());
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}, listen));
   log::Info("serving", {{"address", listening.address}});
   runs.set_address(listening.address);
   const absl::Status ended = WorkerMembership({.controller = arguments.controller,
@@ -61,6 +65,7 @@ void AddLearner(CLI::App& program, Chosen& chosen) {
   AddRuns(*verb, arguments->runs);
   verb->add_option("--log-level", arguments->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  AddListenCredentials(*verb, arguments->credentials);
   verb->callback(
       [arguments, &chosen] { chosen = [arguments] { return Report(ServeLearner(*arguments)); }; });
 }

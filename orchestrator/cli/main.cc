@@ -58,6 +58,7 @@ int Main(int argc, char** argv) {
   AddVerify(program, chosen);
   AddEval(program, chosen);
   AddVerifierHost(program, chosen);
+  AddCerts(program, chosen);
   AddBench(program, chosen);
   AddDoctor(program, chosen);
 

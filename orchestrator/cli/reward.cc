@@ -6,9 +6,11 @@
 #include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
+#include "base/status_macros.h"
 #include "base/stop.h"
 #include "orchestrator/cli/capabilities.h"
 #include "orchestrator/cli/runs_option.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/scorer_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
@@ -25,6 +27,7 @@ struct RewardArguments {
   std::string name = "reward-0";
   std::string log_level = "info";
   int runs = 64;
+  CredentialOptions credentials;
 };
 
 // Requests say themselves how they are scored: there is nothing to open.
@@ -44,9 +47,11 @@ class RewardRuns final : public RunHost {
 absl::Status ServeReward(const RewardArguments& arguments) {
   log::Start(arguments.name, arguments.log_level);
   const StopToken& stop = StopOnSignals();
+  ListenOptions listen;
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   reward::Scorer scorer(ScorerOptions());
   reward::RewardService service(scorer);
-  auto listening = Listen(arguments.listen, {&service});
+  auto listening = Listen(arguments.listen, {&service}, listen);
   if (!listening.ok()) return listening.status();
   log::Info("serving", {{"address", listening->address}});
   if (const auto code = reward::CodeVerifier::Create({}); code.ok()) {
@@ -81,6 +86,7 @@ void AddReward(CLI::App& program, Chosen& chosen) {
   AddRuns(*verb, arguments->runs);
   verb->add_option("--log-level", arguments->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  AddListenCredentials(*verb, arguments->credentials);
   verb->callback(
       [arguments, &chosen] { chosen = [arguments] { return Report(ServeReward(*arguments)); }; });
 }

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "base/stop.h"
 #include "orchestrator/cli/capabilities.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/rollout_runs.h"
 #include "orchestrator/cli/runs_option.h"
@@ -28,6 +29,7 @@ struct RolloutArguments {
   std::string dtype = "source";
   int threads = 0;
   int runs = 4;
+  CredentialOptions credentials;
 };
 
 // Of the whole process, at its end.
@@ -45,6 +47,8 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
   }
   log::Start(arguments.name, "info");
   const StopToken& stop = StopOnSignals();
+  ListenOptions listen;
+  TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   const bool alone = !arguments.model.empty();
   RolloutRuns runs(alone ? 1 : arguments.runs);
   if (alone) {  // ready before anybody can ask
@@ -52,7 +56,7 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
         runs.OpenAlone(arguments.model, arguments.threads, DtypeOf(arguments.dtype)));
   }
   const std::unique_ptr<grpc::Service> service = rollout::MakeRolloutService(runs.directory());
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}, listen));
   log::Info("serving", {{"address", listening.address}});
   absl::Status ended;
   if (alone) {
@@ -97,6 +101,7 @@ void AddRollout(CLI::App& program, Chosen& chosen) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->needs(alone);
+  AddListenCredentials(*verb, arguments->credentials);
   verb->callback(
       [arguments, &chosen] { chosen = [arguments] { return Report(ServeRollout(*arguments)); }; });
 }

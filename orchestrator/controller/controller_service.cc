@@ -167,7 +167,7 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::ListWorkers(
 
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::CordonWorker(
     Context* context, const v1::CordonWorkerRequest* request, v1::CordonWorkerResponse* response) {
-  const std::string who = CallerName(*context);
+  const std::string who = CallerOf(*context).name;
   return AnswerOn(controller_, context, [this, who, request, response]() -> absl::Status {
     TEMPER_RETURN_IF_ERROR(CheckRequestId(request->request_id()));
     const std::string digest = RequestDigest(*request);
@@ -190,12 +190,6 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::CordonWorker(
     if (!kept.ok()) controller_.Break(kept);
     return kept;
   });
-}
-
-std::string CallerName(const grpc::CallbackServerContext& context) {
-  const auto found = context.client_metadata().find("temper-user");
-  if (found == context.client_metadata().end()) return "someone";
-  return std::string(found->second.data(), found->second.size());
 }
 
 absl::Status CheckRequestId(const std::string& request_id) {

@@ -54,8 +54,6 @@ class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
   Controller& controller_;
 };
 
-// Who calls, for the event log.
-std::string CallerName(const grpc::CallbackServerContext& context);
 absl::Status CheckRequestId(const std::string& request_id);
 
 }  // namespace temper::orchestrator

@@ -18,7 +18,7 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::Command(Context* contex
     open->Finish(id.ok() ? run.status() : id);
     return reactor;
   }
-  order.who = CallerName(*context);
+  order.who = CallerOf(*context).name;
   OrderCall call{
       .request_id = request->request_id(),
       .digest = RequestDigest(*request),
