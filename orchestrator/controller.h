@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "base/bounded_queue.h"
 #include "base/clock.h"
+#include "temper/v1/fleet.pb.h"
 #include "base/stop.h"
 #include "orchestrator/core.h"
 #include "orchestrator/fleet.h"
