@@ -77,7 +77,7 @@ absl::Status Controller::Loop(const StopToken& stop) {
 void Controller::Collect(std::vector<Event>& events) {
   absl::Duration pause = std::min(kLoopPauseMax, core_->NextTick() - clock_.Uptime());
   if (!events.empty() || pause < absl::ZeroDuration()) pause = absl::ZeroDuration();
-  auto item = inbox_.Pop(pause);
+  auto item = inbox_.Pop(Wait::ForWork("an event", pause));
   while (item.has_value()) {
     if (auto* event = std::get_if<Event>(&*item)) {
       events.push_back(std::move(*event));

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/status_macros.h"
@@ -33,7 +32,7 @@ absl::Status Work(const LearnerArguments& arguments, ListeningServer& listening,
   std::unique_ptr<learner::Trainer> trainer;
   auto shut_down = absl::MakeCleanup([&] {
     service.Close();
-    listening.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+    ShutDown(*listening.server, absl::Seconds(2));
   });
   WorkerMembership membership(arguments.controller, temper::v1::ROLE_LEARNER, arguments.name,
                               listening.address, stop);

@@ -2,7 +2,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/stop.h"
@@ -43,12 +42,13 @@ absl::Status ServeReward(const RewardArguments& arguments) {
     auto registered = membership.Register();
     if (registered.ok()) {
       membership.StartHeartbeat(scorer.progress(), registered->heartbeat_ms());
-      while (!stop.stopped()) absl::SleepFor(absl::Milliseconds(50));
+      while (!stop.WaitFor(Wait::ForWork("the signal to end", absl::Hours(1)))) {
+      }
     } else if (!absl::IsCancelled(registered.status())) {
       ended = registered.status();
     }
   }
-  listening->server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  ShutDown(*listening->server, absl::Seconds(2));
   return ended;
 }
 

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/status_macros.h"
@@ -139,7 +138,8 @@ void LogPeakMemory(const rollout::EngineLoop& loop) {
 }
 
 void WaitForStop(const StopToken& stop, rollout::EngineLoop& loop) {
-  while (!stop.stopped()) absl::SleepFor(absl::Milliseconds(50));
+  while (!stop.WaitFor(Wait::ForWork("the signal to end", absl::Hours(1)))) {
+  }
   loop.Stop();  // before the engine goes
   LogPeakMemory(loop);
 }
@@ -183,7 +183,7 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
     ended = Work(arguments, listening.address, loop, stop);
   }
   loop.Stop();  // refuses what was waiting for a start that did not come
-  listening.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  ShutDown(*listening.server, absl::Seconds(2));
   return ended;
 }
 

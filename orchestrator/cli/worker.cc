@@ -15,6 +15,22 @@ namespace {
 constexpr absl::Duration kCallTimeout = absl::Seconds(5);
 constexpr absl::Duration kControllerGone = absl::Seconds(60);
 
+absl::Status RegisterAt(temper::v1::FleetService::Stub& controller,
+                        const temper::v1::RegisterRequest& request,
+                        temper::v1::RegisterResponse& response) {
+  const BlockingCall call(Wait::OrRetry("the controller's welcome", kCallTimeout));
+  call->set_wait_for_ready(true);
+  return FromGrpc(controller.Register(call.get(), request, &response));
+}
+
+absl::Status BeatAt(temper::v1::FleetService::Stub& controller,
+                    const temper::v1::HeartbeatRequest& request,
+                    temper::v1::HeartbeatResponse& response) {
+  const BlockingCall call(Wait::OrRetry("the controller's answer to a beat", kCallTimeout));
+  call->set_wait_for_ready(true);
+  return FromGrpc(controller.Heartbeat(call.get(), request, &response));
+}
+
 }  // namespace
 
 WorkerMembership::WorkerMembership(const std::string& controller, temper::v1::Role role,
@@ -29,7 +45,7 @@ WorkerMembership::WorkerMembership(const std::string& controller, temper::v1::Ro
 
 WorkerMembership::~WorkerMembership() {
   stop_.Stop();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join(kLoopEnd, WaitPolicy::kFail);
 }
 
 absl::StatusOr<temper::v1::RegisterResponse> WorkerMembership::Register() {
@@ -37,9 +53,7 @@ absl::StatusOr<temper::v1::RegisterResponse> WorkerMembership::Register() {
   const absl::Time give_up = absl::Now() + kControllerGone;
   while (!stop_.stopped()) {
     temper::v1::RegisterResponse response;
-    const auto context = Deadline(kCallTimeout);
-    context->set_wait_for_ready(true);
-    const absl::Status status = FromGrpc(stub_->Register(context.get(), request_, &response));
+    const absl::Status status = RegisterAt(*stub_, request_, response);
     if (status.ok()) return response;
     if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
     if (absl::Now() > give_up) {
@@ -47,13 +61,13 @@ absl::StatusOr<temper::v1::RegisterResponse> WorkerMembership::Register() {
           absl::StrCat("the controller did not answer for 60 s (", std::string(status.message()),
                        "); is `temper controller` running at that --controller address?"));
     }
-    absl::SleepFor(backoff.Next());
+    (void)stop_.WaitFor(Wait::OrRetry("the controller to come up", backoff.Next()));
   }
   return absl::CancelledError("stopped while waiting for the controller");
 }
 
 void WorkerMembership::StartHeartbeat(const std::atomic<int64_t>& progress, int heartbeat_ms) {
-  thread_ = std::thread([this, &progress, heartbeat_ms] { Beat(progress, heartbeat_ms); });
+  thread_ = Thread("heartbeat", [this, &progress, heartbeat_ms] { Beat(progress, heartbeat_ms); });
 }
 
 void WorkerMembership::Beat(const std::atomic<int64_t>& progress, int heartbeat_ms) {
@@ -64,23 +78,18 @@ void WorkerMembership::Beat(const std::atomic<int64_t>& progress, int heartbeat_
     beat.set_incarnation(request_.incarnation());
     beat.set_progress(progress.load(std::memory_order_relaxed));
     temper::v1::HeartbeatResponse answer;
-    const auto context = Deadline(kCallTimeout);
-    context->set_wait_for_ready(true);
-    absl::Status status = FromGrpc(stub_->Heartbeat(context.get(), beat, &answer));
+    absl::Status status = BeatAt(*stub_, beat, answer);
     if (absl::IsNotFound(status)) {
       log::Info("the controller has forgotten this worker; registering again");
       temper::v1::RegisterResponse registered;
-      const auto again = Deadline(kCallTimeout);
-      status = FromGrpc(stub_->Register(again.get(), request_, &registered));
+      status = RegisterAt(*stub_, request_, registered);
     }
     if (status.ok()) last_answer = absl::Now();
     if (absl::Now() - last_answer > kControllerGone) {
       log::Error("the controller is gone; ending", {{"last_error", std::string(status.message())}});
       stop_.Stop();
     }
-    for (int waited = 0; waited < heartbeat_ms && !stop_.stopped(); waited += 20) {
-      absl::SleepFor(absl::Milliseconds(20));
-    }
+    (void)stop_.WaitFor(Wait::ForWork("the next beat", absl::Milliseconds(heartbeat_ms)));
   }
 }
 

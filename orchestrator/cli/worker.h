@@ -9,10 +9,10 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/status/statusor.h"
 #include "base/stop.h"
+#include "base/thread.h"
 #include "temper/v1/fleet.grpc.pb.h"
 
 namespace temper::cli {
@@ -35,7 +35,7 @@ class WorkerMembership {
   StopToken& stop_;
   temper::v1::RegisterRequest request_;
   std::unique_ptr<temper::v1::FleetService::Stub> stub_;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace temper::cli

@@ -113,7 +113,7 @@ class Service::Wire : public temper::v1::LearnerService::CallbackService {
       store_ = &trainer.store();
     }
     while (!stop.stopped()) {
-      if (std::optional<Work> work = queue_.Pop(kLoopPeriod)) (*work)(&trainer);
+      if (std::optional<Work> work = queue_.Pop(Wait::ForWork("a call", kLoopPeriod))) (*work)(&trainer);
     }
     Close();
   }
