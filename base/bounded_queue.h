@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/time.h"
 #include "base/mutex.h"
+#include "base/wait.h"
 
 namespace temper {
 
@@ -28,15 +28,15 @@ class BoundedQueue {
   }
 
   // Empty when nothing came in time, or once closed and drained; closed() tells which.
-  std::optional<T> Pop(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_) {
+  std::optional<T> Pop(const Wait& wait) ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    mutex_.Await(timeout, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Ready(); });
-    if (items_.empty()) return std::nullopt;
-    std::optional<T> item(std::move(items_.front()));
-    items_.pop_front();
-    return item;
+    mutex_.Await(wait, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Ready(); });
+    return Take();
   }
-  std::optional<T> TryPop() { return Pop(absl::ZeroDuration()); }
+  std::optional<T> TryPop() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return Take();
+  }
 
   // Refuses what comes; what is inside can still be popped.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -54,6 +54,12 @@ class BoundedQueue {
   }
 
  private:
+  std::optional<T> Take() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (items_.empty()) return std::nullopt;
+    std::optional<T> item(std::move(items_.front()));
+    items_.pop_front();
+    return item;
+  }
   bool Ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closed_ || !items_.empty(); }
 
   const size_t items_max_;

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/wait.h"
 
 namespace temper {
 namespace {
@@ -183,7 +184,10 @@ absl::StatusOr<HttpAnswer> HttpClient::Post(const HttpPost& post) {
   curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, OnProgress);
   curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &arrival);
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, words);
-  const CURLcode code = curl_easy_perform(handle);
+  const CURLcode code = [&] {
+    const Waiting waiting(Wait::OrFail(absl::StrCat("the answer of ", url), post.timeout));
+    return curl_easy_perform(handle);
+  }();
   if (code != CURLE_OK) return Failure(code, url, words, arrival);  // the handle is let go
   long status = 0;
   curl_off_t retry_after = 0;

@@ -1,4 +1,5 @@
-// The one lock of the program: std::mutex with absl's annotations, and a wait that has a deadline.
+// The one lock of the program: std::mutex with absl's annotations, and a wait with name and
+// deadline.
 //
 // Not absl::Mutex, because Debian's library is built without ThreadSanitizer's annotations: every
 // access under such a lock would be reported as a race. pthread's locks are seen by it. Any thread.
@@ -8,7 +9,7 @@
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/time.h"
+#include "base/wait.h"
 
 namespace temper {
 
@@ -20,11 +21,16 @@ class ABSL_LOCKABLE Mutex {
   // Wakes those who wait in Await: whoever changes what they wait for calls it, holding the lock.
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) { changed_.notify_all(); }
 
-  // Lets go of the lock until `ready()` holds or the time is over; says whether it holds.
+  // Lets go of the lock until `ready()` holds or the time is over; says whether it holds. Not
+  // listed where it holds already.
   template <class Ready>
-  bool Await(absl::Duration timeout, Ready ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
+  bool Await(const Wait& wait, Ready ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(this)
+      ABSL_NO_THREAD_SAFETY_ANALYSIS {  // `ready` names this lock in its own way
+    if (ready()) return true;
+    if (wait.timeout() <= absl::ZeroDuration()) return false;
+    const Waiting waiting(wait);
     std::unique_lock<std::mutex> held(mutex_, std::adopt_lock);
-    const bool holds = changed_.wait_for(held, absl::ToChronoNanoseconds(timeout), ready);
+    const bool holds = changed_.wait_for(held, absl::ToChronoNanoseconds(wait.timeout()), ready);
     held.release();  // the caller's still
     return holds;
   }

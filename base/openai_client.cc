@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/json_text.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
@@ -220,14 +219,12 @@ absl::StatusOr<std::vector<ChatResponse>> OpenAiClient::Attempt(const ChatReques
                       absl::StrCat(url, ": ", std::string(responses.status().message())));
 }
 
-// In short naps, for whoever wants to stop.
 absl::Status OpenAiClient::Pause(absl::Duration pause) const {
-  constexpr absl::Duration kNap = absl::Milliseconds(50);
-  for (absl::Duration left = pause; left > absl::ZeroDuration(); left -= kNap) {
-    if (options_.stop != nullptr && options_.stop->stopped()) {
-      return absl::CancelledError("stopped");
-    }
-    absl::SleepFor(std::min(left, kNap));
+  Wait wait = Wait::OrRetry(absl::StrCat("the next try at ", http_->url()), pause);
+  if (options_.stop == nullptr) {
+    Sleep(std::move(wait));
+  } else if (options_.stop->WaitFor(std::move(wait))) {
+    return absl::CancelledError("stopped");
   }
   return absl::OkStatus();
 }

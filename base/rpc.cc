@@ -152,6 +152,11 @@ std::unique_ptr<grpc::ClientContext> Deadline(absl::Duration timeout) {
   return context;
 }
 
+void ShutDown(grpc::Server& server, absl::Duration grace) {
+  const Waiting waiting(Wait::OrDrop("the end of the calls under way", grace));
+  server.Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+}
+
 absl::Duration Backoff::Next() {
   const absl::Duration wait = next_;
   next_ = std::min(next_ * 2, longest_);

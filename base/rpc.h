@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,6 +15,7 @@
 #include "base/access/credentials.h"
 #include "base/access/listen_address.h"
 #include "base/access/server_side.h"
+#include "base/wait.h"
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/impl/service_type.h"
@@ -48,10 +50,28 @@ absl::StatusOr<ListeningServer> Listen(const std::string& address,
 std::shared_ptr<grpc::Channel> Dial(const std::string& address,
                                     const ClientCredentials& own = OwnCredentials());
 
-// A context that gives up after `timeout`. A blocking call that may have to wait for its peer to
-// come up sets wait_for_ready on it: a channel between failing calls is polled by nobody but gRPC's
-// backup poller, each 5 s.
+// A context that gives up after `timeout`, for a call that does not block.
 std::unique_ptr<grpc::ClientContext> Deadline(absl::Duration timeout);
+
+// The context of one blocking call, or of one stream that is read to its end: gives up at the
+// wait's deadline, is listed for as long as it lives (so it should not outlive the call). A call
+// that may have to wait for its peer to come up sets wait_for_ready: a channel between failing
+// calls is polled by nobody but gRPC's backup poller, each 5 s.
+class BlockingCall {
+ public:
+  explicit BlockingCall(Wait wait)
+      : context_(Deadline(wait.timeout())), waiting_(std::move(wait)) {}
+
+  grpc::ClientContext* get() const { return context_.get(); }
+  grpc::ClientContext* operator->() const { return context_.get(); }
+
+ private:
+  const std::unique_ptr<grpc::ClientContext> context_;
+  const Waiting waiting_;
+};
+
+// Takes no more calls, gives those under way `grace`, cancels what is left.
+void ShutDown(grpc::Server& server, absl::Duration grace);
 
 // Exponential waiting between tries, 50 ms to `longest`, without randomness: the caller is alone
 // with its peer.

@@ -1,17 +1,18 @@
 // Calls on the controller.
 #include "orchestrator/controller_client.h"
 
-#include <atomic>
-#include <thread>
+#include <array>
 
-#include "absl/time/clock.h"
+#include "base/blocking.h"
 #include "base/grpc_status.h"
 #include "base/rpc.h"
+#include "base/thread.h"
 
 namespace temper::orchestrator {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
+constexpr absl::Duration kWatchMax = absl::Hours(24);
 
 }  // namespace
 
@@ -22,7 +23,7 @@ absl::StatusOr<temper::v1::GetResponse> ControllerClient::Get(const std::string&
   temper::v1::GetRequest request;
   request.set_run(name);
   temper::v1::GetResponse response;
-  const auto context = Deadline(kCallTimeout);
+  const BlockingCall context(Wait::OrFail("the run's state", kCallTimeout));
   const absl::Status status = FromGrpc(stub_->Get(context.get(), request, &response));
   if (!status.ok()) return status;
   return response;
@@ -30,7 +31,7 @@ absl::StatusOr<temper::v1::GetResponse> ControllerClient::Get(const std::string&
 
 absl::StatusOr<temper::v1::ListResponse> ControllerClient::List() {
   temper::v1::ListResponse response;
-  const auto context = Deadline(kCallTimeout);
+  const BlockingCall context(Wait::OrFail("the list of runs", kCallTimeout));
   const absl::Status status = FromGrpc(stub_->List(context.get(), {}, &response));
   if (!status.ok()) return status;
   return response;
@@ -41,7 +42,7 @@ absl::Status ControllerClient::Stop(const std::string& name, const std::string& 
   request.set_run(name);
   request.set_reason(reason);
   temper::v1::StopResponse response;
-  const auto context = Deadline(kCallTimeout);
+  const BlockingCall context(Wait::OrFail("the answer to a stop", kCallTimeout));
   return FromGrpc(stub_->Stop(context.get(), request, &response));
 }
 
@@ -53,7 +54,7 @@ absl::Status ControllerClient::ReportExit(const std::string& worker, int pid,
   request.set_reason(reason);
   request.set_crashed(crashed);
   temper::v1::ReportExitResponse response;
-  const auto context = Deadline(absl::Seconds(1));
+  const BlockingCall context(Wait::OrFail("the answer to an exit", absl::Seconds(1)));
   return FromGrpc(
       temper::v1::FleetService::NewStub(channel_)->ReportExit(context.get(), request, &response));
 }
@@ -64,19 +65,22 @@ absl::Status ControllerClient::Watch(
   temper::v1::WatchRequest request;
   request.set_run(name);
   request.set_from_sequence(from_sequence);
-  grpc::ClientContext context;  // lives as long as the run; `stop` ends it
-  context.set_wait_for_ready(true);
-  const auto reader = stub_->Watch(&context, request);
-  std::atomic<bool> done{false};
-  std::thread canceller([&] {
-    while (!done.load() && !stop.stopped()) absl::SleepFor(absl::Milliseconds(20));
-    if (!done.load()) context.TryCancel();
+  const BlockingCall context(Wait::ForWork("events of the run", kWatchMax));
+  context->set_wait_for_ready(true);
+  const auto reader = stub_->Watch(context.get(), request);
+  StopToken done;
+  Thread canceller("watch canceller", [&] {
+    std::array<pollfd, 2> ends{{{stop.descriptor(), POLLIN, 0}, {done.descriptor(), POLLIN, 0}}};
+    while (!done.stopped() && !stop.stopped()) {
+      PollFor(Wait::ForWork("the end of watching", kWatchMax), absl::MakeSpan(ends));
+    }
+    if (!done.stopped()) context->TryCancel();
   });
   temper::v1::WatchResponse response;
   while (reader->Read(&response)) on_event(response.event());
   const absl::Status status = FromGrpc(reader->Finish());
-  done.store(true);
-  canceller.join();
+  done.Stop();
+  canceller.Join(kLoopEnd, WaitPolicy::kFail);
   return status;
 }
 

@@ -9,17 +9,20 @@
 
 #include <algorithm>
 #include <csignal>
-#include <thread>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "base/blocking.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 
 namespace temper::orchestrator {
 namespace {
+
+constexpr absl::Duration kKilledEnd = absl::Seconds(10);
 
 void Describe(int status, Supervisor::Death& death) {
   if (WIFSIGNALED(status)) {
@@ -77,15 +80,15 @@ absl::Status Supervisor::Spawn(Child& child) {
   return absl::OkStatus();
 }
 
-bool Supervisor::Reap(Child& child, bool block, Death& death) {
-  int status = 0;
+bool Supervisor::Reap(Child& child, absl::Duration timeout, Death& death) {
   struct rusage usage {};
-  const pid_t got = wait4(child.pid, &status, block ? 0 : WNOHANG, &usage);
-  if (got != child.pid) return false;
+  const std::optional<int> status = AwaitChild(
+      Wait::OrDrop(absl::StrCat("the end of ", child.process.name), timeout), child.pid, &usage);
+  if (!status.has_value()) return false;
   child.peak_memory = std::max<int64_t>(child.peak_memory, usage.ru_maxrss * 1024);
   death.name = child.process.name;
   death.pid = std::exchange(child.pid, -1);
-  Describe(status, death);
+  Describe(*status, death);
   return true;
 }
 
@@ -109,7 +112,7 @@ absl::Status Supervisor::ScheduleRestart(Child& child, const std::string& how) {
 absl::Status Supervisor::Poll(std::vector<Death>& deaths) {
   for (auto& [name, child] : children_) {
     Death death;
-    if (child.pid > 0 && Reap(child, /*block=*/false, death)) {
+    if (child.pid > 0 && Reap(child, absl::ZeroDuration(), death)) {
       deaths.push_back(death);
       TEMPER_RETURN_IF_ERROR(ScheduleRestart(child, death.how));
     }
@@ -123,19 +126,18 @@ void Supervisor::StopAll(absl::Duration grace) {
   for (auto& [name, child] : children_) {
     if (child.pid > 0) kill(child.pid, SIGTERM);
   }
-  const absl::Duration deadline = clock_.Uptime() + grace;
-  while (clock_.Uptime() < deadline) {
+  const Waiting waiting(Wait::OrDrop("the end of the children", grace));
+  do {
     bool running = false;
     for (auto& [name, child] : children_) {
-      if (child.pid > 0 && !Reap(child, /*block=*/false, death)) running = true;
+      if (child.pid > 0 && !Reap(child, absl::ZeroDuration(), death)) running = true;
     }
     if (!running) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  } while (waiting.Nap(absl::Milliseconds(5)));
   for (auto& [name, child] : children_) {
     if (child.pid <= 0) continue;
     kill(child.pid, SIGKILL);
-    Reap(child, /*block=*/true, death);
+    Reap(child, kKilledEnd, death);
   }
   for (auto& [name, child] : children_) child.restart_at = absl::InfiniteDuration();
 }

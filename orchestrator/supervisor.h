@@ -67,7 +67,7 @@ class Supervisor {
   };
 
   absl::Status Spawn(Child& child);
-  bool Reap(Child& child, bool block, Death& death);
+  bool Reap(Child& child, absl::Duration timeout, Death& death);
   absl::Status ScheduleRestart(Child& child, const std::string& how);
 
   const std::string program_;

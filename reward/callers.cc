@@ -13,13 +13,13 @@ namespace temper::reward {
 
 Callers::Callers(int threads, Deliver deliver)
     : deliver_(std::move(deliver)), questions_(std::numeric_limits<size_t>::max()) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
+  for (int i = 0; i < threads; ++i) threads_.emplace_back("verifier caller", [this] { Work(); });
 }
 
 Callers::~Callers() {
   closing_ = true;
   questions_.Close();
-  for (std::thread& thread : threads_) thread.join();
+  for (Thread& thread : threads_) thread.Join(kLoopEnd, WaitPolicy::kRetry);
 }
 
 void Callers::Ask(Question question) { TEMPER_CHECK(questions_.TryPush(std::move(question))); }
@@ -27,7 +27,8 @@ void Callers::Ask(Question question) { TEMPER_CHECK(questions_.TryPush(std::move
 void Callers::Work() {
   const SystemClock clock;
   while (true) {
-    const std::optional<Question> question = questions_.Pop(absl::Seconds(1));
+    const std::optional<Question> question =
+        questions_.Pop(Wait::ForWork("a question", absl::Seconds(1)));
     if (closing_) return;
     if (!question.has_value()) continue;
     const absl::Duration began = clock.Uptime();

@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/bounded_queue.h"
+#include "base/thread.h"
 #include "reward/rubric.h"
 #include "temper/v1/reward.pb.h"
 
@@ -47,7 +47,7 @@ class Callers {
   const Deliver deliver_;
   BoundedQueue<Question> questions_;
   std::atomic<bool> closing_{false};
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace temper::reward

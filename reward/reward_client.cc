@@ -12,7 +12,7 @@ RewardClient::RewardClient(const std::string& address)
 
 absl::StatusOr<temper::v1::ScoreResponse> RewardClient::Score(
     const temper::v1::ScoreRequest& request, absl::Duration timeout) const {
-  const std::unique_ptr<grpc::ClientContext> context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail("scores", timeout));
   temper::v1::ScoreResponse response;
   const grpc::Status status = stub_->Score(context.get(), request, &response);
   if (!status.ok()) return FromGrpc(status);

@@ -365,7 +365,7 @@ Scorer::Scorer(const Options& options)
     : options_(options),
       inbox_(std::make_unique<Inbox>(2 * options.items_max + 1024)),
       loop_(std::make_unique<Loop>(options, *inbox_, inside_, scored_)),
-      thread_([this] {
+      thread_("scorer", [this] {
         loop_->Run();
         loop_.reset();  // what it started belongs to this thread
       }) {}
@@ -373,7 +373,7 @@ Scorer::Scorer(const Options& options)
 Scorer::~Scorer() {
   inbox_->letters.Close();
   inbox_->Wake();
-  thread_.join();
+  thread_.Join(kLoopEnd, WaitPolicy::kRetry);  // a call may take longer
 }
 
 absl::Status Scorer::Submit(std::shared_ptr<const ScoreRequest> request, Deliver deliver) {

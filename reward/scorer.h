@@ -10,11 +10,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/bounded_queue.h"
+#include "base/thread.h"
 #include "base/unique_fd.h"
 #include "reward/pool/pool.h"
 #include "temper/v1/reward.pb.h"
@@ -56,7 +56,7 @@ class Scorer {
   std::atomic<int64_t> scored_{0};
   std::unique_ptr<Inbox> inbox_;
   std::unique_ptr<Loop> loop_;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace temper::reward

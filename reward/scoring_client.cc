@@ -47,8 +47,9 @@ absl::Status ScoreAll(
       submitted = end;
       inside += end - first;
     }
-    std::optional<Scored> one = scored->Pop(absl::Seconds(1));
-    if (!one.has_value()) continue;  // every item has a deadline of its own in the scorer
+    // Every item has a deadline of its own in the scorer.
+    std::optional<Scored> one = scored->Pop(Wait::OrRetry("a score", absl::Minutes(1)));
+    if (!one.has_value()) continue;
     --inside;
     waiting[static_cast<size_t>(one->index)] = std::move(one->result);
     while (next < request.items_size() && waiting[static_cast<size_t>(next)].has_value()) {

@@ -33,13 +33,13 @@ void EngineLoop::Start(Engine& engine, const WeightFollower* follower) {
   TEMPER_CHECK(!thread_.joinable());
   engine_ = &engine;
   follower_ = follower;
-  thread_ = std::thread([this] { Run(); });
+  thread_ = Thread("engine", [this] { Run(); });
 }
 
 void EngineLoop::Stop() {
   stopping_.store(true);
   orders_.Close();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join(kLoopEnd, WaitPolicy::kFail);
   Refuse(Stopped());  // what came before Start(), or nothing
 }
 
@@ -59,7 +59,7 @@ void EngineLoop::TakeOrders(absl::Duration wait) {
   // As many as stand there now: a flood must not keep the engine from stepping.
   size_t left = orders_.size() + 1;
   for (; left > 0; --left, wait = absl::ZeroDuration()) {
-    std::optional<Order> order = orders_.Pop(wait);
+    std::optional<Order> order = orders_.Pop(Wait::ForWork("an order", wait));
     if (!order.has_value()) return;
     std::visit([this](auto&& taken) { Take(std::move(taken)); }, *std::move(order));
   }

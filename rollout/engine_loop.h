@@ -9,13 +9,13 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <thread>
 #include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/bounded_queue.h"
+#include "base/thread.h"
 #include "rollout/engine/request.h"
 #include "temper/v1/weights.pb.h"
 
@@ -85,7 +85,7 @@ class EngineLoop {
   BoundedQueue<Order> orders_;
   std::atomic<bool> stopping_{false};
   std::atomic<int64_t> progress_{0};
-  std::thread thread_;
+  Thread thread_;
 
   // The thread's own.
   Engine* engine_ = nullptr;

@@ -64,7 +64,8 @@ RolloutClient::~RolloutClient() = default;
 
 absl::StatusOr<v1::UpdateWeightsResponse> RolloutClient::UpdateWeights(
     const v1::WeightsManifest& manifest, absl::Duration timeout, CallCancel* cancel) {
-  const std::unique_ptr<grpc::ClientContext> context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail(
+      absl::StrCat("the update to version ", manifest.version(), " at ", address_), timeout));
   if (cancel != nullptr) cancel->Attach(context.get());
   const auto detach = absl::MakeCleanup([&] {
     if (cancel != nullptr) cancel->Attach(nullptr);
@@ -81,7 +82,7 @@ absl::StatusOr<v1::UpdateWeightsResponse> RolloutClient::UpdateWeights(
 absl::StatusOr<v1::MeasureResponse> RolloutClient::Measure(const v1::MeasureRequest& request,
                                                            absl::Duration timeout,
                                                            CallCancel* cancel) {
-  const std::unique_ptr<grpc::ClientContext> context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail(absl::StrCat("the measuring at ", address_), timeout));
   if (cancel != nullptr) cancel->Attach(context.get());
   const auto detach = absl::MakeCleanup([&] {
     if (cancel != nullptr) cancel->Attach(nullptr);
@@ -96,7 +97,8 @@ absl::StatusOr<v1::MeasureResponse> RolloutClient::Measure(const v1::MeasureRequ
 absl::Status RolloutClient::Generate(const v1::GenerateRequest& request, absl::Duration timeout,
                                      absl::FunctionRef<void(v1::Episode)> on_episode,
                                      CallCancel* cancel) {
-  const std::unique_ptr<grpc::ClientContext> context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail(
+      absl::StrCat("episodes of group ", request.group_id(), " from ", address_), timeout));
   if (cancel != nullptr) cancel->Attach(context.get());
   const auto detach = absl::MakeCleanup([&] {
     if (cancel != nullptr) cancel->Attach(nullptr);

@@ -101,12 +101,11 @@ absl::StatusOr<WeightValues> WeightFollower::Fetch(const v1::WeightsManifest& ma
   }
   WeightValues values = WeightValues::Allocate(layout_.size());
   const auto stub = v1::LearnerService::NewStub(Dial(manifest.learner_address()));
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(deadline));
+  const BlockingCall context(Wait::OrFail(place, deadline - absl::Now()));
   v1::FetchWeightsRequest request;
   request.set_version(manifest.version());
   request.set_run(manifest.run());
-  const auto reader = stub->FetchWeights(&context, request);
+  const auto reader = stub->FetchWeights(context.get(), request);
   v1::FetchWeightsResponse part;
   int64_t received = 0;
   absl::Status wrong;
@@ -124,7 +123,7 @@ absl::StatusOr<WeightValues> WeightFollower::Fetch(const v1::WeightsManifest& ma
       received += size;
     }
   }
-  if (!wrong.ok()) context.TryCancel();
+  if (!wrong.ok()) context->TryCancel();
   const absl::Status ended = FromGrpc(reader->Finish());
   TEMPER_RETURN_IF_ERROR(wrong);
   if (!ended.ok()) {

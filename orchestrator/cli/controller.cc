@@ -59,7 +59,7 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
   log::Info("the controller listens", {{"address", listening.address}, {"dir", dir}});
 
   const absl::Status status = controller->Run(stop);
-  listening.server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(500));
+  ShutDown(*listening.server, absl::Milliseconds(500));
   return status;
 }
 

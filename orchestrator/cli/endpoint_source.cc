@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "base/mutex.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 
 namespace temper::cli {
 namespace {
@@ -96,10 +96,10 @@ absl::Status EndpointSource::Draw(std::span<const SampleJob> jobs, const Drawing
       deliver(std::move(drawn));
     }
   };
-  std::vector<std::thread> threads;
+  std::vector<Thread> threads;
   const size_t count = std::min(wanted.size(), static_cast<size_t>(options_.concurrency));
-  for (size_t i = 0; i < count; ++i) threads.emplace_back(draw);
-  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < count; ++i) threads.emplace_back("endpoint", draw);
+  for (Thread& thread : threads) thread.Join(absl::Minutes(10), WaitPolicy::kRetry);
   if (stop.stopped()) return absl::CancelledError("stopped");
   return first_failure;
 }

@@ -1,7 +1,6 @@
 // One loop over events: responses that were drawn, results that came back.
 #include "orchestrator/cli/eval_run.h"
 
-#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -10,6 +9,7 @@
 #include "base/check.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
+#include "base/thread.h"
 #include "nlohmann/json.hpp"
 #include "reward/request_check.h"
 
@@ -111,7 +111,7 @@ absl::Status EvalRun::Run(const Watch& watch) {
   TEMPER_RETURN_IF_ERROR(ScoreWaiting());
   watch(done_, right_, errors_, all);
   absl::Status drawn;
-  std::thread drawing([this, &drawn] {
+  Thread drawing("sampler", [this, &drawn] {
     const auto deliver = [events = events_](Drawn one) {
       Event event;
       event.drawn = std::move(one);
@@ -126,13 +126,14 @@ absl::Status EvalRun::Run(const Watch& watch) {
   });
   absl::Status status;
   for (bool ended = false; !ended || (status.ok() && (inside_ > 0 || !waiting_.empty()));) {
-    std::optional<Event> event = events_->Pop(absl::Seconds(1));
+    std::optional<Event> event =
+        events_->Pop(Wait::OrRetry("a sample or a score", absl::Minutes(10)));
     if (!event.has_value()) continue;
     ended = ended || event->source_ended;
     if (status.ok() && !event->source_ended) status = Handle(*std::move(event));
     watch(done_, right_, errors_, all);
   }
-  drawing.join();
+  drawing.Join(absl::Minutes(10), WaitPolicy::kRetry);
   if (parts_.store != nullptr && status.ok()) status = parts_.store->Sync();
   return status.ok() ? drawn : status;
 }

@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/status_macros.h"
@@ -67,7 +66,7 @@ absl::Status ServeReward(const RewardArguments& arguments) {
                                                .capabilities = OwnCapabilities(arguments.runs)},
                                               runs, stop)
                                  .Serve();
-  listening->server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  ShutDown(*listening->server, absl::Seconds(2));
   return ended;
 }
 

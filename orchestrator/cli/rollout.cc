@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/status_macros.h"
@@ -72,7 +71,7 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
                 .Serve();
   }
   LogPeakMemory(runs);
-  listening.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  ShutDown(*listening.server, absl::Seconds(2));
   return ended;
 }
 

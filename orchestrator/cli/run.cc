@@ -6,19 +6,18 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "base/bounded_queue.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "base/stop.h"
+#include "base/thread.h"
 #include "orchestrator/cli/run_folder.h"
 #include "orchestrator/cli/run_report.h"
 #include "orchestrator/cli/verbs.h"
@@ -80,10 +79,10 @@ class LocalRun {
   // Until the run has ended; the end in `ended`.
   absl::Status Run(v1::RunEnded& ended) {
     TEMPER_RETURN_IF_ERROR(StartAll());
-    std::thread follower([this] { Follow(); });
+    Thread follower("follower", [this] { Follow(); });
     const absl::Status status = Supervise(ended);
     unfollow_.Stop();
-    follower.join();
+    follower.Join(kLoopEnd, WaitPolicy::kFail);
     supervisor_.StopAll(absl::Seconds(15));
     return status;
   }
@@ -126,18 +125,18 @@ class LocalRun {
           client_.Watch("", next, unfollow_, [this, &next](const v1::RunEvent& event) {
             next = event.sequence() + 1;
             while (!events_.TryPush(event) && !unfollow_.stopped()) {
-              absl::SleepFor(absl::Milliseconds(5));
+              (void)unfollow_.WaitFor(Wait::OrRetry("room for an event", absl::Milliseconds(5)));
             }
           });
       if (status.ok()) return;
-      absl::SleepFor(absl::Milliseconds(50));
+      (void)unfollow_.WaitFor(Wait::OrRetry("the controller to come back", absl::Milliseconds(50)));
     }
   }
 
   absl::Status Supervise(v1::RunEnded& ended) {
     bool stop_sent = false;
     while (true) {
-      if (const auto event = events_.Pop(absl::Milliseconds(20))) {
+      if (const auto event = events_.Pop(Wait::ForWork("an event", absl::Milliseconds(20)))) {
         progress_.Show(*event);
         if (event->has_ended() && Relevant(*event)) {
           ended = event->ended();

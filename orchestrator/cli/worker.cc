@@ -49,6 +49,22 @@ struct CallEnd {
   std::optional<absl::Status> status ABSL_GUARDED_BY(mutex);
 };
 
+absl::Status RegisterAt(temper::v1::FleetService::Stub& controller,
+                        const temper::v1::RegisterRequest& request,
+                        temper::v1::RegisterResponse& response) {
+  const BlockingCall call(Wait::OrRetry("the controller's welcome", kCallTimeout));
+  call->set_wait_for_ready(true);
+  return FromGrpc(controller.Register(call.get(), request, &response));
+}
+
+absl::Status BeatAt(temper::v1::FleetService::Stub& controller,
+                    const temper::v1::HeartbeatRequest& request,
+                    temper::v1::HeartbeatResponse& response) {
+  const BlockingCall call(Wait::OrRetry("the controller's answer to a beat", kCallTimeout));
+  call->set_wait_for_ready(true);
+  return FromGrpc(controller.Heartbeat(call.get(), request, &response));
+}
+
 }  // namespace
 
 WorkerMembership::WorkerMembership(Options options, RunHost& host, const StopToken& stop)

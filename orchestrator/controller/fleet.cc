@@ -63,7 +63,8 @@ struct Fleet::CallsInFlight {
   // False when some call is still under way after `timeout`.
   bool AwaitNone(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex) {
     MutexLock lock(mutex);
-    return mutex.Await(timeout, [this] { return contexts.empty(); });
+    return mutex.Await(Wait::OrDrop("the end of cancelled calls", timeout),
+                       [this] { return contexts.empty(); });
   }
 
   Mutex mutex;

@@ -22,7 +22,7 @@ LearnerClient::~LearnerClient() = default;
 
 absl::StatusOr<temper::v1::TrainResponse> LearnerClient::Train(
     const temper::v1::TrainRequest& request, absl::Duration timeout) {
-  const auto context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail("the learner's training step", timeout));
   temper::v1::TrainResponse response;
   TEMPER_RETURN_IF_ERROR(FromGrpc(wire_->stub->Train(context.get(), request, &response)));
   return response;
@@ -30,7 +30,7 @@ absl::StatusOr<temper::v1::TrainResponse> LearnerClient::Train(
 
 absl::StatusOr<temper::v1::SaveCheckpointResponse> LearnerClient::SaveCheckpoint(
     const temper::v1::SaveCheckpointRequest& request, absl::Duration timeout) {
-  const auto context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail("the learner's checkpoint", timeout));
   temper::v1::SaveCheckpointResponse response;
   TEMPER_RETURN_IF_ERROR(FromGrpc(wire_->stub->SaveCheckpoint(context.get(), request, &response)));
   return response;
@@ -38,7 +38,7 @@ absl::StatusOr<temper::v1::SaveCheckpointResponse> LearnerClient::SaveCheckpoint
 
 absl::StatusOr<temper::v1::GetStatusResponse> LearnerClient::GetStatus(absl::Duration timeout,
                                                                        const std::string& run) {
-  const auto context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail("the learner's status", timeout));
   temper::v1::GetStatusRequest request;
   request.set_run(run);
   temper::v1::GetStatusResponse response;
@@ -48,7 +48,7 @@ absl::StatusOr<temper::v1::GetStatusResponse> LearnerClient::GetStatus(absl::Dur
 
 absl::Status LearnerClient::FetchWeights(int64_t version, std::span<std::byte> bytes,
                                          absl::Duration timeout, const std::string& run) {
-  const auto context = Deadline(timeout);
+  const BlockingCall context(Wait::OrFail(absl::StrCat("weights of version ", version), timeout));
   temper::v1::FetchWeightsRequest request;
   request.set_run(run);
   request.set_version(version);

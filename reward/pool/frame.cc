@@ -9,10 +9,13 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/blocking.h"
+
 namespace temper::reward {
 namespace {
 
 constexpr size_t kHeaderBytes = 4;
+constexpr absl::Duration kRoomMax = absl::Minutes(2);  // the reader may be stopped for a while
 
 std::array<char, kHeaderBytes> Header(size_t size) {
   std::array<char, kHeaderBytes> header;
@@ -28,10 +31,17 @@ size_t SizeIn(const char* header) {
   return size;
 }
 
+// False when the other end has taken nothing for a long time.
+bool AwaitRoom(int descriptor) {
+  pollfd room{descriptor, POLLOUT, 0};
+  return PollFor(Wait::OrFail("room for an answer", kRoomMax), absl::MakeSpan(&room, 1)) > 0;
+}
+
 bool SendAll(int descriptor, std::string_view bytes, int flags) {
   while (!bytes.empty()) {
-    const ssize_t sent = send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
-    if (sent < 0 && errno == EINTR) continue;
+    const ssize_t sent =
+        send(descriptor, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT | flags);
+    if (sent < 0 && (errno == EINTR || (errno == EAGAIN && AwaitRoom(descriptor)))) continue;
     if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
@@ -40,8 +50,13 @@ bool SendAll(int descriptor, std::string_view bytes, int flags) {
 
 bool ReceiveAll(int descriptor, char* to, size_t size) {
   while (size > 0) {
-    const ssize_t got = recv(descriptor, to, size, 0);
+    const ssize_t got = recv(descriptor, to, size, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) {
+      pollfd bytes{descriptor, POLLIN, 0};
+      PollFor(Wait::ForWork("a unit of work", absl::Minutes(1)), absl::MakeSpan(&bytes, 1));
+      continue;
+    }
     if (got <= 0) return false;
     to += got;
     size -= static_cast<size_t>(got);

@@ -18,10 +18,11 @@
 #include <cstring>
 #include <set>
 
-#include "absl/time/clock.h"
+#include "base/blocking.h"
 #include "base/check.h"
 #include "base/system_file.h"
 #include "base/unique_fd.h"
+#include "base/wait.h"
 #include "reward/pool/worker.h"
 #include "reward/sandbox/cgroup.h"
 
@@ -82,15 +83,14 @@ bool ReportExits(int control, Workers& workers) {
 
 // Takes note of children's ends until there are none; false when some are left after `time`.
 bool AwaitChildren(absl::Duration time) {
-  constexpr absl::Duration kPause = absl::Milliseconds(5);
-  for (absl::Duration waited; waited < time; waited += kPause) {
+  const Waiting waiting(Wait::OrDrop("the end of the verifiers", time));
+  do {
     pid_t pid;
     do {
       pid = waitpid(-1, nullptr, WNOHANG);
     } while (pid > 0);
     if (pid < 0) return true;  // none is left
-    absl::SleepFor(kPause);
-  }
+  } while (waiting.Nap(absl::Milliseconds(5)));
   return false;
 }
 
@@ -109,7 +109,10 @@ void EndWorkers(const Workers& workers) {
 void Serve(int control, int exits, const HostOptions& options, Workers& workers) {
   std::array<pollfd, 2> waits{{{.fd = control, .events = POLLIN}, {.fd = exits, .events = POLLIN}}};
   while (true) {
-    if (poll(waits.data(), waits.size(), -1) < 0 && errno != EINTR) return;
+    if (PollFor(Wait::ForWork("an order of the service", absl::Minutes(1)), absl::MakeSpan(waits)) <
+        0) {
+      return;
+    }
     if (waits[1].revents != 0) {
       std::array<signalfd_siginfo, 16> signals;
       while (read(exits, signals.data(), sizeof signals) > 0) {
@@ -144,10 +147,16 @@ bool SendHostMessage(int socket, const HostMessage& message, int descriptor) {
     carried->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(carried), &descriptor, sizeof descriptor);
   }
+  constexpr absl::Duration kRoomMax = absl::Seconds(10);
   ssize_t sent;
-  do {
-    sent = sendmsg(socket, &header, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  while ((sent = sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0) {
+    if (errno == EINTR) continue;
+    pollfd room{socket, POLLOUT, 0};
+    if (errno != EAGAIN ||
+        PollFor(Wait::OrFail("room for a message", kRoomMax), absl::MakeSpan(&room, 1)) <= 0) {
+      return false;
+    }
+  }
   return sent == static_cast<ssize_t>(sizeof message);
 }
 
@@ -163,7 +172,7 @@ bool ReceiveHostMessage(int socket, HostMessage* message, int* descriptor, bool*
   header.msg_controllen = control.size();
   ssize_t got;
   do {
-    got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+    got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) *empty = true;
   if (got != static_cast<ssize_t>(sizeof *message)) return *empty;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/blocking.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -32,6 +33,8 @@ constexpr int kHostStartsMax = 5;  // in a row without a single worker
 // What computes beside its lane gets little processor time on a busy machine, so only this bounds
 // how long it may take in all.
 constexpr absl::Duration kBackstop = absl::Minutes(20);
+// It takes 4 s where verifiers must be killed, and more on a busy machine.
+constexpr absl::Duration kHostEnd = absl::Seconds(30);
 
 absl::Duration Uptime() { return SystemClock().Uptime(); }
 
@@ -62,7 +65,10 @@ Pool::~Pool() {
   processes_.clear();  // the idle ones see their sockets close, and leave in order
   starting_.clear();
   host_.Close();
-  if (host_pid_ > 0) waitpid(host_pid_, nullptr, 0);
+  if (host_pid_ <= 0) return;
+  if (AwaitChild(Wait::OrDrop("the end of the verifier host", kHostEnd), host_pid_)) return;
+  log::Error("the verifier host does not end; killing it", {{"pid", host_pid_}});
+  KillHost();
 }
 
 void Pool::Add(Unit unit) {
@@ -330,14 +336,16 @@ void Pool::OnExit(pid_t pid, int status) {
                                 [&](const auto& each) { return each->pid() == pid; }));
 }
 
+void Pool::KillHost() {
+  kill(host_pid_, SIGKILL);
+  (void)AwaitChild(Wait::OrDrop("the end of the killed verifier host", kHostEnd), host_pid_);
+}
+
 // The host is gone, and its workers with it; nobody is to blame.
 void Pool::LoseHost() {
   log::Warning("the verifier host ended; starting another", {{"pid", host_pid_}});
   host_.Close();
-  if (host_pid_ > 0) {
-    kill(host_pid_, SIGKILL);
-    waitpid(host_pid_, nullptr, 0);
-  }
+  if (host_pid_ > 0) KillHost();
   for (const auto& process : processes_) {
     process->Kill();
     Return(process->TakeBackAll());
@@ -382,9 +390,7 @@ absl::Status Pool::Poll(int wake, absl::Duration timeout) {
     waits.push_back({.fd = process->hung_up ? -1 : process->socket(), .events = events});
   }
   const absl::Duration wait = std::min(timeout, TimeToWatch());
-  const int milliseconds =
-      static_cast<int>(absl::ToInt64Milliseconds(wait + absl::Microseconds(999)));
-  if (poll(waits.data(), waits.size(), std::max(milliseconds, 0)) < 0 && errno != EINTR) {
+  if (PollFor(Wait::ForWork("letters and verdicts", wait), absl::MakeSpan(waits)) < 0) {
     return ErrnoStatus("reward pool", "poll");
   }
   for (size_t i = 0; i + 2 < waits.size(); ++i) {

@@ -82,6 +82,7 @@ class Pool {
   void WatchComputing(WorkerProcess& process, absl::Duration now);
   void StepAside(WorkerProcess& process, Place place);
   void KillFor(WorkerProcess& process, const std::string& why, absl::Duration now);
+  void KillHost();
   void LoseHost();
   void HearHost();
   void OnExit(pid_t pid, int status);

@@ -33,7 +33,7 @@ absl::StatusOr<Judgement> RemoteVerifier::Judge(const Response& response) const 
   item.set_response(std::string(response.text));
   item.set_answer(std::string(response.gold));
   item.set_metadata_json(std::string(response.metadata));
-  const std::unique_ptr<grpc::ClientContext> context = Deadline(timeout_);
+  const BlockingCall context(Wait::OrFail(absl::StrCat("the verdict of ", address_), timeout_));
   temper::v1::VerifyResponse answer;
   const grpc::Status status = stub_->Verify(context.get(), request, &answer);
   if (!status.ok()) {

@@ -11,9 +11,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/file.h"
 #include "base/system_file.h"
+#include "base/wait.h"
 
 namespace temper::sandbox {
 namespace {
@@ -59,15 +59,15 @@ std::string OwnName() {
 
 // A group that was just emptied may be busy for a moment.
 void RemoveGroup(const std::string& folder) {
-  for (int attempt = 0; attempt < 50; ++attempt) {
+  const Waiting waiting(Wait::OrDrop("an emptied control group", absl::Milliseconds(100)));
+  do {
     if (rmdir(folder.c_str()) == 0 || errno == ENOENT) return;
     const std::string processes = ReadSystemFile(folder + "/cgroup.procs");
     for (std::string_view line : Split(processes, '\n')) {
       int64_t pid = 0;
       if (ToNumber(line, &pid) && pid > 1) kill(static_cast<pid_t>(pid), SIGKILL);
     }
-    absl::SleepFor(absl::Milliseconds(2));
-  }
+  } while (waiting.Nap(absl::Milliseconds(2)));
 }
 
 void SweepDeadOwners(const std::string& parent) {

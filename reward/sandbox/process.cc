@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/blocking.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "reward/sandbox/process_tree.h"
@@ -28,6 +29,7 @@ namespace {
 constexpr absl::Duration kTick = absl::Milliseconds(20);
 constexpr absl::Duration kFirstWatch = absl::Milliseconds(30);
 constexpr absl::Duration kDeathMax = absl::Seconds(20);
+constexpr absl::Duration kKilledEnd = absl::Seconds(10);
 constexpr size_t kStandardErrorKept = 64 << 10;
 
 double WallLimit(const Limits& limits) {
@@ -64,14 +66,13 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Start(
 Process::~Process() {
   if (finished_ || launched_.bubblewrap < 0) return;
   Kill();
-  while (waitpid(launched_.bubblewrap, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  (void)AwaitChild(Wait::OrDrop("the end of a killed sandbox", kKilledEnd), launched_.bubblewrap);
   if (group_ != nullptr) give_back_(std::move(group_));
 }
 
 bool Process::Alive() const {
   pollfd ended = {launched_.ended.get(), POLLIN, 0};
-  return !finished_ && poll(&ended, 1, 0) == 0;
+  return !finished_ && PollNow(absl::MakeSpan(&ended, 1)) == 0;
 }
 
 absl::Duration Process::Elapsed() const { return absl::Now() - started_; }
@@ -169,8 +170,8 @@ void Process::ReadChannel() {
 
 void Process::WriteChannel() {
   while (!to_channel_.empty() && launched_.channel.open()) {
-    const ssize_t n =
-        send(launched_.channel.get(), to_channel_.data(), to_channel_.size(), MSG_NOSIGNAL);
+    const ssize_t n = send(launched_.channel.get(), to_channel_.data(), to_channel_.size(),
+                           MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) {
       to_channel_.clear();  // the job has closed its end
@@ -190,7 +191,7 @@ void Process::ReadReports() {
     message.msg_iovlen = 1;
     message.msg_control = space;
     message.msg_controllen = sizeof(space);
-    const ssize_t n = recvmsg(launched_.control.get(), &message, MSG_CMSG_CLOEXEC);
+    const ssize_t n = recvmsg(launched_.control.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
       launched_.control.Close();
@@ -360,6 +361,12 @@ void Drive(absl::Span<Process* const> processes) {
 
 void Drive(absl::Span<Process* const> processes, absl::FunctionRef<bool()> enough) {
   constexpr size_t kEach = 6;
+  absl::Duration longest = kDeathMax;
+  for (const Process* process : processes) {
+    longest = std::max(longest, absl::Seconds(WallLimit(process->limits_)) + kDeathMax);
+  }
+  const Waiting waiting(
+      Wait::OrDrop("programs in the sandbox", longest));  // each is killed in time
   while (!enough()) {
     std::vector<Process*> running;
     std::vector<pollfd> events;
@@ -369,7 +376,7 @@ void Drive(absl::Span<Process* const> processes, absl::FunctionRef<bool()> enoug
       process->AddTo(events);
     }
     if (running.empty()) return;
-    poll(events.data(), events.size(), static_cast<int>(absl::ToInt64Milliseconds(kTick)));
+    PollFor(Wait::OrRetry("news of programs in the sandbox", kTick), absl::MakeSpan(events));
     for (size_t i = 0; i < running.size(); ++i) {
       running[i]->Handle(absl::MakeConstSpan(events).subspan(i * kEach, kEach));
     }

@@ -36,7 +36,7 @@ TEST(BoundedQueueTest, PassesEverythingBetweenTwoThreadsInOrder) {
     queue.Close();
   });
   int expected = 0;
-  while (const auto item = queue.Pop(absl::Seconds(10))) EXPECT_EQ(*item, expected++);
+  while (const auto item = queue.Pop(Wait::OrFail("the next number", absl::Seconds(10)))) EXPECT_EQ(*item, expected++);
   writer.join();
   EXPECT_EQ(expected, 1000);
 }

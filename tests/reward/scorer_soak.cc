@@ -129,7 +129,7 @@ class Soak {
     report.resident_end = ResidentMegabytes();
     BoundedQueue<temper::v1::GetStatisticsResponse> answers(1);
     scorer.AskStatistics([&](const auto& response) { (void)answers.TryPush(response); });
-    report.lost_workers = answers.Pop(absl::Seconds(10))->workers_lost();
+    report.lost_workers = answers.Pop(Wait::OrFail("statistics", absl::Seconds(10)))->workers_lost();
     return report;
   }
 

@@ -65,7 +65,7 @@ Scorer::Options Small() {
 temper::v1::GetStatisticsResponse Statistics(Scorer& scorer) {
   BoundedQueue<temper::v1::GetStatisticsResponse> answers(1);
   scorer.AskStatistics([&](const auto& response) { (void)answers.TryPush(response); });
-  return *answers.Pop(absl::Seconds(10));
+  return *answers.Pop(Wait::OrFail("statistics", absl::Seconds(10)));
 }
 
 std::vector<std::string> ChildrenAndDescriptors() {
