@@ -179,6 +179,14 @@ absl::StatusOr<int64_t> Database::Count(const char* sql, const std::vector<SqlVa
   return any ? rows.Int(0) : 0;
 }
 
+int64_t Database::FullScanSteps() const {
+  int64_t steps = 0;
+  for (const auto& [sql, statement] : prepared_) {
+    steps += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_FULLSCAN_STEP, /*resetFlg=*/0);
+  }
+  return steps;
+}
+
 Database::Rows::~Rows() {
   if (statement_ == nullptr) return;
   sqlite3_reset(statement_);

@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "google/protobuf/util/json_util.h"
 #include "orchestrator/ledger.h"
+#include "orchestrator/ledger_rows.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -177,7 +178,8 @@ absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
   return absl::OkStatus();
 }
 
-// Columns: prompt_tokens, tokens, logprobs, versions, forced, text, checksum.
+}  // namespace
+
 absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
   const std::string prompt = rows.Bytes(0), tokens = rows.Bytes(1), logprobs = rows.Bytes(2),
                     versions = rows.Bytes(3), forced = rows.Bytes(4), text = rows.Bytes(5);
@@ -194,8 +196,6 @@ absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
   episode.set_text(text);
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<LedgerIdentity> Ledger::Identity() {
   LedgerIdentity identity;
