@@ -25,19 +25,21 @@ constexpr Rule kRules[] = {
     {"group $1 sample $2 has state $3, which no sample may have",
      "SELECT group_id, number, state FROM samples WHERE state NOT BETWEEN 0 AND 4"},
     {"group $1 sample $2 is issued but holds tokens",
-     "SELECT group_id, number, 0 FROM samples WHERE state = 0 AND tokens IS NOT NULL"},
+     "SELECT group_id, number, 0 FROM samples WHERE state = 0 AND episode IS NOT NULL"},
     {"group $1 sample $2 is past generated but holds no tokens",
-     "SELECT group_id, number, 0 FROM samples WHERE state IN (1, 2, 3) AND (tokens IS NULL OR "
-     "checksum IS NULL OR length(tokens) = 0)"},
+     "SELECT s.group_id, s.number, 0 FROM samples s LEFT JOIN episodes e ON e.id = s.episode WHERE "
+     "state IN (1, 2, 3) AND coalesce(length(tokens), 0) = 0"},
     {"group $1 sample $2 has other counts of tokens and log-probs",
-     "SELECT group_id, number, 0 FROM samples WHERE tokens IS NOT NULL AND length(tokens) != "
-     "length(logprobs)"},
+     "SELECT group_id, number, 0 FROM episodes WHERE length(tokens) != length(logprobs)"},
+    {"episode $1 belongs to no sample of its group and number",
+     "SELECT e.id, 0, 0 FROM episodes e LEFT JOIN samples s ON s.group_id = e.group_id AND "
+     "s.number = e.number WHERE s.episode IS NOT e.id"},
     {"group $1 sample $2 is scored without a score in [0, 1]",
      "SELECT group_id, number, 0 FROM samples WHERE state IN (2, 3) AND (score IS NULL OR NOT "
      "score BETWEEN 0 AND 1)"},
     {"group $1 sample $2 was generated under epoch $3, which leased it to nobody",
      "SELECT s.group_id, s.number, s.epoch FROM samples s LEFT JOIN leases l ON l.epoch = s.epoch "
-     "WHERE s.tokens IS NOT NULL AND (l.epoch IS NULL OR l.group_id != s.group_id OR l.worker != "
+     "WHERE s.episode IS NOT NULL AND (l.epoch IS NULL OR l.group_id != s.group_id OR l.worker != "
      "s.worker)"},
     {"group $1 sample $2 is trained but stands in no batch of a recorded step",
      "SELECT s.group_id, s.number, 0 FROM samples s WHERE s.state = 3 AND NOT EXISTS (SELECT 1 "
@@ -164,8 +166,8 @@ class Auditor {
     TEMPER_ASSIGN_OR_RETURN(
         auto rows,
         database_.Query("SELECT prompt_tokens, tokens, logprobs, versions, forced, text, "
-                        "checksum, s.group_id, s.number, g.step FROM samples s JOIN "
-                        "groups g ON g.id = s.group_id WHERE tokens IS NOT NULL"));
+                        "checksum, e.group_id, e.number, g.step FROM episodes e JOIN groups g ON "
+                        "g.id = e.group_id"));
     for (int shown = 0; shown < kShownMax;) {
       TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
       if (!more) break;

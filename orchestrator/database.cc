@@ -7,12 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "orchestrator/checked_pages.h"
 #include "sqlite3.h"
 
 namespace temper::orchestrator {
 namespace {
 
 absl::StatusCode CodeOf(int code, int system_errno) {
+  if (code == SQLITE_IOERR_DATA) return absl::StatusCode::kDataLoss;
   switch (code & 0xff) {
     case SQLITE_FULL:
       return absl::StatusCode::kResourceExhausted;
@@ -43,9 +45,24 @@ const char* AdviceFor(absl::StatusCode code) {
       return "; make room on the disk and run again to resume";
     case absl::StatusCode::kFailedPrecondition:
       return "; another process holds this ledger: stop it first";
+    case absl::StatusCode::kDataLoss:
+      return "; the file is damaged: put a copy of it in its place, or start a new run whose "
+             "\"model\" is one of this run's checkpoints";
     default:
       return "";
   }
+}
+
+// For people: what a statement is about.
+std::string TableOf(const char* sql) {
+  for (const std::string_view before : {" FROM ", "INTO ", "UPDATE "}) {
+    const std::string_view text = sql;
+    const size_t at = text.find(before);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = text.substr(at + before.size());
+    return std::string(rest.substr(0, rest.find_first_of(" ,();")));
+  }
+  return sql;
 }
 
 int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
@@ -70,7 +87,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   const int flags =
       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (mode == Mode::kOwn ? SQLITE_OPEN_CREATE : 0);
   sqlite3* connection = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &connection, flags, CheckedPages());
   TEMPER_CHECK(connection != nullptr);  // out of memory
   std::unique_ptr<Database> database(new Database(path, connection));
   if (code != SQLITE_OK) return database->Failure(code, "opening");
@@ -81,6 +98,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
     TEMPER_RETURN_IF_ERROR(database->Count("SELECT count(*) FROM sqlite_master").status());
     return database;
   }
+  int checksum_bytes = kPageChecksumBytes;  // of a new file
+  TEMPER_CHECK(sqlite3_file_control(connection, "main", SQLITE_FCNTL_RESERVE_BYTES,
+                                    &checksum_bytes) == SQLITE_OK);
+  TEMPER_RETURN_IF_ERROR(
+      database->Script(absl::StrCat("PRAGMA page_size = ", kPageBytes, ";").c_str()));
   // With the exclusive lock a commit ends by zeroing and syncing the journal's header, so FULL is
   // durable against power loss. BEGIN EXCLUSIVE takes the lock now, not at the first write.
   TEMPER_RETURN_IF_ERROR(
@@ -98,8 +120,10 @@ Database::~Database() {
 absl::Status Database::Failure(int code, std::string_view doing) const {
   const int system_errno = sqlite3_system_errno(sqlite_);
   const absl::StatusCode status = CodeOf(code, system_errno);
-  std::string message =
-      absl::StrCat(path_, ": ", std::string(doing), ": ", sqlite3_errmsg(sqlite_));
+  std::string message = absl::StrCat(path_, ": ", std::string(doing), ": ");
+  if (code == SQLITE_IOERR_DATA)
+    return absl::Status(status, absl::StrCat(message, PageDamage(), AdviceFor(status)));
+  absl::StrAppend(&message, sqlite3_errmsg(sqlite_));
   if (system_errno != 0 && (code & 0xff) != SQLITE_BUSY) {
     absl::StrAppend(&message, " (", std::strerror(system_errno), ")");
   }
@@ -134,7 +158,9 @@ absl::StatusOr<int64_t> Database::Run(const char* sql, const std::vector<SqlValu
   TEMPER_ASSIGN_OR_RETURN(sqlite3_stmt * statement, Prepared(sql, values));
   const int code = sqlite3_step(statement);
   absl::Status status = absl::OkStatus();
-  if (code != SQLITE_DONE && code != SQLITE_ROW) status = Failure(code, "writing");
+  if (code != SQLITE_DONE && code != SQLITE_ROW) {
+    status = Failure(code, absl::StrCat("writing ", TableOf(sql)));
+  }
   sqlite3_reset(statement);
   sqlite3_clear_bindings(statement);
   if (!status.ok()) return status;
@@ -153,6 +179,14 @@ absl::StatusOr<int64_t> Database::Count(const char* sql, const std::vector<SqlVa
   return any ? rows.Int(0) : 0;
 }
 
+int64_t Database::FullScanSteps() const {
+  int64_t steps = 0;
+  for (const auto& [sql, statement] : prepared_) {
+    steps += sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_FULLSCAN_STEP, /*resetFlg=*/0);
+  }
+  return steps;
+}
+
 Database::Rows::~Rows() {
   if (statement_ == nullptr) return;
   sqlite3_reset(statement_);
@@ -163,7 +197,7 @@ absl::StatusOr<bool> Database::Rows::Next() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  return database_->Failure(code, "reading");
+  return database_->Failure(code, absl::StrCat("reading ", TableOf(sqlite3_sql(statement_))));
 }
 
 int64_t Database::Rows::Int(int column) const { return sqlite3_column_int64(statement_, column); }

@@ -62,6 +62,9 @@ class Database {
   // The first column of the only row; 0 when there is none.
   absl::StatusOr<int64_t> Count(const char* sql, const std::vector<SqlValue>& values = {});
 
+  // Rows that all statements so far stepped over without an index; for tests of speed at size.
+  int64_t FullScanSteps() const;
+
   // Several statements without values, e.g. a schema.
   absl::Status Script(const char* sql);
 

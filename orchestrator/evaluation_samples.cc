@@ -10,8 +10,9 @@ absl::StatusOr<std::vector<EvaluationSample>> ReadEvaluationSamples(Ledger& ledg
                                                                     int limit) {
   TEMPER_ASSIGN_OR_RETURN(
       auto rows, ledger.database().Query(
-                     "SELECT g.prompt_id, g.prompt, g.answer, s.text, s.score FROM groups g "
+                     "SELECT g.prompt_id, g.prompt, g.answer, e.text, s.score FROM groups g "
                      "JOIN samples s ON s.group_id = g.id AND s.number = 0 "
+                     "LEFT JOIN episodes e ON e.id = s.episode "
                      "WHERE g.evaluation = 1 AND g.step = ? ORDER BY g.id LIMIT ?",
                      {version, static_cast<int64_t>(limit)}));
   std::vector<EvaluationSample> samples;

@@ -80,15 +80,20 @@ class Writer {
     const std::string_view forced = BytesOf(episode.forced());
     const std::string checksum =
         EpisodeChecksum({prompt_tokens, tokens, logprobs, versions, forced, episode.text()});
+    TEMPER_RETURN_IF_ERROR(
+        Expect(database_.Run(
+                   "INSERT INTO episodes (group_id, number, finish, entropy_sum, checksum, "
+                   "prompt_tokens, tokens, logprobs, versions, forced, text) VALUES (?, ?, ?, "
+                   "?, ?, ?, ?, ?, ?, ?, ?)",
+                   {episode.group_id(), int64_t{episode.sample()}, int64_t{episode.finish_reason()},
+                    episode.entropy_sum(), Blob{checksum}, Blob{prompt_tokens}, Blob{tokens},
+                    Blob{logprobs}, Blob{versions}, Blob{forced}, episode.text()}),
+               1, "keeping an episode"));
     return Expect(
-        database_.Run(
-            "UPDATE samples SET state = ?, prompt_tokens = ?, tokens = ?, logprobs = ?, "
-            "versions = ?, forced = ?, text = ?, checksum = ?, finish = ?, entropy_sum = ? "
-            "WHERE group_id = ? AND number = ? AND state = ? AND epoch = ?",
-            {Stored(SampleState::kGenerated), Blob{prompt_tokens}, Blob{tokens}, Blob{logprobs},
-             Blob{versions}, Blob{forced}, episode.text(), Blob{checksum},
-             int64_t{episode.finish_reason()}, episode.entropy_sum(), episode.group_id(),
-             int64_t{episode.sample()}, Stored(SampleState::kIssued), write.epoch}),
+        database_.Run("UPDATE samples SET state = ?, episode = last_insert_rowid() WHERE "
+                      "group_id = ? AND number = ? AND state = ? AND epoch = ?",
+                      {Stored(SampleState::kGenerated), episode.group_id(),
+                       int64_t{episode.sample()}, Stored(SampleState::kIssued), write.epoch}),
         1, "recording an episode");
   }
 
@@ -251,6 +256,30 @@ absl::Status CheckSchema(Database& database) {
                                                     "; use the version of temper that made it"));
 }
 
+absl::Status MakeTables(Database& database) {
+  return database.Script(absl::StrCat("BEGIN; ", kLedgerSchema,
+                                      "PRAGMA application_id = ", kLedgerApplicationId,
+                                      "; PRAGMA user_version = ", kLedgerSchemaVersion, "; COMMIT;")
+                             .c_str());
+}
+
+// A ledger is there whole or not at all, so one without tables is a damaged one.
+absl::Status CreateWhole(const std::string& path) {
+  const std::string unfinished = path + ".new";
+  {
+    TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                            Database::Open(unfinished, Database::Mode::kOwn));
+    TEMPER_ASSIGN_OR_RETURN(const int64_t tables,
+                            database->Count("SELECT count(*) FROM sqlite_master"));
+    if (tables == 0) TEMPER_RETURN_IF_ERROR(MakeTables(*database));
+  }
+  if (chmod(unfinished.c_str(), S_IRUSR | S_IWUSR) != 0) {
+    return ErrnoStatus(unfinished, "cannot set the permissions of");
+  }
+  if (rename(unfinished.c_str(), path.c_str()) != 0) return ErrnoStatus(path, "cannot rename to");
+  return SyncDirectory(Dirname(path));
+}
+
 }  // namespace
 
 std::string_view SampleStateName(SampleState state) {
@@ -281,20 +310,10 @@ std::string BatchDigest(const std::string& options, const std::vector<BatchEntry
 }
 
 absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& path) {
+  if (path != ":memory:" && !Exists(path)) TEMPER_RETURN_IF_ERROR(CreateWhole(path));
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                           Database::Open(path, Database::Mode::kOwn));
-  TEMPER_ASSIGN_OR_RETURN(const int64_t tables,
-                          database->Count("SELECT count(*) FROM sqlite_master"));
-  if (tables == 0) {
-    TEMPER_RETURN_IF_ERROR(database->Script(
-        absl::StrCat("BEGIN; ", kLedgerSchema, "PRAGMA application_id = ", kLedgerApplicationId,
-                     "; PRAGMA user_version = ", kLedgerSchemaVersion, "; COMMIT;")
-            .c_str()));
-    if (path != ":memory:") {
-      chmod(path.c_str(), S_IRUSR | S_IWUSR);
-      TEMPER_RETURN_IF_ERROR(SyncDirectory(Dirname(path)));
-    }
-  }
+  if (path == ":memory:") TEMPER_RETURN_IF_ERROR(MakeTables(*database));
   TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
   return std::unique_ptr<Ledger>(new Ledger(std::move(database)));
 }

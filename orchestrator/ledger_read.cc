@@ -8,6 +8,7 @@
 #include "base/status_macros.h"
 #include "google/protobuf/util/json_util.h"
 #include "orchestrator/ledger.h"
+#include "orchestrator/ledger_rows.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -129,9 +130,12 @@ absl::Status RecoverOrders(Database& database, RecoveredRun& run) {
 
 absl::Status RecoverSamples(Database& database, RecoveredGroup& group) {
   TEMPER_ASSIGN_OR_RETURN(
-      auto rows, database.Query("SELECT number, state, score, length(tokens), entropy_sum, text, "
-                                "finish FROM samples WHERE group_id = ? ORDER BY number",
-                                {group.group.id()}));
+      auto rows,
+      database.Query(
+          "SELECT s.number, state, score, length(tokens), entropy_sum, text, finish FROM "
+          "samples s LEFT JOIN episodes e ON e.id = s.episode WHERE s.group_id = ? "
+          "ORDER BY s.number",
+          {group.group.id()}));
   for (;;) {
     TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
     if (!more) return absl::OkStatus();
@@ -151,8 +155,8 @@ absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
         auto rows,
         database.Query(
             "SELECT id, step, evaluation, prompt_id, prompt, answer, metadata, chat FROM "
-            "groups WHERE (evaluation = 0 AND step = ?1) OR (evaluation = 1 AND step NOT "
-            "IN (SELECT version FROM evaluations)) ORDER BY id",
+            "groups WHERE evaluation IN (0, 1) AND step = ?1 AND (evaluation = 0 OR NOT EXISTS "
+            "(SELECT 1 FROM evaluations WHERE version = ?1)) ORDER BY id",
             {run.version}));
     for (;;) {
       TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
@@ -174,7 +178,8 @@ absl::Status RecoverGroups(Database& database, RecoveredRun& run) {
   return absl::OkStatus();
 }
 
-// Columns: prompt_tokens, tokens, logprobs, versions, forced, text, checksum.
+}  // namespace
+
 absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
   const std::string prompt = rows.Bytes(0), tokens = rows.Bytes(1), logprobs = rows.Bytes(2),
                     versions = rows.Bytes(3), forced = rows.Bytes(4), text = rows.Bytes(5);
@@ -191,8 +196,6 @@ absl::Status UnpackEpisode(const Database::Rows& rows, v1::Episode& episode) {
   episode.set_text(text);
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<LedgerIdentity> Ledger::Identity() {
   LedgerIdentity identity;
@@ -236,8 +239,8 @@ absl::StatusOr<v1::TrainRequest> Ledger::ReadTrainRequest(int64_t step) {
       database_->Query(
           "SELECT prompt_tokens, tokens, logprobs, versions, forced, text, checksum, s.group_id, "
           "s.number, finish, entropy_sum, advantage FROM batch_entries b JOIN samples s ON "
-          "s.group_id = "
-          "b.group_id AND s.number = b.number WHERE b.step = ? ORDER BY b.position",
+          "s.group_id = b.group_id AND s.number = b.number JOIN episodes e ON e.id = s.episode "
+          "WHERE b.step = ? ORDER BY b.position",
           {step}));
   std::vector<BatchEntry> entries;
   for (;;) {

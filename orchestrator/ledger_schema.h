@@ -6,8 +6,10 @@ namespace temper::orchestrator {
 inline constexpr int kLedgerSchemaVersion = 3;
 inline constexpr int kLedgerApplicationId = 0x746d7072;  // "tmpr"
 
-// samples.state holds SampleState. Token columns are little-endian int32, float32 and int64 arrays;
-// samples.checksum covers them and the text. leases only grows.
+// samples.state holds SampleState. What a sample said stands in episodes: written once, in the order
+// of arrival, while the small rows of samples change. Token columns are little-endian int32, float32
+// and int64 arrays; episodes.checksum covers them and the text and goes with them to other files.
+// Every page has a checksum too (checked_pages.h). leases only grows.
 inline constexpr char kLedgerSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE groups (
@@ -15,13 +17,18 @@ CREATE TABLE groups (
   prompt_id TEXT NOT NULL, prompt TEXT NOT NULL, chat TEXT NOT NULL, answer TEXT NOT NULL,
   metadata TEXT NOT NULL, size INTEGER NOT NULL, dropped_reason TEXT);
 CREATE INDEX groups_by_step ON groups (evaluation, step);
+CREATE INDEX groups_by_prompt ON groups (prompt_id);
+CREATE TABLE episodes (
+  id INTEGER PRIMARY KEY, group_id INTEGER NOT NULL, number INTEGER NOT NULL,
+  finish INTEGER NOT NULL, entropy_sum REAL NOT NULL, checksum BLOB NOT NULL,
+  prompt_tokens BLOB NOT NULL, tokens BLOB NOT NULL, logprobs BLOB NOT NULL,
+  versions BLOB NOT NULL, forced BLOB NOT NULL, text TEXT NOT NULL);
 CREATE TABLE samples (
   group_id INTEGER NOT NULL REFERENCES groups (id), number INTEGER NOT NULL,
   state INTEGER NOT NULL, epoch INTEGER NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '',
-  prompt_tokens BLOB, tokens BLOB, logprobs BLOB, versions BLOB, forced BLOB, text TEXT, checksum BLOB,
-  finish INTEGER, entropy_sum REAL,
+  episode INTEGER REFERENCES episodes (id),
   score REAL, score_reason TEXT, score_parts BLOB,
-  PRIMARY KEY (group_id, number));
+  PRIMARY KEY (group_id, number)) WITHOUT ROWID;
 CREATE TABLE leases (
   epoch INTEGER PRIMARY KEY, group_id INTEGER NOT NULL REFERENCES groups (id),
   worker TEXT NOT NULL, samples INTEGER NOT NULL);

@@ -23,7 +23,7 @@ bool Same(const v1::Assignment& a, const v1::Assignment& b) {
 }  // namespace
 
 AssignedRuns::AssignedRuns(RunHost& host, int runs_max) : host_(host), runs_max_(runs_max) {
-  thread_ = std::thread([this] { Work(); });
+  thread_ = Thread("runs", [this] { Work(); });
 }
 
 AssignedRuns::~AssignedRuns() {
@@ -34,7 +34,7 @@ AssignedRuns::~AssignedRuns() {
     changed_ = true;
     mutex_.Changed();
   }
-  thread_.join();
+  thread_.Join(kLoopEnd, WaitPolicy::kRetry);  // loading a model may take long
 }
 
 void AssignedRuns::Follow(std::vector<v1::Assignment> wanted) {
@@ -58,7 +58,7 @@ void AssignedRuns::Report(v1::HeartbeatRequest& beat) {
 
 bool AssignedRuns::AwaitNews(absl::Duration timeout) {
   MutexLock lock(mutex_);
-  return mutex_.Await(timeout, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; });
+  return mutex_.Await(Wait::ForWork("news of runs", timeout), [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; });
 }
 
 bool AssignedRuns::none() const {
@@ -84,7 +84,7 @@ bool AssignedRuns::IsClosing() const {
 void AssignedRuns::Work() {
   MutexLock lock(mutex_);
   while (!ending_ || !runs_.empty()) {
-    mutex_.Await(UntilNextTry(),
+    mutex_.Await(Wait::ForWork("a new list of runs", UntilNextTry()),
                  [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return changed_; });
     changed_ = false;
     Advance();
@@ -108,14 +108,14 @@ void AssignedRuns::DropUnwanted() {
     Run& known = run->second;
     const bool wanted = IsWanted(known.assignment);
     if (known.state == State::kOpen && !wanted) {
-      known.thread.join();  // has nothing left to do
+      known.thread.Join(kLoopEnd, WaitPolicy::kFail);  // has nothing left to do
       known.state = State::kClosing;
-      known.thread = std::thread([this, name] { Close(name); });
+      known.thread = Thread("close", [this, name] { Close(name); });
       news_ = true;
       mutex_.Changed();
     }
     if (known.state == State::kClosed || (known.state == State::kFailed && !wanted)) {
-      if (known.thread.joinable()) known.thread.join();
+      if (known.thread.joinable()) known.thread.Join(kLoopEnd, WaitPolicy::kFail);
       run = runs_.erase(run);
     } else {
       ++run;
@@ -126,7 +126,7 @@ void AssignedRuns::DropUnwanted() {
 void AssignedRuns::StartOpening(const v1::Assignment& wanted) {
   const bool room = HasRoom();
   Run& run = runs_[wanted.run()];
-  if (run.thread.joinable()) run.thread.join();  // of the last try
+  if (run.thread.joinable()) run.thread.Join(kLoopEnd, WaitPolicy::kFail);  // of the last try
   run.assignment = wanted;
   run.state = State::kOpening;
   if (!room) {
@@ -134,7 +134,7 @@ void AssignedRuns::StartOpening(const v1::Assignment& wanted) {
         run, absl::ResourceExhaustedError(absl::StrCat("this worker has ", runs_max_,
                                                        " runs open and takes no more (--runs)")));
   }
-  run.thread = std::thread([this, wanted] { Open(wanted); });
+  run.thread = Thread("open", [this, wanted] { Open(wanted); });
 }
 
 absl::Duration AssignedRuns::UntilNextTry() const {

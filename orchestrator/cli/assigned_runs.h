@@ -9,7 +9,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -17,6 +16,7 @@
 #include "absl/time/time.h"
 #include "base/mutex.h"
 #include "base/rpc.h"
+#include "base/thread.h"
 #include "temper/v1/fleet.pb.h"
 
 namespace temper::cli {
@@ -65,7 +65,7 @@ class AssignedRuns {
     v1::Assignment assignment;
     State state = State::kOpening;
     std::optional<Failure> failure;  // of the last try
-    std::thread thread;              // that opens or closes, or has done so
+    Thread thread;                   // that opens or closes, or has done so
   };
 
   void Work() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -90,7 +90,7 @@ class AssignedRuns {
   bool news_ ABSL_GUARDED_BY(mutex_) = false;     // since the last Report()
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;  // since the last Advance()
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace temper::cli

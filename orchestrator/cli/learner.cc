@@ -2,7 +2,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/time/clock.h"
 #include "base/log.h"
 #include "base/rpc.h"
 #include "base/status_macros.h"
@@ -44,7 +43,7 @@ absl::Status ServeLearner(const LearnerArguments& arguments) {
                                                .capabilities = OwnCapabilities(arguments.runs)},
                                               runs, stop)
                                  .Serve();
-  listening.server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  ShutDown(*listening.server, absl::Seconds(2));
   log::Info("learner ends", {{"status", ended.ToString()}});
   return ended;
 }

@@ -59,7 +59,8 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
   log::Info("serving", {{"address", listening.address}});
   absl::Status ended;
   if (alone) {
-    while (!stop.stopped()) absl::SleepFor(absl::Milliseconds(50));
+    while (!stop.WaitFor(Wait::ForWork("the signal to end", absl::Hours(1)))) {
+    }
     runs.Close("");
   } else {
     ended = WorkerMembership({.controller = arguments.controller,

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/rpc.h"
+#include "base/wait_list.h"
 #include "base/status_macros.h"
 
 namespace temper::cli {
@@ -23,6 +24,7 @@ constexpr absl::Duration kCallTimeout = absl::Seconds(5);
 constexpr absl::Duration kControllerGone = absl::Seconds(60);
 // How soon a stop, or news while a call is under way, is seen.
 constexpr absl::Duration kLook = absl::Milliseconds(20);
+constexpr absl::Duration kWaitToldAfter = absl::Seconds(1);
 // A worker without a run asks for one this often.
 constexpr absl::Duration kIdlePeriodMax = absl::Milliseconds(100);
 
@@ -40,7 +42,7 @@ struct CallEnd {
   }
   std::optional<absl::Status> Await(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex) {
     MutexLock lock(mutex);
-    mutex.Await(timeout,
+    mutex.Await(Wait::OrRetry("the controller's answer", timeout),
                 [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return status.has_value(); });
     return status;
   }
@@ -48,22 +50,6 @@ struct CallEnd {
   Mutex mutex;
   std::optional<absl::Status> status ABSL_GUARDED_BY(mutex);
 };
-
-absl::Status RegisterAt(temper::v1::FleetService::Stub& controller,
-                        const temper::v1::RegisterRequest& request,
-                        temper::v1::RegisterResponse& response) {
-  const BlockingCall call(Wait::OrRetry("the controller's welcome", kCallTimeout));
-  call->set_wait_for_ready(true);
-  return FromGrpc(controller.Register(call.get(), request, &response));
-}
-
-absl::Status BeatAt(temper::v1::FleetService::Stub& controller,
-                    const temper::v1::HeartbeatRequest& request,
-                    temper::v1::HeartbeatResponse& response) {
-  const BlockingCall call(Wait::OrRetry("the controller's answer to a beat", kCallTimeout));
-  call->set_wait_for_ready(true);
-  return FromGrpc(controller.Heartbeat(call.get(), request, &response));
-}
 
 }  // namespace
 
@@ -136,7 +122,7 @@ absl::StatusOr<std::vector<v1::Assignment>> WorkerMembership::Beat(AssignedRuns&
   beat.set_incarnation(request_.incarnation());
   beat.set_progress(host_.progress());
   runs.Report(beat);
-  // beat.waits: what this process waits for goes in here.
+  AddWaits(request_.name(), kWaitToldAfter, *beat.mutable_waits());
   auto answer =
       Call<v1::HeartbeatRequest, v1::HeartbeatResponse>(beat, &Fleet::async::Heartbeat, &runs);
   if (answer.ok()) return ListOf(*answer);
@@ -151,7 +137,7 @@ void WorkerMembership::Pause(absl::Time until, AssignedRuns* runs) const {
        left = until - absl::Now()) {
     const absl::Duration pause = std::min(left, kLook);
     if (runs == nullptr) {
-      absl::SleepFor(pause);
+      (void)stop_.WaitFor(Wait::OrRetry("the controller to come up", pause));
     } else if (runs->AwaitNews(pause)) {
       return;
     }

@@ -14,7 +14,6 @@
 #include "absl/time/time.h"
 #include "base/stop.h"
 #include "orchestrator/cli/assigned_runs.h"
-#include "base/thread.h"
 #include "temper/v1/fleet.grpc.pb.h"
 
 namespace temper::cli {

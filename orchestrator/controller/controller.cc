@@ -48,7 +48,7 @@ Controller::Controller(Options options, RunModels& models, const Clock& clock)
 Controller::~Controller() {
   workshop_stop_.Stop();
   workshop_inbox_.Close();
-  if (workshop_.joinable()) workshop_.join();
+  if (workshop_.joinable()) workshop_.Join(kLoopEnd, WaitPolicy::kFail);
   std::map<std::string, std::shared_ptr<RunLoop>> runs;
   {
     MutexLock lock(mutex_);
@@ -191,9 +191,10 @@ void Controller::OnBroken(const std::string& run, const absl::Status& status) {
 }
 
 absl::Status Controller::Run(const StopToken& stop) {
-  workshop_ = std::thread([this] { Work(); });
+  workshop_ = Thread("workshop", [this] { Work(); });
+  const ThreadName named("controller");
   while (!stop.stopped() && broken_.ok()) {
-    auto question = inbox_.Pop(kLoopPauseMax);
+    auto question = inbox_.Pop(Wait::ForWork("a question", kLoopPauseMax));
     while (question.has_value()) {
       (*question)();
       question = inbox_.TryPop();
@@ -205,7 +206,7 @@ absl::Status Controller::Run(const StopToken& stop) {
   }
   workshop_stop_.Stop();
   workshop_inbox_.Close();
-  workshop_.join();
+  workshop_.Join(kLoopEnd, WaitPolicy::kFail);
   while (workshop_inbox_.TryPop().has_value()) {
   }
   for (const auto& run : runs()) run->Stop();
@@ -214,7 +215,7 @@ absl::Status Controller::Run(const StopToken& stop) {
 
 void Controller::Work() {
   while (!workshop_stop_.stopped()) {
-    if (auto work = workshop_inbox_.Pop(kLoopPauseMax)) (*work)();
+    if (auto work = workshop_inbox_.Pop(Wait::ForWork("long work", kLoopPauseMax))) (*work)();
   }
 }
 

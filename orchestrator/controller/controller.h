@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -19,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/stop.h"
+#include "base/thread.h"
 #include "orchestrator/controller/controller_store.h"
 #include "orchestrator/controller/run_loop.h"
 #include "orchestrator/controller/run_models.h"
@@ -99,7 +99,7 @@ class Controller {
   mutable Mutex mutex_;
   std::map<std::string, std::shared_ptr<RunLoop>> runs_ ABSL_GUARDED_BY(mutex_);
 
-  std::thread workshop_;
+  Thread workshop_;
 };
 
 }  // namespace temper::orchestrator

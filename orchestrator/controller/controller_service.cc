@@ -7,10 +7,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/wait_list.h"
 #include "orchestrator/controller/event_stream.h"
 
 namespace temper::orchestrator {
 namespace {
+
+// What threads of this process wait for, if it is not for work, is told when it lasts so long.
+constexpr absl::Duration kOwnWaitsFrom = absl::Seconds(1);
 
 // What several loops fill; the last one to let go passes it on.
 struct Collection {
@@ -141,6 +145,7 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::ListWaits(
             v1::ListWaitsResponse found;
             for (const v1::GetResponse& run : runs) found.mutable_waits()->MergeFrom(run.waits());
             controller_.registry().AddWaits(controller_.clock().Uptime(), found);
+            temper::AddWaits("controller", kOwnWaitsFrom, *found.mutable_waits());
             for (const v1::Wait& wait : found.waits()) {
               if (request->run().empty() || wait.run() == request->run()) {
                 *response->add_waits() = wait;

@@ -76,7 +76,7 @@ absl::Status RunLoop::StartCore() {
 }
 
 void RunLoop::Start() {
-  thread_ = std::thread([this] {
+  thread_ = Thread("run " + name(), [this] {
     const absl::Status status = Loop();
     Close();
     if (!status.ok()) outside_.on_broken(name(), status);
@@ -85,7 +85,7 @@ void RunLoop::Start() {
 
 void RunLoop::Stop() {
   stop_.Stop();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join(kLoopEnd, WaitPolicy::kFail);
 }
 
 // Nobody may be left waiting for an answer: gRPC's server ends only when every call has one.
@@ -127,7 +127,7 @@ absl::Duration RunLoop::Pause() const {
 void RunLoop::Collect(std::vector<Event>& events) {
   absl::Duration pause = Pause();
   if (!events.empty() || pause < absl::ZeroDuration()) pause = absl::ZeroDuration();
-  auto item = inbox_.Pop(pause);
+  auto item = inbox_.Pop(Wait::ForWork("an event, an order or a question", pause));
   while (item.has_value()) {
     if (auto* event = std::get_if<Event>(&*item)) {
       events.push_back(std::move(*event));

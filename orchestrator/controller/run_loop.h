@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <variant>
 #include <vector>
 
@@ -19,6 +18,7 @@
 #include "base/bounded_queue.h"
 #include "base/clock.h"
 #include "base/stop.h"
+#include "base/thread.h"
 #include "orchestrator/controller/fleet.h"
 #include "orchestrator/controller/tensorboard.h"
 #include "orchestrator/core.h"
@@ -126,7 +126,7 @@ class RunLoop {
 
   BoundedQueue<Item> inbox_{1 << 16};
   std::unique_ptr<Fleet> fleet_;  // its calls deliver into the inbox
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace temper::orchestrator

@@ -22,7 +22,7 @@ absl::Status Stopped() {
 
 TrainerLoop::TrainerLoop(std::unique_ptr<Trainer> trainer)
     : queue_(kWaitingMax), trainer_(std::move(trainer)), store_(&trainer_->store()) {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = Thread("trainer", [this] { Run(); });
 }
 
 absl::Status TrainerLoop::Push(Work work) {
@@ -45,7 +45,7 @@ absl::StatusOr<MappedFile> TrainerLoop::Map(int64_t version) const {
 
 void TrainerLoop::Run() {
   while (!queue_.closed()) {
-    std::optional<Work> work = queue_.Pop(kIdleWait);
+    std::optional<Work> work = queue_.Pop(Wait::ForWork("a call", kIdleWait));
     if (!work.has_value()) continue;
     (*work)(queue_.closed() ? nullptr : trainer_.get());
   }
@@ -54,7 +54,8 @@ void TrainerLoop::Run() {
 
 void TrainerLoop::Stop() {
   queue_.Close();
-  if (thread_.joinable()) thread_.join();
+  // A step under way may take long.
+  if (thread_.joinable()) thread_.Join(kLoopEnd, WaitPolicy::kRetry);
   {
     MutexLock lock(mutex_);
     store_ = nullptr;

@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <memory>
-#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -14,6 +13,7 @@
 #include "base/bounded_queue.h"
 #include "base/file.h"
 #include "base/mutex.h"
+#include "base/thread.h"
 #include "policy/learner/trainer.h"
 
 namespace temper::learner {
@@ -44,7 +44,7 @@ class TrainerLoop {
   std::unique_ptr<Trainer> trainer_;  // the thread's, until it has ended
   mutable Mutex mutex_;
   const WeightStore* store_ ABSL_GUARDED_BY(mutex_);  // null: stopped
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace temper::learner

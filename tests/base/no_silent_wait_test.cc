@@ -98,7 +98,8 @@ constexpr Allowed kAllowed[] = {
     {"reward/sandbox/starter.cc", "",
      "process 1 of a sandbox, linked with nothing; Process kills it at the job's deadline"},
     {"reward/sandbox/seccomp_filter.cc", "F_", "forbids it to others"},
-    {"orchestrator/fleet.cc", "Deadline", "of calls that do not block"},
+    {"orchestrator/controller/fleet.cc", "Deadline", "of calls that do not block"},
+    {"orchestrator/cli/worker.cc", "Deadline", "of a call whose end is awaited under a Wait"},
 };
 
 bool IsAllowed(const std::string& path, const std::string& found) {

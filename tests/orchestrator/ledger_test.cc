@@ -115,6 +115,34 @@ TEST(LedgerTest, RefusesWhatTheCoreMustNeverAsk) {
   EXPECT_TRUE(refused({FixBatch{.step = 1, .entries = {{1, 0, 0}}}}, SampleState::kTrained));
 }
 
+// A long run must not make turns or a restart slower: everything goes by an index but the steps and
+// what is as few as they are.
+TEST(LedgerTest, RecordingAndRecoveringDoNotLookAtAllSamples) {
+  constexpr int kSteps = 10, kGroups = 50;
+  const auto ledger = OpenOrDie(":memory:");
+  int64_t id = 0;
+  for (int64_t step = 0; step < kSteps; ++step) {
+    FixBatch batch{.step = step};
+    std::vector<LedgerWrite> writes;
+    for (int i = 0; i < kGroups; ++i) {
+      writes.insert(writes.end(), {SmallGroup(++id, step), LeaseSamples{id, {0, 1}, id, "r"}});
+      for (const int k : {0, 1}) {
+        writes.insert(writes.end(),
+                      {RecordEpisode{id, SmallEpisode(id, k)}, RecordScore{id, k, SmallScore(k)}});
+        batch.entries.push_back({id, k, 0});
+      }
+    }
+    ASSERT_TRUE(ledger->Commit(writes, {NoteEvent(step + 1, "x")}).ok());
+    if (step == kSteps - 1) break;
+    ASSERT_TRUE(ledger->Commit({batch}, {}).ok());
+    ASSERT_TRUE(ledger->ReadTrainRequest(step).ok());
+    ASSERT_TRUE(ledger->Commit({RecordStep{.step = step}}, {}).ok());
+  }
+  const RecoveredRun run = *ledger->Recover();
+  EXPECT_THAT(run.groups, SizeIs(kGroups));
+  EXPECT_LT(ledger->database().FullScanSteps(), kSteps * kSteps);
+}
+
 TEST(LedgerTest, EventsHaveNoHoles) {
   const auto ledger = OpenOrDie(":memory:");
   ASSERT_TRUE(ledger->Commit({}, {NoteEvent(1, "a"), NoteEvent(2, "b")}).ok());
