@@ -8,22 +8,6 @@
 
 namespace temper::cli {
 
-int Report(const absl::Status& status) {
-  if (status.ok()) return kDone;
-  std::fprintf(stderr, "temper: %s\n", std::string(status.message()).c_str());
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kNotFound:
-    case absl::StatusCode::kOutOfRange:
-    case absl::StatusCode::kAlreadyExists:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kPermissionDenied:
-      return kWrong;
-    default:
-      return kFailed;
-  }
-}
-
 namespace {
 
 std::vector<std::string> VerbNames(CLI::App& program) {
@@ -46,7 +30,17 @@ int Main(int argc, char** argv) {
   AddLearner(program, chosen);
   AddList(program, chosen);
   AddShow(program, chosen);
-  AddStop(program, chosen);
+  AddSubmit(program, chosen);
+  AddWatch(program, chosen);
+  AddSteering(program, chosen);
+  AddSet(program, chosen);
+  AddCheckpoint(program, chosen);
+  AddFork(program, chosen);
+  AddReplay(program, chosen, /*offline=*/nullptr);
+  AddSamples(program, chosen);
+  AddWaits(program, chosen);
+  AddWorkers(program, chosen);
+  AddQuarantine(program, chosen);
   AddMetrics(program, chosen);
   AddAudit(program, chosen);
   AddInit(program, chosen);

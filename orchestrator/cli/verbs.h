@@ -4,10 +4,16 @@
 // `chosen`. Exit codes: 0 done; 1 the job failed; 2 the command or a file is wrong.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/stop.h"
+#include "temper/v1/controller.pb.h"
 
 namespace temper::cli {
 
@@ -18,7 +24,7 @@ inline constexpr int kFailed = 1;
 inline constexpr int kWrong = 2;
 
 // Prints "temper: <message>" to stderr; 2 for INVALID_ARGUMENT, NOT_FOUND, OUT_OF_RANGE,
-// ALREADY_EXISTS, FAILED_PRECONDITION and PERMISSION_DENIED, else 1.
+// ALREADY_EXISTS, FAILED_PRECONDITION, PERMISSION_DENIED and UNAUTHENTICATED, else 1.
 int Report(const absl::Status& status);
 
 void AddRun(CLI::App& program, Chosen& chosen);
@@ -28,7 +34,24 @@ void AddReward(CLI::App& program, Chosen& chosen);
 void AddLearner(CLI::App& program, Chosen& chosen);
 void AddList(CLI::App& program, Chosen& chosen);
 void AddShow(CLI::App& program, Chosen& chosen);
-void AddStop(CLI::App& program, Chosen& chosen);
+void AddSubmit(CLI::App& program, Chosen& chosen);
+void AddWatch(CLI::App& program, Chosen& chosen);
+void AddSteering(CLI::App& program, Chosen& chosen);  // pause, resume, drain, stop
+void AddSet(CLI::App& program, Chosen& chosen);
+void AddCheckpoint(CLI::App& program, Chosen& chosen);
+void AddFork(CLI::App& program, Chosen& chosen);
+void AddSamples(CLI::App& program, Chosen& chosen);
+void AddWaits(CLI::App& program, Chosen& chosen);
+void AddWorkers(CLI::App& program, Chosen& chosen);  // workers, cordon, uncordon
+void AddQuarantine(CLI::App& program, Chosen& chosen);
+void AddTrace(CLI::App& program, Chosen& chosen);
+
+// Redoes a step of the run in a folder that no controller has; null: only a controller can.
+using OfflineReplay = absl::StatusOr<v1::ReplayReport> (*)(
+    const std::string& dir, int64_t step, const StopToken& stop,
+    absl::FunctionRef<void(const v1::ReplayProgress&)> on_progress);
+void AddReplay(CLI::App& program, Chosen& chosen, OfflineReplay offline);
+
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
 void AddInit(CLI::App& program, Chosen& chosen);
