@@ -1,0 +1,45 @@
+// Serves the dashboard over the fake controller, for looking at the page and for checking it in a
+// browser: dashboard_fake [PORT [ADMIN_TOKEN READER_TOKEN]]. Running runs make a step each second.
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/rpc.h"
+#include "base/stop.h"
+#include "orchestrator/dashboard/dashboard.h"
+#include "tests/fakes/fake_controller.h"
+
+int main(int argc, char** argv) {
+  temper::StopToken& stop = temper::StopOnSignals();
+  temper::fakes::FakeController::Options options;
+  options.created_ms = absl::ToUnixMillis(absl::Now() - absl::Minutes(5));
+  options.steps = 400;
+  options.steps_made = 97;
+  if (argc > 3) {
+    options.admin_token = argv[2];
+    options.reader_token = argv[3];
+  }
+  temper::fakes::FakeController controller(options);
+  auto listening = temper::Listen("127.0.0.1:0", {&controller});
+  if (!listening.ok()) {
+    std::fprintf(stderr, "dashboard_fake: %s\n", listening.status().ToString().c_str());
+    return 1;
+  }
+  auto dashboard = temper::orchestrator::Dashboard::Start(
+      {.listen = absl::StrCat("127.0.0.1:", argc > 1 ? argv[1] : "0"),
+       .controller = temper::Dial(listening->address)});
+  if (!dashboard.ok()) {
+    std::fprintf(stderr, "dashboard_fake: %s\n", dashboard.status().ToString().c_str());
+    return 1;
+  }
+  std::printf("http://%s/\n", (*dashboard)->address().c_str());
+  std::fflush(stdout);
+  for (int tick = 1; !stop.stopped(); ++tick) {
+    absl::SleepFor(absl::Milliseconds(100));
+    if (tick % 10 == 0) controller.Advance();
+  }
+  (*dashboard)->Stop();
+  listening->server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  return 0;
+}
