@@ -58,7 +58,8 @@ void AssignedRuns::Report(v1::HeartbeatRequest& beat) {
 
 bool AssignedRuns::AwaitNews(absl::Duration timeout) {
   MutexLock lock(mutex_);
-  return mutex_.Await(Wait::ForWork("news of runs", timeout), [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; });
+  return mutex_.Await(Wait::ForWork("news of runs", timeout),
+                      [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return news_; });
 }
 
 bool AssignedRuns::none() const {

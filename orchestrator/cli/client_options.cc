@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/json_config.h"
+#include "base/status_macros.h"
 #include "orchestrator/cli/run_folder.h"
 #include "temper/v1/run_spec.pb.h"
 
@@ -73,6 +74,7 @@ void AddClientOptions(CLI::App& verb, ClientOptions& options) {
                   "Seconds to try while the controller does not answer")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
+  AddClientCredentials(verb, options.credentials);
 }
 
 Target FindTarget(const ClientOptions& options, const std::string& run) {
@@ -101,6 +103,7 @@ Target FindTarget(const ClientOptions& options, const std::string& run) {
 }
 
 absl::StatusOr<Connection> Connect(const ClientOptions& options, const Target& target) {
+  TEMPER_RETURN_IF_ERROR(UseClientCredentials(options.credentials));
   if (target.places.empty()) return NothingFound(target);
   std::vector<std::string> tried;
   for (const ControllerPlace& place : target.places) {

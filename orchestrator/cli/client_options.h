@@ -9,6 +9,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/status/statusor.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/controller_client.h"
 
 namespace temper::cli {
@@ -17,9 +18,10 @@ struct ClientOptions {
   std::string controller;     // --controller
   std::string root = "runs";  // --root
   double wait_seconds = 10;   // --wait
+  CredentialOptions credentials;
 };
 
-// Adds --controller, --root and --wait to `verb`.
+// Adds --controller, --root, --wait and the credentials to `verb`.
 void AddClientOptions(CLI::App& verb, ClientOptions& options);
 
 // A place where a controller may be, and how we came to it.

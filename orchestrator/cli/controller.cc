@@ -21,6 +21,7 @@
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/controller/controller_service.h"
 #include "orchestrator/controller/fleet_service.h"
+#include "orchestrator/dashboard/dashboard.h"
 
 namespace temper::cli {
 namespace {
@@ -30,8 +31,16 @@ struct ControllerOptions {
   std::string listen = "127.0.0.1:0";
   std::string spec;
   std::string log_level = "info";
+  int dashboard = -1;
   CredentialOptions credentials;
 };
+
+// Browsers bring credentials of their own; ours would give each of them our role.
+ClientCredentials CheckingOnly(const ClientCredentials& own) {
+  ClientCredentials checking;
+  if (own.tls.has_value()) checking.tls = TlsIdentity{.ca = own.tls->ca};
+  return checking;
+}
 
 absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
   ListenOptions listen{.request_bytes_max = kControlMessageBytesMax};
@@ -47,7 +56,7 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
   TEMPER_ASSIGN_OR_RETURN(
       const std::unique_ptr<orchestrator::Controller> controller,
       orchestrator::Controller::Open(
-          {.dir = dir, .lone = Exists(JoinPath(dir, "spec.json")), .host_id = HostId()}, models,
+          {.dir = dir, .lone = Exists(JoinPath(dir, "spec.json")), .host_id = HostId(), .program = "/proc/self/exe"}, models,
           clock));
   orchestrator::ControllerServiceOnWire service(*controller);
   orchestrator::FleetServiceOnWire fleet_service(*controller);
@@ -57,8 +66,17 @@ absl::Status Serve(const ControllerOptions& options, StopToken& stop) {
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(address_path, listening.address));
   const auto remove_address = absl::MakeCleanup([&] { unlink(address_path.c_str()); });
   log::Info("the controller listens", {{"address", listening.address}, {"dir", dir}});
+  std::unique_ptr<orchestrator::Dashboard> dashboard;
+  if (options.dashboard >= 0) {
+    TEMPER_ASSIGN_OR_RETURN(
+        dashboard, orchestrator::Dashboard::Start(
+                       {.listen = absl::StrCat("127.0.0.1:", options.dashboard),
+                        .controller = Dial(listening.address, CheckingOnly(OwnCredentials()))}));
+    log::Info("the dashboard listens", {{"url", absl::StrCat("http://", dashboard->address())}});
+  }
 
   const absl::Status status = controller->Run(stop);
+  if (dashboard != nullptr) dashboard->Stop();
   ShutDown(*listening.server, absl::Milliseconds(500));
   return status;
 }
@@ -81,6 +99,9 @@ void AddController(CLI::App& program, Chosen& chosen) {
   verb->add_option("spec", options->spec, "A spec: --dir becomes the folder of this one run");
   verb->add_option("--log-level", options->log_level, "debug, info, warning or error")
       ->capture_default_str();
+  verb->add_option("--dashboard", options->dashboard,
+                   "Serve the dashboard and /metrics at this port of 127.0.0.1; 0 picks a free one")
+      ->check(CLI::Range(0, 65535));
   AddListenCredentials(*verb, options->credentials);
   verb->callback([options, &chosen] {
     chosen = [options] {

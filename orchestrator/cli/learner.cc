@@ -7,9 +7,9 @@
 #include "base/status_macros.h"
 #include "base/stop.h"
 #include "orchestrator/cli/capabilities.h"
+#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/learner_runs.h"
 #include "orchestrator/cli/runs_option.h"
-#include "orchestrator/cli/credential_options.h"
 #include "orchestrator/cli/verbs.h"
 #include "orchestrator/cli/worker.h"
 #include "policy/learner/service.h"
@@ -33,7 +33,8 @@ absl::Status ServeLearner(const LearnerArguments& arguments) {
   TEMPER_ASSIGN_OR_RETURN(listen.credentials, UseListenCredentials(arguments.credentials));
   LearnerRuns runs;
   const std::unique_ptr<grpc::Service> service = learner::MakeLearnerService(runs.directory());
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}, listen));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening,
+                          Listen(arguments.listen, {service.get()}, listen));
   log::Info("serving", {{"address", listening.address}});
   runs.set_address(listening.address);
   const absl::Status ended = WorkerMembership({.controller = arguments.controller,

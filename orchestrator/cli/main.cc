@@ -32,6 +32,7 @@ int Main(int argc, char** argv) {
   AddShow(program, chosen);
   AddSubmit(program, chosen);
   AddWatch(program, chosen);
+  AddTrace(program, chosen);
   AddSteering(program, chosen);
   AddSet(program, chosen);
   AddCheckpoint(program, chosen);

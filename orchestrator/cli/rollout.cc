@@ -55,7 +55,8 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
         runs.OpenAlone(arguments.model, arguments.threads, DtypeOf(arguments.dtype)));
   }
   const std::unique_ptr<grpc::Service> service = rollout::MakeRolloutService(runs.directory());
-  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening, Listen(arguments.listen, {service.get()}, listen));
+  TEMPER_ASSIGN_OR_RETURN(ListeningServer listening,
+                          Listen(arguments.listen, {service.get()}, listen));
   log::Info("serving", {{"address", listening.address}});
   absl::Status ended;
   if (alone) {

@@ -35,6 +35,7 @@ struct RunOptions {
   std::string target;
   std::string dir;
   std::string listen;
+  int dashboard = -1;
   std::vector<std::string> settings;
   bool explain = false;
   bool json = false;
@@ -68,9 +69,11 @@ std::string ThisProgram() {
 // follower.
 class LocalRun {
  public:
-  LocalRun(RunFolder folder, std::string address, Progress& progress, StopToken& stop)
+  LocalRun(RunFolder folder, std::string address, int dashboard, Progress& progress,
+           StopToken& stop)
       : folder_(std::move(folder)),
         address_(std::move(address)),
+        dashboard_(dashboard),
         progress_(progress),
         stop_(stop),
         supervisor_(ThisProgram(), clock_),
@@ -103,8 +106,12 @@ class LocalRun {
   }
 
   absl::Status StartAll() {
-    TEMPER_RETURN_IF_ERROR(
-        Start(kControllerName, {"controller", "--dir", folder_.dir, "--listen", address_}));
+    std::vector<std::string> controller = {"controller", "--dir", folder_.dir, "--listen",
+                                           address_};
+    if (dashboard_ >= 0) {
+      controller.insert(controller.end(), {"--dashboard", absl::StrCat(dashboard_)});
+    }
+    TEMPER_RETURN_IF_ERROR(Start(kControllerName, std::move(controller)));
     TEMPER_RETURN_IF_ERROR(StartWorker("learner", "learner-0"));
     TEMPER_RETURN_IF_ERROR(StartWorker("reward", "reward-0"));
     for (int i = 0; i < folder_.spec.spec.fleet().rollout_workers(); ++i) {
@@ -185,6 +192,7 @@ class LocalRun {
 
   const RunFolder folder_;
   const std::string address_;
+  const int dashboard_;  // port; -1: none
   Progress& progress_;
   StopToken& stop_;
   SystemClock clock_;
@@ -220,7 +228,7 @@ int Run(const RunOptions& options) {
     std::fprintf(stderr, "run %s in %s%s; controller at %s\n", folder->spec.spec.name().c_str(),
                  folder->dir.c_str(), folder->resumed ? " (resumed)" : "", address->c_str());
   }
-  LocalRun run(*folder, *address, progress, stop);
+  LocalRun run(*folder, *address, options.dashboard, progress, stop);
   v1::RunEnded ended;
   const absl::Status status = run.Run(ended);
   progress.Finish();
@@ -257,6 +265,9 @@ void AddRun(CLI::App& program, Chosen& chosen) {
       ->allow_extra_args(false);
   verb->add_option("--dir", options->dir, "The folder of the run [runs/<name>]");
   verb->add_option("--listen", options->listen, "The controller's loopback address [a free port]");
+  verb->add_option("--dashboard", options->dashboard,
+                   "Serve the dashboard and /metrics at this port of 127.0.0.1 while it runs")
+      ->check(CLI::Range(1, 65535));
   verb->add_flag("--explain", options->explain,
                  "Print every field with its value and the formulas in force, and end");
   verb->add_flag("--json", options->json, "Events as JSON lines on stdout");

@@ -70,16 +70,24 @@ absl::StatusOr<orchestrator::ModelMemory> LinkedModels::Memory(const ResolvedSpe
 
 absl::StatusOr<orchestrator::RunModels::TokenTexts> LinkedModels::Tokens(
     const std::string& model_dir) {
+  {
+    MutexLock lock(mutex_);
+    if (tokens_of_ == model_dir) return tokens_;
+  }
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<model::Tokenizer> read,
                           model::Tokenizer::Read(JoinPath(model_dir, "tokenizer.json")));
   const std::shared_ptr<const model::Tokenizer> tokenizer = std::move(read);
-  return TokenTexts([tokenizer](const std::vector<int32_t>& tokens) {
-    std::vector<std::string> texts;
+  const TokenTexts texts([tokenizer](const std::vector<int32_t>& tokens) {
+    std::vector<std::string> bytes;
     for (const int32_t token : tokens) {
-      texts.emplace_back(tokenizer->TokenBytes(token, /*skip_special_tokens=*/false));
+      bytes.emplace_back(tokenizer->TokenBytes(token, /*skip_special_tokens=*/false));
     }
-    return texts;
+    return bytes;
   });
+  MutexLock lock(mutex_);
+  tokens_of_ = model_dir;
+  tokens_ = texts;
+  return texts;
 }
 
 }  // namespace temper::cli

@@ -14,8 +14,8 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/rpc.h"
-#include "base/wait_list.h"
 #include "base/status_macros.h"
+#include "base/wait_list.h"
 
 namespace temper::cli {
 namespace {

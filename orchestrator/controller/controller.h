@@ -23,6 +23,7 @@
 #include "orchestrator/controller/run_loop.h"
 #include "orchestrator/controller/run_models.h"
 #include "orchestrator/controller/worker_registry.h"
+#include "orchestrator/replay/replay_process.h"
 
 namespace temper::orchestrator {
 
@@ -36,6 +37,7 @@ class Controller {
     int heartbeat_ms = 500;
     absl::Duration silence_max = absl::Seconds(10);
     std::string host_id;
+    std::string program;  // this very one, for children
   };
 
   // FAILED_PRECONDITION: another controller has the folder. What is wrong with one run of many is
@@ -70,6 +72,7 @@ class Controller {
   // For questions on the loop's thread.
   WorkerRegistry& registry() { return registry_; }
   ControllerStore& store() { return *store_; }
+  ReplayProcess& replay() { return replay_; }
   // What cannot be remembered ends the process.
   void Break(const absl::Status& status) { broken_ = status; }
 
@@ -90,6 +93,7 @@ class Controller {
   // Loop thread only.
   std::unique_ptr<ControllerStore> store_;
   WorkerRegistry registry_;
+  ReplayProcess replay_;
   absl::Status broken_;
 
   BoundedQueue<std::function<void()>> inbox_{1 << 16};

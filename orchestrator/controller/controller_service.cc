@@ -9,6 +9,8 @@
 #include "base/status_macros.h"
 #include "base/wait_list.h"
 #include "orchestrator/controller/event_stream.h"
+#include "orchestrator/controller/replay_call.h"
+#include "orchestrator/ledger_samples.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -109,6 +111,39 @@ grpc::ServerWriteReactor<v1::WatchResponse>* ControllerServiceOnWire::Watch(
       run.ok() && (*run)->Post([stream, loop = run->get()] { loop->AddWatcher(stream); });
   if (!taken) stream->Finish(ToGrpc(run.ok() ? InboxFull() : run.status()));
   return stream.get();
+}
+
+grpc::ServerWriteReactor<v1::ReplayResponse>* ControllerServiceOnWire::Replay(
+    Context*, const v1::ReplayRequest* request) {
+  return ReplayCall::Begin(controller_, *request);
+}
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::GetSamples(
+    Context* context, const v1::GetSamplesRequest* request, v1::GetSamplesResponse* response) {
+  const auto run = controller_.Find(request->run());
+  if (!run.ok()) return Refuse(context, run.status());
+  auto call = std::make_shared<OpenCall>(context);
+  Unary* const reactor = call->reactor();
+  const auto read = [call, run = *run, request, response](const RunModels::TokenTexts& texts) {
+    const bool taken = run->Post([call, run, request, response, texts] {
+      auto found =
+          ReadSamples(run->ledger(), *request, run->place().spec.warm_start_steps(), texts);
+      if (found.ok()) *response = *std::move(found);
+      call->Finish(found.status());
+    });
+    if (!taken) call->Finish(InboxFull());
+  };
+  if (!request->with_tokens()) {
+    read(nullptr);
+    return reactor;
+  }
+  // A tokenizer takes time to read. Where there is none, tokens come without their texts.
+  const bool taken = controller_.PostWork([this, read, dir = (*run)->place().model_dir] {
+    auto texts = controller_.models().Tokens(dir);
+    read(texts.ok() ? *std::move(texts) : nullptr);
+  });
+  if (!taken) call->Finish(InboxFull());
+  return reactor;
 }
 
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::GetTimeline(

@@ -31,6 +31,10 @@ class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
   Unary* Stop(Context*, const v1::StopRequest*, v1::StopResponse*) override;
   Unary* Alter(Context*, const v1::AlterRequest*, v1::AlterResponse*) override;
   Unary* Checkpoint(Context*, const v1::CheckpointRequest*, v1::CheckpointResponse*) override;
+  Unary* Fork(Context*, const v1::ForkRequest*, v1::ForkResponse*) override;
+  grpc::ServerWriteReactor<v1::ReplayResponse>* Replay(Context*,
+                                                       const v1::ReplayRequest*) override;
+  Unary* GetSamples(Context*, const v1::GetSamplesRequest*, v1::GetSamplesResponse*) override;
   Unary* GetTimeline(Context*, const v1::GetTimelineRequest*, v1::GetTimelineResponse*) override;
   Unary* ListWaits(Context*, const v1::ListWaitsRequest*, v1::ListWaitsResponse*) override;
   Unary* ListWorkers(Context*, const v1::ListWorkersRequest*, v1::ListWorkersResponse*) override;

@@ -273,6 +273,12 @@ void RunLoop::Finish(const Answer& answer) {
   call.finish(answer.status);
 }
 
+int64_t RunLoop::steps_made() const {
+  v1::GetResponse run;
+  Describe(run);
+  return run.step() - run.warm_start_steps();
+}
+
 void RunLoop::Describe(v1::GetResponse& run) const {
   if (core_.has_value()) {
     core_->Describe(clock_.Uptime(), run);

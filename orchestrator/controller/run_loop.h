@@ -87,6 +87,9 @@ class RunLoop {
   Ledger& ledger() { return *ledger_; }
   bool active() const { return core_.has_value() && !core_->ended(); }
   absl::StatusOr<RecoveredRun> Recover() { return ledger_->Recover(); }
+  // Policy steps, those of the run that this one was forked from among them.
+  int64_t steps_made() const;
+  bool made(int64_t step) const { return step >= 1 && step <= steps_made(); }
 
  private:
   using Item = std::variant<Event, std::function<void()>>;

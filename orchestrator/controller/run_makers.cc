@@ -4,9 +4,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "orchestrator/controller/controller_service.h"
+#include "orchestrator/fork.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -121,7 +123,61 @@ absl::Status MakeRun(Controller& controller, const v1::SubmitRequest& request,
   return controller.AddRun(std::move(place));
 }
 
+absl::Status MakeFork(Controller& controller, RunLoop& parent, const RecoveredRun& recovered,
+                      const std::string& who, const v1::ForkRequest& request,
+                      v1::ForkResponse& response) {
+  const RunPlace& place = parent.place();
+  ForkPlan plan{.parent = place.spec,
+                .dir = place.dir,
+                .model_dir = place.model_dir,
+                .recovered = recovered,
+                .step = request.step(),
+                .name = request.name(),
+                .settings = {request.settings().begin(), request.settings().end()},
+                .root = controller.DirOf(""),
+                .now_ms = absl::ToUnixMillis(controller.clock().Now())};
+  const absl::StatusOr<PreparedFork> fork = PrepareFork(plan);
+  if (!fork.ok()) return fork.status();
+  response.set_run(fork->spec.spec.name());
+  *response.mutable_spec() = fork->spec.spec;
+  // A lone controller makes the folder; `temper run` or a daemon takes it up.
+  if (!controller.options().lone) {
+    TEMPER_RETURN_IF_ERROR(controller.AddRun({fork->dir, fork->model_dir, fork->spec}));
+  }
+  NoteFork note;
+  note.forked.set_run(response.run());
+  note.forked.set_step(request.step());
+  if (!parent.Post(Event(Order{.who = who, .what = std::move(note)}))) {
+    log::Warning("a fork is not in its parent's events", {{"fork", response.run()}});
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+ControllerServiceOnWire::Unary* ControllerServiceOnWire::Fork(Context* context,
+                                                              const v1::ForkRequest* request,
+                                                              v1::ForkResponse* response) {
+  auto call = std::make_shared<OpenCall>(context);
+  Unary* const reactor = call->reactor();
+  const auto parent = controller_.Find(request->run());
+  if (!parent.ok()) {
+    call->Finish(parent.status());
+    return reactor;
+  }
+  const std::string who = CallerOf(*context).name;
+  const bool taken = (*parent)->Post([this, call, run = *parent, who, request, response] {
+    auto recovered = run->Recover();
+    if (!recovered.ok()) return call->Finish(recovered.status());
+    const auto shared = std::make_shared<const RecoveredRun>(*std::move(recovered));
+    RememberedWork(call, *request, request->request_id(), response,
+                   [this, run, shared, who, request, response](const std::vector<v1::Worker>&) {
+                     return MakeFork(controller_, *run, *shared, who, *request, *response);
+                   });
+  });
+  if (!taken) call->Finish(InboxFull());
+  return reactor;
+}
 
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::Submit(Context* context,
                                                                 const v1::SubmitRequest* request,

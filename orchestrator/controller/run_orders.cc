@@ -92,9 +92,10 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::Checkpoint(
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::QuarantinePrompt(
     Context* context, const v1::QuarantinePromptRequest* request,
     v1::QuarantinePromptResponse* response) {
-  return Command(context, request, response,
-                 {.reason = request->reason(), .what = orchestrator::QuarantinePrompt{request->prompt_id()}},
-                 [](const Answer&, v1::QuarantinePromptResponse&) {});
+  return Command(
+      context, request, response,
+      {.reason = request->reason(), .what = orchestrator::QuarantinePrompt{request->prompt_id()}},
+      [](const Answer&, v1::QuarantinePromptResponse&) {});
 }
 
 }  // namespace temper::orchestrator
