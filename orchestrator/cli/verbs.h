@@ -31,6 +31,9 @@ void AddShow(CLI::App& program, Chosen& chosen);
 void AddStop(CLI::App& program, Chosen& chosen);
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
+void AddFork(CLI::App& program, Chosen& chosen);
+void AddReplay(CLI::App& program, Chosen& chosen);
+void AddReplayBundle(CLI::App& program, Chosen& chosen);  // not for people: it is not listed
 void AddInit(CLI::App& program, Chosen& chosen);
 void AddInspect(CLI::App& program, Chosen& chosen);
 void AddExport(CLI::App& program, Chosen& chosen);
