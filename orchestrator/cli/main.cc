@@ -44,6 +44,9 @@ int Main(int argc, char** argv) {
   AddQuarantine(program, chosen);
   AddMetrics(program, chosen);
   AddAudit(program, chosen);
+  AddFork(program, chosen);
+  AddReplay(program, chosen);
+  AddReplayBundle(program, chosen);
   AddInit(program, chosen);
   AddInspect(program, chosen);
   AddExport(program, chosen);
