@@ -22,7 +22,7 @@ struct ForkOptions {
   bool json = false;
 };
 
-int Fork(const ForkOptions& options) {
+int Fork(const ForkOptions& options, OfflineForker offline) {
   v1::ForkRequest request;
   for (const std::string& setting : options.settings) {  // unknown keys end here, with a suggestion
     v1::RunSpec scratch;
@@ -30,11 +30,25 @@ int Fork(const ForkOptions& options) {
     if (!known.ok()) return Report(known);
     request.add_settings(setting);
   }
-  auto connection = Connect(options.client, options.run);
-  if (!connection.ok()) return Report(connection.status());
-  request.set_run(connection->run);
   request.set_step(options.step);
   request.set_name(options.name);
+  const Target target = FindTarget(options.client, options.run);
+  auto connection = Connect(options.client, target);
+  if (!connection.ok() && offline != nullptr && !target.dir.empty()) {
+    v1::ForkResponse made;
+    const absl::StatusOr<std::string> dir = offline(target.dir, request, made);
+    if (!dir.ok()) return Report(dir.status());
+    if (options.json) {
+      PrintJson(made);
+    } else {
+      std::printf("%s begins after step %lld; start it: temper run %s\n",
+                  Printable(made.run()).c_str(), static_cast<long long>(options.step),
+                  dir->c_str());
+    }
+    return kDone;
+  }
+  if (!connection.ok()) return Report(connection.status());
+  request.set_run(connection->run);
   const auto forked = connection->client->Fork(std::move(request));
   if (!forked.ok()) return Report(forked.status());
   if (options.json) {
@@ -50,7 +64,7 @@ int Fork(const ForkOptions& options) {
 
 }  // namespace
 
-void AddFork(CLI::App& program, Chosen& chosen) {
+void AddFork(CLI::App& program, Chosen& chosen, OfflineForker offline) {
   auto options = std::make_shared<ForkOptions>();
   CLI::App* verb = program.add_subcommand(
       "fork",
@@ -66,7 +80,9 @@ void AddFork(CLI::App& program, Chosen& chosen) {
       ->allow_extra_args(false);
   AddClientOptions(*verb, options->client);
   verb->add_flag("--json", options->json, "JSON on stdout");
-  verb->callback([options, &chosen] { chosen = [options] { return Fork(*options); }; });
+  verb->callback([options, offline, &chosen] {
+    chosen = [options, offline] { return Fork(*options, offline); };
+  });
 }
 
 }  // namespace temper::cli

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "base/nearest_name.h"
+#include "orchestrator/cli/fork_offline.h"
+#include "orchestrator/cli/replay_offline.h"
 #include "orchestrator/cli/verbs.h"
 
 namespace temper::cli {
@@ -14,6 +16,25 @@ std::vector<std::string> VerbNames(CLI::App& program) {
   std::vector<std::string> names;
   for (const CLI::App* verb : program.get_subcommands(nullptr)) names.push_back(verb->get_name());
   return names;
+}
+
+absl::StatusOr<std::string> ForkFolder(const std::string& dir, const v1::ForkRequest& request,
+                                       v1::ForkResponse& response) {
+  auto fork = ForkOffline({.dir = dir,
+                           .step = request.step(),
+                           .name = request.name(),
+                           .settings = {request.settings().begin(), request.settings().end()}});
+  if (!fork.ok()) return fork.status();
+  response.set_run(fork->spec.spec.name());
+  *response.mutable_spec() = fork->spec.spec;
+  return fork->dir;
+}
+
+absl::StatusOr<v1::ReplayReport> ReplayFolder(
+    const std::string& dir, int64_t step, const StopToken& stop,
+    absl::FunctionRef<void(const v1::ReplayProgress&)> on_progress) {
+  return ReplayOffline(dir, step, stop,
+                       [&](const v1::ReplayProgress& progress) { on_progress(progress); });
 }
 
 int Main(int argc, char** argv) {
@@ -36,16 +57,14 @@ int Main(int argc, char** argv) {
   AddSteering(program, chosen);
   AddSet(program, chosen);
   AddCheckpoint(program, chosen);
-  AddFork(program, chosen);
-  AddReplay(program, chosen, /*offline=*/nullptr);
+  AddFork(program, chosen, ForkFolder);
+  AddReplay(program, chosen, ReplayFolder);
   AddSamples(program, chosen);
   AddWaits(program, chosen);
   AddWorkers(program, chosen);
   AddQuarantine(program, chosen);
   AddMetrics(program, chosen);
   AddAudit(program, chosen);
-  AddFork(program, chosen);
-  AddReplay(program, chosen);
   AddReplayBundle(program, chosen);
   AddInit(program, chosen);
   AddInspect(program, chosen);

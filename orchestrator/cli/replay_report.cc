@@ -17,9 +17,16 @@ std::string ReplayText(const v1::ReplayReport& report) {
          orchestrator::WithCommas(comparison.differing()),
          comparison.first_difference().empty() ? "-" : Printable(comparison.first_difference())});
   }
-  return absl::StrCat(Table({"what", ">compared", ">differing", "first difference"}, rows), "step ",
-                      report.step(), ", made again from version ", report.from_version(), " in ",
-                      DurationText(report.seconds()), ": ",
+  std::string left_out;
+  for (const v1::ReplayComparison& comparison : report.comparisons()) {
+    if (comparison.left_out() == 0) continue;
+    absl::StrAppend(&left_out, Printable(comparison.name()), ": ",
+                    orchestrator::WithCommas(comparison.left_out()),
+                    " not compared: ", Printable(comparison.left_out_why()), "\n");
+  }
+  return absl::StrCat(Table({"what", ">compared", ">differing", "first difference"}, rows),
+                      left_out, "step ", report.step(), ", made again from version ",
+                      report.from_version(), " in ", DurationText(report.seconds()), ": ",
                       report.equal() ? "equal, bit for bit" : "NOT equal", "\n");
 }
 

@@ -39,13 +39,17 @@ void AddWatch(CLI::App& program, Chosen& chosen);
 void AddSteering(CLI::App& program, Chosen& chosen);  // pause, resume, drain, stop
 void AddSet(CLI::App& program, Chosen& chosen);
 void AddCheckpoint(CLI::App& program, Chosen& chosen);
-void AddFork(CLI::App& program, Chosen& chosen);
 void AddSamples(CLI::App& program, Chosen& chosen);
 void AddWaits(CLI::App& program, Chosen& chosen);
 void AddWorkers(CLI::App& program, Chosen& chosen);  // workers, cordon, uncordon
 void AddQuarantine(CLI::App& program, Chosen& chosen);
 void AddTrace(CLI::App& program, Chosen& chosen);
 
+// Forks the run in a folder that no controller has, and says where; null: only a controller can.
+using OfflineForker = absl::StatusOr<std::string> (*)(const std::string& dir,
+                                                      const v1::ForkRequest& request,
+                                                      v1::ForkResponse& response);
+void AddFork(CLI::App& program, Chosen& chosen, OfflineForker offline);
 // Redoes a step of the run in a folder that no controller has; null: only a controller can.
 using OfflineReplay = absl::StatusOr<v1::ReplayReport> (*)(
     const std::string& dir, int64_t step, const StopToken& stop,
@@ -54,8 +58,6 @@ void AddReplay(CLI::App& program, Chosen& chosen, OfflineReplay offline);
 
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
-void AddFork(CLI::App& program, Chosen& chosen);
-void AddReplay(CLI::App& program, Chosen& chosen);
 void AddReplayBundle(CLI::App& program, Chosen& chosen);  // not for people: it is not listed
 void AddInit(CLI::App& program, Chosen& chosen);
 void AddInspect(CLI::App& program, Chosen& chosen);
