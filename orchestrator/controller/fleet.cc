@@ -64,7 +64,7 @@ struct Fleet::CallsInFlight {
   bool AwaitNone(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex) {
     MutexLock lock(mutex);
     return mutex.Await(Wait::OrDrop("the end of cancelled calls", timeout),
-                       [this] { return contexts.empty(); });
+                       [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return contexts.empty(); });
   }
 
   Mutex mutex;
