@@ -11,7 +11,7 @@ namespace temper::fakes {
 grpc::Status FakeController::GetSamples(grpc::ServerContext* context,
                                         const v1::GetSamplesRequest* request,
                                         v1::GetSamplesResponse* response) {
-  return Look(*context, *request, [&]() -> absl::Status {
+  return Look(*context, *request, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
     MadeRun* run = nullptr;
     TEMPER_RETURN_IF_ERROR(Find(request->run(), run));
     const int limit = request->limit() == 0 ? 64 : request->limit();
@@ -31,7 +31,7 @@ grpc::Status FakeController::GetSamples(grpc::ServerContext* context,
 grpc::Status FakeController::GetTimeline(grpc::ServerContext* context,
                                          const v1::GetTimelineRequest* request,
                                          v1::GetTimelineResponse* response) {
-  return Look(*context, *request, [&]() -> absl::Status {
+  return Look(*context, *request, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
     MadeRun* run = nullptr;
     TEMPER_RETURN_IF_ERROR(Find(request->run(), run));
     if (request->step() < 0 || request->step() > run->step()) {
@@ -45,7 +45,7 @@ grpc::Status FakeController::GetTimeline(grpc::ServerContext* context,
 grpc::Status FakeController::ListWaits(grpc::ServerContext* context,
                                        const v1::ListWaitsRequest* request,
                                        v1::ListWaitsResponse* response) {
-  return Look(*context, *request, [&] {
+  return Look(*context, *request, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (MadeRun& run : runs_) {
       if (run.view().state() != v1::RUN_STATE_RUNNING) continue;
       if (request->run().empty() || request->run() == run.view().name()) {
@@ -65,7 +65,7 @@ grpc::Status FakeController::ListWaits(grpc::ServerContext* context,
 grpc::Status FakeController::ListWorkers(grpc::ServerContext* context,
                                          const v1::ListWorkersRequest* request,
                                          v1::ListWorkersResponse* response) {
-  return Look(*context, *request, [&] {
+  return Look(*context, *request, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (const v1::Worker& worker : workers_) {
       v1::Worker& copy = *response->add_workers() = worker;
       for (MadeRun& run : runs_) {
@@ -80,14 +80,18 @@ grpc::Status FakeController::Watch(grpc::ServerContext* context, const v1::Watch
                                    grpc::ServerWriter<v1::WatchResponse>* writer) {
   size_t next = static_cast<size_t>(std::max<int64_t>(1, request->from_sequence())) - 1;
   MadeRun* run = nullptr;
-  const grpc::Status found = Look(*context, *request, [&] { return Find(request->run(), run); });
+  const grpc::Status found = Look(*context, *request, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return Find(request->run(), run);
+  });
   if (!found.ok()) return found;
   while (!context->IsCancelled()) {
     std::vector<v1::RunEvent> events;
     {
       MutexLock lock(mutex_);
       if (!Find(request->run(), run).ok()) return grpc::Status::OK;
-      mutex_.Await(absl::Milliseconds(50), [&] { return next < run->events().size(); });
+      mutex_.Await(absl::Milliseconds(50), [&, next]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return next < run->events().size();
+      });
       if (!Find(request->run(), run).ok()) return grpc::Status::OK;
       for (; next < run->events().size(); ++next) events.push_back(run->events()[next]);
       if (events.empty() && !run->live()) return grpc::Status::OK;
@@ -103,12 +107,13 @@ grpc::Status FakeController::Watch(grpc::ServerContext* context, const v1::Watch
 
 grpc::Status FakeController::Replay(grpc::ServerContext* context, const v1::ReplayRequest* request,
                                     grpc::ServerWriter<v1::ReplayResponse>* writer) {
-  const grpc::Status found = Look(*context, *request, [&]() -> absl::Status {
-    MadeRun* run = nullptr;
-    TEMPER_RETURN_IF_ERROR(Find(request->run(), run));
-    if (request->step() > run->step()) return absl::OutOfRangeError("never reached");
-    return absl::OkStatus();
-  });
+  const grpc::Status found =
+      Look(*context, *request, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        MadeRun* run = nullptr;
+        TEMPER_RETURN_IF_ERROR(Find(request->run(), run));
+        if (request->step() > run->step()) return absl::OutOfRangeError("never reached");
+        return absl::OkStatus();
+      });
   if (!found.ok()) return found;
   v1::ReplayResponse response;
   response.mutable_progress()->set_what("generates the samples again");

@@ -166,7 +166,7 @@ function showMain() {
 
 function showConnection() {
   const fine = store.known && !store.error;
-  replace($('connection'), h(`i.dot.${fine ? 'running' : 'failed'}`),
+  replace($('connection'), h(`i.dot.${fine ? 'running' : store.error ? 'failed' : 'asking'}`),
       fine ? 'live' : store.error ? 'no answer' : 'asking');
   $('connection').title = store.error?.message || '';
   replace($('role'), store.mayChange ? '' : 'read only');

@@ -82,7 +82,9 @@ function options({stacked, zero, unit}) {
     elements: {point: {radius: 0, hitRadius: 6, hoverRadius: 3}, line: {borderWidth: 1.6}},
     scales: {
       x: {type: 'linear', bounds: 'data', grid: {...grid, display: false},
-        ticks: {...ticks, maxTicksLimit: 8, precision: 0, maxRotation: 0, includeBounds: false}},
+        ticks: {...ticks, maxTicksLimit: 8, precision: 0, maxRotation: 0, includeBounds: false,
+          callback: (value, i, all) => (i > 1 && i === all.length - 1 &&
+            value - all[i - 1].value < 0.7 * (all[i - 1].value - all[i - 2].value) ? '' : value)}},
       y: {stacked, grid, beginAtZero: stacked || zero, grace: unit ? 0 : '6%',
         min: unit ? 0 : undefined, max: unit ? 1 : undefined,
         ticks: {...ticks, maxTicksLimit: 5, callback: (value) => figure(value)}},
@@ -99,6 +101,8 @@ function options({stacked, zero, unit}) {
         callbacks: {
           title: (items) => (items.length ? `step ${items[0].parsed.x}` : ''),
           label: (item) => ` ${item.dataset.label}  ${figure(item.parsed.y)}`,
+          labelColor: (item) => ({borderColor: item.dataset.borderColor,
+            backgroundColor: item.dataset.borderColor}),
         },
       },
     },
@@ -127,12 +131,13 @@ export class LineChart {
       datasets.push({label: one.label, data: one.points,
         borderColor: one.faint ? faint(one.color, 28) : one.color,
         backgroundColor: one.fill ? faint(one.color, 55) : one.color, pointRadius: one.dots ? 3 : 0,
-        fill: one.fill || false, borderWidth: one.strong === false ? 1.3 : 1.8, band: one.faint});
+        fill: one.fill || false, borderWidth: one.strong === false ? 1.3 : 1.8, band: one.faint,
+        pointHoverRadius: one.faint ? 0 : 3});
       if (one.low) {
         datasets.push({label: one.label, data: one.low, band: true, borderWidth: 0, fill: false,
-          pointHitRadius: 0, hoverRadius: 0});
+          pointHitRadius: 0, pointHoverRadius: 0});
         datasets.push({label: one.label, data: one.high, band: true, borderWidth: 0, fill: '-1',
-          backgroundColor: faint(one.color, 14), pointHitRadius: 0, hoverRadius: 0});
+          backgroundColor: faint(one.color, 14), pointHitRadius: 0, pointHoverRadius: 0});
       }
     }
     this.chart.data.datasets = datasets;

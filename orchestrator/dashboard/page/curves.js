@@ -11,16 +11,17 @@ const kCards = [
   {title: 'Response length', help: 'mean tokens', of: (m) => m.length_mean},
   {title: 'Entropy', zero: true, help: 'mean over response tokens, nats', of: (m) => m.entropy},
   {title: 'KL', zero: true, help: 'mean k3 estimate to the reference; 0 without one', of: (m) => m.kl},
-  {title: 'Log-prob mismatch', zero: true, of: (m) => num(m.logprob_mismatch),
+  {title: 'Log-prob mismatch', zero: true, exact: true, of: (m) => num(m.logprob_mismatch),
     help: 'tokens whose log-probability bits differ between rollout and learner; 0 is the promise'},
   {title: 'Tokens per second', help: 'of the whole step', of: (m) => m.tokens_per_second},
   {title: 'Gradient norm', zero: true, help: 'before clipping', of: (m) => m.grad_norm},
-  {title: 'Learning rate', zero: true, help: 'of the optimiser, schedule included', of: (m) => m.learning_rate},
+  {title: 'Learning rate', zero: true, exact: true, help: 'of the optimiser, schedule included', of: (m) => m.learning_rate},
   {title: 'Clip fraction', zero: true, help: 'share of response tokens whose ratio was clipped',
     of: (m) => m.clip_fraction},
-  {title: 'Groups without signal', zero: true, help: 'groups whose samples all scored the same',
+  {title: 'Groups without signal', zero: true, exact: true, help: 'groups whose samples all scored the same',
     of: (m) => num(m.groups_without_signal)},
-  {title: 'Seconds of a step', help: 'where the time went; this run only', parts: true, stacked: true},
+  {title: 'Seconds of a step', help: 'where the time went; this run only', parts: true, stacked: true,
+    wide: true},
 ];
 const kParts = ['rollout', 'reward', 'train', 'sync'];
 
@@ -53,19 +54,20 @@ function seriesOf(card, names) {
       color: getComputedStyle(document.documentElement).getPropertyValue(`--series-${i}`).trim(),
       points: history(names[0]).steps.map(({x, metrics}) => ({x, y: metrics.seconds?.[part] || 0}))}));
   }
+  const smooth = smoothing && !card.exact;
   return names.flatMap((name, i) => {
     const known = history(name), color = colorOf(name);
     if (card.evaluations) return {label: name, color, points: known.evaluations, dots: true};
     const points = known.steps.map(({x, metrics}) => ({x, y: Number(card.of(metrics))}));
     const series = {label: name, color, strong: i === 0,
-      points: smoothing ? smoothed(points) : points};
+      points: smooth ? smoothed(points) : points};
     if (card.band && i === 0) {
       series.low = known.steps.map(({x, metrics}) =>
         ({x, y: Math.max(0, card.of(metrics) - card.band(metrics))}));
       series.high = known.steps.map(({x, metrics}) =>
         ({x, y: Math.min(1, card.of(metrics) + card.band(metrics))}));
     }
-    return smoothing ? [series, {...series, points, faint: true, low: null}] : series;
+    return smooth ? [series, {...series, points, faint: true, low: null}] : series;
   });
 }
 
