@@ -145,6 +145,7 @@ class LocalRun {
     while (true) {
       if (const auto event = events_.Pop(Wait::ForWork("an event", absl::Milliseconds(20)))) {
         progress_.Show(*event);
+        GoOn();
         if (event->has_ended() && Relevant(*event)) {
           ended = event->ended();
           return absl::OkStatus();
@@ -155,6 +156,18 @@ class LocalRun {
         stop_sent = client_.Stop("", "interrupted").ok();
       }
       TEMPER_RETURN_IF_ERROR(TendChildren());
+    }
+  }
+
+  // Whoever says `temper run` wants it to run, also where it was left paused or draining. Once.
+  void GoOn() {
+    if (std::exchange(went_on_, true) || !folder_.resumed) return;
+    const auto run = client_.Get("");
+    if (!run.ok()) return;
+    if (run->state() != v1::RUN_STATE_PAUSED && run->state() != v1::RUN_STATE_DRAINING) return;
+    progress_.Note("the run was left paused; it goes on");
+    if (const auto resumed = client_.Resume("", "`temper run`"); !resumed.ok()) {
+      progress_.Note(absl::StrCat("it does not: ", std::string(resumed.status().message())));
     }
   }
 
@@ -199,6 +212,7 @@ class LocalRun {
   Supervisor supervisor_;
   orchestrator::ControllerClient client_;
   std::vector<std::string> names_;
+  bool went_on_ = false;
   StopToken unfollow_;
   BoundedQueue<v1::RunEvent> events_{4096};
 };

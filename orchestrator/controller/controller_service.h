@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "base/access/server_side.h"
 #include "orchestrator/controller/controller.h"
 #include "orchestrator/controller/open_call.h"
 #include "temper/v1/controller.grpc.pb.h"

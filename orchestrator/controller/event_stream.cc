@@ -9,22 +9,28 @@
 namespace temper::orchestrator {
 
 size_t EventStream::Room(absl::Duration uptime) {
-  MutexLock lock(mutex_);
-  if (closed_ || finished_) return 0;
-  if (waiting_.empty() || sent_ != sent_before_) moved_at_ = uptime;
-  sent_before_ = sent_;
-  moved_at_ = std::min(moved_at_, uptime);
-  if (uptime - moved_at_ < kSilenceMax) return kWaitingMax - waiting_.size();
-  status_ = absl::AbortedError(
-      absl::StrCat("no event was taken for a minute; come back with from_sequence ",
-                   waiting_.front().event().sequence()));
-  waiting_.resize(writing_ ? 1 : 0);  // the write under way is gRPC's
-  closed_ = true;
-  if (writing_ && !done_) {
-    context_->TryCancel();  // that write would never end
-  } else {
-    Step();
+  {
+    MutexLock lock(mutex_);
+    if (closed_ || finished_) return 0;
+    if (waiting_.empty() || sent_ != sent_before_) moved_at_ = uptime;
+    sent_before_ = sent_;
+    moved_at_ = std::min(moved_at_, uptime);
+    if (uptime - moved_at_ < kSilenceMax) return kWaitingMax - waiting_.size();
+    status_ = absl::AbortedError(
+        absl::StrCat("no event was taken for a minute; come back with from_sequence ",
+                     waiting_.front().event().sequence()));
+    waiting_.resize(writing_ ? 1 : 0);  // the write under way is gRPC's
+    closed_ = true;
+    if (!writing_ || done_) {
+      Step();
+      return 0;
+    }
+    cancelling_ = true;  // that write would never end
   }
+  context_->TryCancel();  // without the lock: gRPC may call back from here
+  MutexLock lock(mutex_);
+  cancelling_ = false;
+  mutex_.Changed();
   return 0;
 }
 
@@ -80,6 +86,9 @@ void EventStream::OnCancel() {
 void EventStream::OnDone() {
   std::shared_ptr<EventStream> self = std::move(self_);  // freed after the lock
   MutexLock lock(mutex_);
+  // The context goes when this returns.
+  mutex_.Await(Wait::OrFail("the end of a cancelling", absl::Seconds(30)),
+               [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !cancelling_; });
   done_ = true;
 }
 

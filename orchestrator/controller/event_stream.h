@@ -56,6 +56,7 @@ class EventStream : public grpc::ServerWriteReactor<v1::WatchResponse> {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);  // to end with
   int64_t sent_ ABSL_GUARDED_BY(mutex_) = 0;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelling_ ABSL_GUARDED_BY(mutex_) = false;  // somebody uses the context
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<EventStream> self_;
 };
