@@ -4,12 +4,13 @@
 #pragma once
 
 #include <functional>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/bounded_queue.h"
+#include "base/thread.h"
+#include "base/wait.h"
 #include "httplib.h"
 
 namespace temper::orchestrator {
@@ -18,25 +19,27 @@ class ConnectionThreads : public httplib::TaskQueue {
  public:
   ConnectionThreads(int threads, int waiting_max) : waiting_(static_cast<size_t>(waiting_max)) {
     for (int i = 0; i < threads; ++i) {
-      threads_.emplace_back([this] { Serve(); });
+      threads_.emplace_back("http", [this] { Serve(); });
     }
   }
 
   // A connection that is handed over is always served: dropping it would leave its socket open.
   void enqueue(std::function<void()> connection) override {
-    while (!waiting_.TryPush(connection)) absl::SleepFor(absl::Milliseconds(10));
+    const Waiting waiting(Wait::OrRetry("room for a connection", absl::Minutes(1)));
+    while (!waiting_.TryPush(connection)) (void)waiting.Nap(absl::Milliseconds(10));
   }
 
   // After the last enqueue.
   void shutdown() override {
     waiting_.Close();
-    for (std::thread& thread : threads_) thread.join();
+    for (Thread& thread : threads_) thread.Join(kLoopEnd, WaitPolicy::kFail);
   }
 
  private:
   void Serve() {
     for (;;) {
-      std::optional<std::function<void()>> connection = waiting_.Pop(absl::Seconds(1));
+      std::optional<std::function<void()>> connection = 
+          waiting_.Pop(Wait::ForWork("a connection", absl::Seconds(1)));
       if (connection.has_value()) {
         (*connection)();
       } else if (waiting_.closed()) {
@@ -46,7 +49,7 @@ class ConnectionThreads : public httplib::TaskQueue {
   }
 
   BoundedQueue<std::function<void()>> waiting_;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace temper::orchestrator

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -14,6 +13,8 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/stop.h"
+#include "base/thread.h"
+#include "base/wait.h"
 #include "httplib.h"
 #include "nlohmann/json.hpp"
 #include "orchestrator/dashboard/connection_threads.h"
@@ -106,9 +107,10 @@ class Dashboard::Server {
                        ": cannot listen there (port in use?); choose another port, or 0 for a free "
                        "one"));
     }
-    accepting_ = std::thread([this] { http_.listen_after_bind(); });
-    const absl::Time until = absl::Now() + absl::Seconds(10);
-    while (!http_.is_running() && absl::Now() < until) absl::SleepFor(absl::Milliseconds(1));
+    accepting_ = Thread("dashboard", [this] { http_.listen_after_bind(); });
+    const Waiting waiting(Wait::OrFail("the dashboard's thread", absl::Seconds(10)));
+    while (!http_.is_running() && waiting.Nap(absl::Milliseconds(1))) {
+    }
     if (!http_.is_running()) return absl::UnavailableError("the dashboard's thread did not start");
     return absl::StrCat(at.name, ":", port);
   }
@@ -116,7 +118,7 @@ class Dashboard::Server {
   void Stop() {
     stopping_.Stop();
     http_.stop();
-    if (accepting_.joinable()) accepting_.join();
+    if (accepting_.joinable()) accepting_.Join(kLoopEnd, WaitPolicy::kFail);
   }
 
  private:
@@ -254,7 +256,7 @@ class Dashboard::Server {
   StopToken stopping_;
   std::atomic<int> streams_{0};
   httplib::Server http_;
-  std::thread accepting_;
+  Thread accepting_;
 };
 
 Dashboard::Dashboard(std::unique_ptr<Server> server, std::string address)
