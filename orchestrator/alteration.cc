@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/nearest_name.h"
@@ -16,7 +17,11 @@ namespace temper::orchestrator {
 namespace {
 
 // As JSON text: a number, or an object for the mixture.
+// As people write it where that says it all.
 std::string TextOf(double value) {
+  std::string plain = absl::StrCat(value);
+  double read = 0;
+  if (absl::SimpleAtod(plain, &read) && read == value) return plain;
   char text[32];
   return std::string(text, std::to_chars(text, text + sizeof(text), value).ptr);
 }

@@ -121,7 +121,7 @@ class LocalRun {
   }
 
   absl::Status StartWorker(const std::string& verb, const std::string& name) {
-    return Start(name, {verb, "--controller", address_, "--name", name});
+    return Start(name, {verb, "--controller", address_, "--name", name, "--runs", "1"});
   }
 
   // Own thread: brings the controller's events, across its restarts.

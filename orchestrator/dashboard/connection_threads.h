@@ -38,7 +38,7 @@ class ConnectionThreads : public httplib::TaskQueue {
  private:
   void Serve() {
     for (;;) {
-      std::optional<std::function<void()>> connection = 
+      std::optional<std::function<void()>> connection =
           waiting_.Pop(Wait::ForWork("a connection", absl::Seconds(1)));
       if (connection.has_value()) {
         (*connection)();

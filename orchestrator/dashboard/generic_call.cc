@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/grpc_status.h"
+#include "base/wait.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/support/byte_buffer.h"
 
@@ -49,6 +50,7 @@ GenericCall::Outcome GenericCall::Next(absl::Duration timeout) {
     under_way_ = Operation::kRead;
     call_->Read(&answer_, nullptr);
   }
+  const Waiting waiting(Wait::OrRetry("the controller's answer", timeout));
   const auto until = std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout);
   for (;;) {
     void* tag = nullptr;

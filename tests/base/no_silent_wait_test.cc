@@ -99,6 +99,8 @@ constexpr Allowed kAllowed[] = {
      "process 1 of a sandbox, linked with nothing; Process kills it at the job's deadline"},
     {"reward/sandbox/seccomp_filter.cc", "F_", "forbids it to others"},
     {"orchestrator/controller/fleet.cc", "Deadline", "of calls that do not block"},
+    {"orchestrator/dashboard/generic_call.", "C", "asks its queue with a deadline, under a Wait"},
+    {"orchestrator/stream_reading.h", "C", "asks its queue with a deadline, under a Wait"},
     {"orchestrator/cli/worker.cc", "Deadline", "of a call whose end is awaited under a Wait"},
 };
 
