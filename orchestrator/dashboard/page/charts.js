@@ -26,9 +26,11 @@ const marking = {
     const {ctx, chartArea: area, scales: {x}} = chart;
     if (!area) return;
     ctx.save();
+    const taken = new Set();  // one mark of a kind at a pixel
     for (const mark of chart.marks || []) {
       const at = Math.round(x.getPixelForValue(mark.x)) + 0.5;
-      if (at < area.left || at > area.right) continue;
+      if (at < area.left || at > area.right || taken.has(mark.kind + at)) continue;
+      taken.add(mark.kind + at);
       const short = mark.kind === 'checkpoint';
       ctx.strokeStyle = faint(variable(short ? '--muted' : '--accent'), short ? 70 : 55);
       ctx.setLineDash(mark.kind === 'altered' || short ? [] : [3, 3]);
@@ -130,7 +132,7 @@ export class LineChart {
     for (const one of series) {
       datasets.push({label: one.label, data: one.points,
         borderColor: one.faint ? faint(one.color, 28) : one.color,
-        backgroundColor: one.fill ? faint(one.color, 55) : one.color, pointRadius: one.dots ? 3 : 0,
+        backgroundColor: one.fill ? faint(one.color, 55) : one.color, pointRadius: one.dots ? (one.points.length > 60 ? 1.5 : 3) : 0,
         fill: one.fill || false, borderWidth: one.strong === false ? 1.3 : 1.8, band: one.faint,
         pointHoverRadius: one.faint ? 0 : 3});
       if (one.low) {

@@ -1,6 +1,8 @@
 // Serves the dashboard over the fake controller, for looking at the page and for checking it in a
-// browser: dashboard_fake [PORT [ADMIN_TOKEN READER_TOKEN]]. Running runs make a step each second.
+// browser: dashboard_fake [PORT [STEPS_MADE [ADMIN_TOKEN READER_TOKEN]]]. Running runs make a step
+// each second.
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -14,11 +16,11 @@ int main(int argc, char** argv) {
   temper::StopToken& stop = temper::StopOnSignals();
   temper::fakes::FakeController::Options options;
   options.created_ms = absl::ToUnixMillis(absl::Now() - absl::Minutes(5));
-  options.steps = 400;
-  options.steps_made = 97;
-  if (argc > 3) {
-    options.admin_token = argv[2];
-    options.reader_token = argv[3];
+  options.steps_made = argc > 2 ? std::atoi(argv[2]) : 97;
+  options.steps = options.steps_made + 300;
+  if (argc > 4) {
+    options.admin_token = argv[3];
+    options.reader_token = argv[4];
   }
   temper::fakes::FakeController controller(options);
   auto listening = temper::Listen("127.0.0.1:0", {&controller});
