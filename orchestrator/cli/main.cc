@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/nearest_name.h"
+#include "orchestrator/cli/replay.h"
 #include "orchestrator/cli/verbs.h"
 
 namespace temper::cli {
