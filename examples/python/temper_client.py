@@ -12,6 +12,7 @@ or the one that TEMPER_STUBS names). Services are called through their descripto
 
 Errors are grpc.RpcError: error.code() and error.details() say what was wrong. Any thread may call.
 """
+import getpass
 import json
 import os
 import sys
@@ -36,6 +37,13 @@ def _python_class(descriptor):
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
         return message_factory.GetMessageClass(descriptor)
     return message_factory.MessageFactory().GetPrototype(descriptor)
+
+
+def _user():
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a process without a name
+        return "python"
 
 
 def state_word(state):
@@ -77,7 +85,9 @@ class Client:
 
     def __init__(self, address, token, tls, timeout, patience):
         self.address = address
-        self._metadata = [("authorization", "Bearer " + token)] if token else []
+        self._metadata = [("temper-user", _user())]  # for the log: whose hands are at work
+        if token:
+            self._metadata.append(("authorization", "Bearer " + token))
         self._timeout = timeout
         self._patience = patience
         self._channel = _channel(address, tls)

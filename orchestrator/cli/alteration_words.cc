@@ -44,7 +44,7 @@ constexpr std::pair<const char*, const char*> kImmutable[] = {
      "temper cordon WORKER"},
 };
 constexpr char kForkable[] =
-    "a live run keeps it; a fork may change it: temper fork RUN --at STEP "
+    "a fork may change it: temper fork RUN --at STEP "
     "--set ";
 
 absl::Status Refuse(const std::string& word, const std::string& why) {
@@ -63,7 +63,7 @@ absl::Status RefuseKey(const std::string& word, const std::string& key) {
                                     [&](const auto& row) { return first == row.first; });
     const std::string why = found == std::end(kImmutable) ? absl::StrCat(kForkable, key, "=VALUE")
                                                           : std::string(found->second);
-    return Refuse(word, absl::StrCat("\"", key, "\" cannot change while a run lives: ", why));
+    return Refuse(word, absl::StrCat("\"", key, "\" cannot change while a run lives; ", why));
   }
   return Refuse(word, absl::StrCat("unknown key \"", key, "\"", Suggestion(key, AlterableKeys())));
 }

@@ -72,7 +72,8 @@ void AddClientOptions(CLI::App& verb, ClientOptions& options) {
   verb.add_option("--root", options.root, "Where run folders are")->capture_default_str();
   verb.add_option("--wait", options.wait_seconds,
                   "Seconds to try while the controller does not answer")
-      ->check(CLI::Range(0.0, 86400.0))
+      ->check(CLI::Range(0.0, 86400.0).description(""))
+      ->type_name("SECONDS")
       ->capture_default_str();
   AddClientCredentials(verb, options.credentials);
 }

@@ -6,6 +6,7 @@
 #include "base/nearest_name.h"
 #include "orchestrator/cli/fork_offline.h"
 #include "orchestrator/cli/replay_offline.h"
+#include "orchestrator/cli/replay.h"
 #include "orchestrator/cli/verbs.h"
 
 namespace temper::cli {

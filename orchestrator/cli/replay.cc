@@ -1,16 +1,16 @@
 // `temper replay`: redoes a step and compares bits; by the controller that has the run, or here
 // from its folder.
+#include "orchestrator/cli/replay.h"
+
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
 #include <string>
 
-#include "base/stop.h"
 #include "orchestrator/cli/client_options.h"
 #include "orchestrator/cli/replay_report.h"
 #include "orchestrator/cli/screen_text.h"
-#include "orchestrator/cli/verbs.h"
 
 namespace temper::cli {
 namespace {
@@ -57,10 +57,10 @@ int Replay(const ReplayOptions& options, OfflineReplay offline) {
   const auto show = [&line](const v1::ReplayProgress& progress) { line.Show(progress); };
   const Target target = FindTarget(options.client, options.run);
   auto connection = Connect(options.client, target);
-  absl::StatusOr<v1::ReplayReport> report = connection.status();
-  if (connection.ok()) {
-    report = connection->client->Replay(connection->run, options.step, StopOnSignals(), show);
-  }
+  absl::StatusOr<v1::ReplayReport> report =
+      connection.ok()
+          ? connection->client->Replay(connection->run, options.step, StopOnSignals(), show)
+          : absl::StatusOr<v1::ReplayReport>(connection.status());
   const bool nobody_has_it =
       !connection.ok() || absl::IsUnavailable(report.status()) || absl::IsNotFound(report.status());
   if (!report.ok() && nobody_has_it && offline != nullptr && !target.dir.empty()) {

@@ -61,7 +61,8 @@ std::string CheckpointsText(const v1::GetResponse& run) {
   std::vector<std::vector<std::string>> rows;
   for (const v1::CheckpointKept& kept : run.checkpoints()) {
     rows.push_back({kept.step() > 0 ? absl::StrCat(kept.step()) : "warm start",
-                    absl::StrCat(kept.version()), kept.sha256().substr(0, 12),
+                    absl::StrCat(kept.version()),
+                    kept.sha256().empty() ? "-" : Printable(kept.sha256().substr(0, 12)),
                     Printable(kept.path())});
   }
   return Table({">step", ">version", "sha256", "folder"}, rows);

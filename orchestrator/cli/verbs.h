@@ -1,19 +1,13 @@
-// The verbs of `temper`, one room each; main.cc lists them.
+// The verbs of `temper`, one room each; main.cc lists them. (`replay` has a header of its own.)
 //
 // A verb adds its sub-command with complete help and, when chosen, stores what is to be done in
 // `chosen`. Exit codes: 0 done; 1 the job failed; 2 the command or a file is wrong.
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <string>
 
 #include "CLI/CLI.hpp"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "base/stop.h"
-#include "temper/v1/controller.pb.h"
 
 namespace temper::cli {
 
@@ -50,12 +44,6 @@ using OfflineForker = absl::StatusOr<std::string> (*)(const std::string& dir,
                                                       const v1::ForkRequest& request,
                                                       v1::ForkResponse& response);
 void AddFork(CLI::App& program, Chosen& chosen, OfflineForker offline);
-// Redoes a step of the run in a folder that no controller has; null: only a controller can.
-using OfflineReplay = absl::StatusOr<v1::ReplayReport> (*)(
-    const std::string& dir, int64_t step, const StopToken& stop,
-    absl::FunctionRef<void(const v1::ReplayProgress&)> on_progress);
-void AddReplay(CLI::App& program, Chosen& chosen, OfflineReplay offline);
-
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
 void AddReplayBundle(CLI::App& program, Chosen& chosen);  // not for people: it is not listed

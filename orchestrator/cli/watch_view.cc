@@ -19,6 +19,7 @@ constexpr size_t kStepsShown = 6;
 constexpr size_t kEventsKept = 12;
 constexpr int kEventsShownAtLeast = 3;
 constexpr int kWaitsShown = 3;
+constexpr int kRoomForEntropy = 70;
 constexpr size_t kRewardsMax = 1 << 14;
 
 bool IsPolicy(const v1::StepMetrics& step) { return step.stage() != "warm_start"; }
@@ -57,6 +58,9 @@ void WatchView::On(const v1::RunEvent& event) {
   if (!steps_.empty() && IsPolicy(step) != IsPolicy(steps_.back())) steps_.clear();
   steps_.push_back(step);
   if (steps_.size() > kStepsKept) steps_.pop_front();
+  // The look at the run may be a second old.
+  const int64_t made = step.step() + (IsPolicy(step) ? run_.warm_start_steps() : 0);
+  run_.set_step(std::max(run_.step(), made));
 }
 
 double WatchView::SecondsLeft() const {
@@ -104,7 +108,7 @@ std::string WatchView::RewardLine(int width) const {
   return curve.empty() ? "" : absl::StrCat("reward  ", curve, "  ", range);
 }
 
-void WatchView::AppendSteps(std::vector<std::string>& lines) const {
+void WatchView::AppendSteps(std::vector<std::string>& lines, int width) const {
   std::vector<std::vector<std::string>> rows;
   const size_t from = steps_.size() - std::min(steps_.size(), kStepsShown);
   for (size_t i = from; i < steps_.size(); ++i) {
@@ -114,19 +118,20 @@ void WatchView::AppendSteps(std::vector<std::string>& lines) const {
     if (IsPolicy(step)) {
       rows.push_back({absl::StrCat(step.step()), absl::StrFormat("%.3f", step.reward_mean()),
                       absl::StrFormat("%.1f", step.length_mean()),
-                      absl::StrFormat("%.3f", step.entropy()), absl::StrFormat("%.4f", step.kl()),
-                      absl::StrCat(step.logprob_mismatch()), speed, seconds});
+                      absl::StrFormat("%.4f", step.kl()), absl::StrCat(step.logprob_mismatch()),
+                      speed, seconds, absl::StrFormat("%.3f", step.entropy())});
     } else {
       rows.push_back(
           {absl::StrCat(step.step()), absl::StrFormat("%.4f", step.loss()), speed, seconds});
     }
   }
   if (rows.empty()) return;
-  AppendTable(lines, IsPolicy(steps_.back())
-                         ? Table({">step", ">reward", ">length", ">entropy", ">KL", ">mismatch",
-                                  ">tokens/s", ">seconds"},
-                                 rows)
-                         : Table({">warm start", ">loss", ">tokens/s", ">seconds"}, rows));
+  std::vector<std::string> headings = {">warm start", ">loss", ">tokens/s", ">seconds"};
+  if (IsPolicy(steps_.back())) {
+    headings = {">step", ">reward", ">length", ">KL", ">mismatch", ">tokens/s", ">seconds"};
+    if (width >= kRoomForEntropy) headings.push_back(">entropy");
+  }
+  AppendTable(lines, Table(headings, rows));
 }
 
 void WatchView::AppendWorkers(std::vector<std::string>& lines) const {
@@ -168,7 +173,7 @@ std::vector<std::string> WatchView::Lines(int width, int height) const {
   if (!trouble_.empty()) lines.push_back(Printable(trouble_));
   const std::string reward = RewardLine(width);
   if (!reward.empty()) lines.push_back(reward);
-  AppendSteps(lines);
+  AppendSteps(lines, width);
   AppendWorkers(lines);
   AppendWaits(lines);
   AppendEvents(lines, height);

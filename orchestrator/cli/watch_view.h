@@ -28,7 +28,7 @@ class WatchView {
   std::string RewardLine(int width) const;
   // Of the stage that is being made; negative: not known.
   double SecondsLeft() const;
-  void AppendSteps(std::vector<std::string>& lines) const;
+  void AppendSteps(std::vector<std::string>& lines, int width) const;
   void AppendWorkers(std::vector<std::string>& lines) const;
   void AppendWaits(std::vector<std::string>& lines) const;
   void AppendEvents(std::vector<std::string>& lines, int height) const;

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "orchestrator/cli/replay.h"
 #include "orchestrator/cli/verbs.h"
 #include "tests/fakes/recording_controller.h"
 
@@ -55,7 +56,7 @@ Outcome Temper(std::vector<std::string> arguments) {
 class ControlVerbsTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = testing::TempDir() + "/temper_verbs_XXXXXX";
+    std::string name = testing::TempDir() + "temper_verbs_XXXXXX";
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     folder_ = name;
     unsetenv("TEMPER_CONTROLLER");
