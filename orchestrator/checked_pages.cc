@@ -14,7 +14,7 @@ namespace temper::orchestrator {
 namespace {
 
 constexpr int kHeaderBytes = 100;  // SQLite reads them by themselves, before it knows the page size
-constexpr size_t kVersionAt = 60, kApplicationAt = 68;
+constexpr size_t kReservedAt = 20, kVersionAt = 60, kApplicationAt = 68;
 
 thread_local std::string damage;
 
@@ -78,6 +78,10 @@ int Read(sqlite3_file* file, void* buffer, int bytes, sqlite3_int64 offset) {
 int Write(sqlite3_file* file, const void* buffer, int bytes, sqlite3_int64 offset) {
   // Nothing writes to files of other versions: they are refused when they are opened.
   TEMPER_CHECK(bytes == kPageBytes && offset % kPageBytes == 0);
+  const char reserved = static_cast<const char*>(buffer)[kReservedAt];
+  if (offset == 0 && reserved != kPageChecksumBytes) {
+    return Damaged(offset, "has no room for a checksum: Ledger::Open makes files that have");
+  }
   char page[kPageBytes];
   std::memcpy(page, buffer, kPageBytes - kPageChecksumBytes);
   std::memcpy(page + kPageBytes - kPageChecksumBytes, ChecksumOf(page, offset).data(),

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "orchestrator/cli/control_plane_bench.h"
 #include "orchestrator/cli/model_bench.h"
 #include "orchestrator/cli/tokenize_bench.h"
 #include "orchestrator/cli/verbs.h"
@@ -23,6 +24,7 @@ struct Choice {
   std::string dtype = "float32";
   bool json = false;
   BenchOptions options;
+  ControlPlaneBenchOptions control;
 };
 
 struct Bench {
@@ -38,14 +40,14 @@ constexpr Bench kBenches[] = {
 };
 
 absl::StatusOr<const Bench*> FindBench(const std::string& name) {
-  std::vector<std::string> names = {"tokenize"};
+  std::vector<std::string> names = {"control-plane", "tokenize"};
   for (const Bench& bench : kBenches) {
     if (bench.name == name) return &bench;
     names.push_back(bench.name);
   }
-  return absl::InvalidArgumentError(absl::StrCat("there is no bench \"", name, "\"",
-                                                 Suggestion(name, names),
-                                                 " (prefill, decode, train-step, tokenize)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no bench \"", name, "\"", Suggestion(name, names),
+                   " (prefill, decode, train-step, tokenize, control-plane)"));
 }
 
 absl::Status CheckChoice(const Choice& choice) {
@@ -99,6 +101,12 @@ void PrintTable(const Measurement& result) {
 }
 
 absl::Status RunBench(const Choice& choice) {
+  if (choice.name == "control-plane") {
+    ControlPlaneBenchOptions options = choice.control;
+    if (choice.options.tokens > 0) options.tokens = static_cast<int>(choice.options.tokens);
+    options.json = choice.json;
+    return BenchControlPlane(options);
+  }
   if (choice.name == "tokenize") {
     return BenchTokenize({.model = choice.model,
                           .text = choice.text,
@@ -119,6 +127,20 @@ absl::Status RunBench(const Choice& choice) {
   return absl::OkStatus();
 }
 
+void AddControlPlane(CLI::App& verb, ControlPlaneBenchOptions& options) {
+  verb.add_option("--seconds", options.seconds, "control-plane: how long")
+      ->check(CLI::Range(1.0, 86400.0))
+      ->capture_default_str();
+  verb.add_option("--samples", options.samples, "control-plane: until so many are recorded instead")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 32));
+  verb.add_option("--groups", options.groups, "control-plane: groups of a step")
+      ->check(CLI::Range(1, 1 << 16))
+      ->capture_default_str();
+  verb.add_option("--dir", options.dir, "control-plane: on whose disk; a new folder is made there");
+  verb.add_flag("--pause", options.pause, "control-plane: also pause and resume twice a second");
+  verb.add_flag("--keep", options.keep, "control-plane: leave the folder");
+}
+
 }  // namespace
 
 void AddBench(CLI::App& program, Chosen& chosen) {
@@ -128,6 +150,7 @@ void AddBench(CLI::App& program, Chosen& chosen) {
   std::string names = "What to measure:";
   for (const Bench& bench : kBenches)
     absl::StrAppend(&names, "\n", bench.name, ": ", bench.measures);
+  names += "\ncontrol-plane: a controller under load: results/s, answers, memory, restart";
   names += "\ntokenize: text to tokens on one core, of --text FILE.jsonl";
   verb->add_option("name", choice->name, names)->required();
   verb->add_option("--model", choice->model, "Model folder; `temper init` makes one");
@@ -146,6 +169,7 @@ void AddBench(CLI::App& program, Chosen& chosen) {
   verb->add_option("--runs", choice->options.runs, "Runs, of which the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  AddControlPlane(*verb, choice->control);
   verb->add_flag("--json", choice->json, "One JSON document a line on stdout");
   verb->callback([choice, &chosen] {
     chosen = [choice] {

@@ -210,5 +210,25 @@ TEST_F(LedgerDamageTest, AChangeByAnotherHandIsRefused) {
   EXPECT_TRUE(RefusedOrWhole("a reason in capitals"));
 }
 
+// Rows may be copied to another ledger; a file that was made otherwise is refused, not spoiled.
+TEST_F(LedgerDamageTest, OnlyLedgersCanBeAttachedAndWritten) {
+  const std::string other = folder_.Path("other.db");
+  ASSERT_TRUE(Ledger::Open(other).ok());
+  const auto ledger = Ledger::Open(path_);
+  ASSERT_TRUE(ledger.ok()) << ledger.status();
+  Database& database = (*ledger)->database();
+  const absl::Status copied = database.Script(absl::StrCat("ATTACH '", other, "' AS other;",
+                                                           "INSERT INTO other.groups SELECT * FROM "
+                                                           "main.groups; DETACH other;")
+                                                  .c_str());
+  EXPECT_TRUE(copied.ok()) << copied;
+  EXPECT_EQ(*(*Ledger::Open(other))->database().Count("SELECT count(*) FROM groups"), 2);
+  const absl::Status foreign = database.Script(
+      absl::StrCat("ATTACH '", folder_.Path("foreign.db"), "' AS x; CREATE TABLE x.y (z);")
+          .c_str());
+  EXPECT_EQ(foreign.code(), absl::StatusCode::kDataLoss) << foreign;
+  EXPECT_THAT(std::string(foreign.message()), HasSubstr("no room for a checksum"));
+}
+
 }  // namespace
 }  // namespace temper::orchestrator
