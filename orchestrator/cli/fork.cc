@@ -1,4 +1,6 @@
 // `temper fork`: a new run from a step of another.
+#include "orchestrator/cli/fork.h"
+
 #include <cstdio>
 #include <memory>
 #include <string>

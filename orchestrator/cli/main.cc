@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/nearest_name.h"
+#include "orchestrator/cli/fork.h"
 #include "orchestrator/cli/fork_offline.h"
 #include "orchestrator/cli/replay_offline.h"
 #include "orchestrator/cli/replay.h"

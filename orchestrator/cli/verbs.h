@@ -38,12 +38,6 @@ void AddWaits(CLI::App& program, Chosen& chosen);
 void AddWorkers(CLI::App& program, Chosen& chosen);  // workers, cordon, uncordon
 void AddQuarantine(CLI::App& program, Chosen& chosen);
 void AddTrace(CLI::App& program, Chosen& chosen);
-
-// Forks the run in a folder that no controller has, and says where; null: only a controller can.
-using OfflineForker = absl::StatusOr<std::string> (*)(const std::string& dir,
-                                                      const v1::ForkRequest& request,
-                                                      v1::ForkResponse& response);
-void AddFork(CLI::App& program, Chosen& chosen, OfflineForker offline);
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
 void AddReplayBundle(CLI::App& program, Chosen& chosen);  // not for people: it is not listed
