@@ -168,6 +168,16 @@ double MemorySlope(const std::vector<Point>& points) {
   return spread > 0 ? (n * xy - x * y) / spread : 0;
 }
 
+// At most ten points of the curve.
+nlohmann::json Thinned(const std::vector<Point>& points) {
+  nlohmann::json thinned = nlohmann::json::array();
+  const size_t stride = points.size() / 10 + 1;
+  for (size_t i = 0; i < points.size(); i += stride) {
+    thinned.push_back({{"results", points[i].results}, {"mbytes", points[i].mbytes}});
+  }
+  return thinned;
+}
+
 class ControlPlaneBench {
  public:
   ControlPlaneBench(const ControlPlaneBenchOptions& options, std::string folder)
@@ -319,6 +329,7 @@ class ControlPlaneBench {
         {"processor_us_per_result", 1e6 * processor_seconds_ / results_},
         {"memory_mbytes", curve_.empty() ? 0 : curve_.back().mbytes},
         {"memory_mbytes_per_100000_results", MemorySlope(curve_)},
+        {"memory_curve", Thinned(curve_)},
         {"restart_seconds", restart_seconds_},
         {"cores", std::thread::hardware_concurrency()},
         {"load_average", load[0]}};
