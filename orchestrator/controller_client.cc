@@ -88,12 +88,15 @@ absl::StatusOr<Response> ControllerClient::Call(Method<Request, Response> method
   Backoff backoff(absl::Seconds(1));
   while (true) {
     Response response;
-    const auto context = Deadline(give_up - absl::Now());
-    const absl::Status status = FromGrpc((stub_.get()->*method)(context.get(), request, &response));
+    const absl::Status status = [&] {
+      const BlockingCall context(Wait::OrFail(
+          "the controller's answer", std::max(give_up - absl::Now(), absl::Milliseconds(1))));
+      return FromGrpc((stub_.get()->*method)(context.get(), request, &response));
+    }();
     if (status.ok()) return response;
     const absl::Duration pause = backoff.Next();
     if (!absl::IsUnavailable(status) || absl::Now() + pause >= last_try) return Explain(status);
-    absl::SleepFor(pause);
+    Sleep(Wait::OrRetry("the controller to come back", pause));
     if (!AwaitConnection(last_try, never, [] {})) return Explain(status);
   }
 }
@@ -282,7 +285,9 @@ absl::Status ControllerClient::Watch(const std::string& name, int64_t from_seque
     }
     const absl::Time pause_end = absl::Now() + backoff.Next();
     while (absl::Now() < pause_end && !stop.stopped()) {
-      absl::SleepFor(std::min(kStreamTick, pause_end - absl::Now()));
+      (void)stop.WaitFor(Wait::OrRetry(
+          "the controller to come back",
+          std::max(std::min(kStreamTick, pause_end - absl::Now()), absl::ZeroDuration())));
       idle();
     }
     if (!AwaitConnection(lost + options.reconnect_budget, stop, idle)) {
@@ -301,7 +306,7 @@ absl::Status ControllerClient::ReportExit(const std::string& worker, int pid,
   request.set_reason(reason);
   request.set_crashed(crashed);
   v1::ReportExitResponse response;
-  const auto context = Deadline(absl::Seconds(1));
+  const BlockingCall context(Wait::OrFail("the answer to an exit", absl::Seconds(1)));
   const auto stub = v1::FleetService::NewStub(channel_);
   return FromGrpc(stub->ReportExit(context.get(), request, &response));
 }

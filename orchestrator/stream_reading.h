@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "base/grpc_status.h"
 #include "base/stop.h"
+#include "base/wait.h"
 #include "grpcpp/client_context.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/support/async_stream.h"
@@ -56,6 +57,7 @@ absl::Status ReadStream(absl::FunctionRef<std::unique_ptr<grpc::ClientAsyncReade
   for (bool finished = false; !finished;) {
     void* tag = nullptr;
     bool ok = false;
+    const Waiting waiting(Wait::ForWork("the next message", kStreamTick));
     const auto next = queue.AsyncNext(
         &tag, &ok, std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kStreamTick));
     if (next == grpc::CompletionQueue::GOT_EVENT) {

@@ -24,7 +24,9 @@
 #include "base/grpc_status.h"
 #include "base/rpc.h"
 #include "base/status_macros.h"
+#include "base/stop.h"
 #include "base/system_file.h"
+#include "base/thread.h"
 #include "orchestrator/cli/control_plane_fleet.h"
 #include "orchestrator/cli/control_plane_job.h"
 #include "orchestrator/cli/run_folder.h"
@@ -51,7 +53,10 @@ struct Latencies {
 
   void Time(const std::function<grpc::Status(grpc::ClientContext*)>& call) {
     const absl::Time start = absl::Now();
-    const absl::Status status = FromGrpc(call(Deadline(kCallTimeout).get()));
+    const absl::Status status = [&call] {
+      const BlockingCall context(Wait::OrFail("the controller's answer", kCallTimeout));
+      return FromGrpc(call(context.get()));
+    }();
     times.push_back(absl::ToDoubleMilliseconds(absl::Now() - start));
     if (status.ok()) return;
     ++failed;
@@ -78,14 +83,14 @@ struct Latencies {
 class Visitor {
  public:
   Visitor(const std::string& address, bool pause) : pause_(pause), channel_(Dial(address)) {
-    threads_.emplace_back([this] { Look(); });
-    if (pause) threads_.emplace_back([this] { PauseAndResume(); });
+    threads_.emplace_back("look", [this] { Look(); });
+    if (pause) threads_.emplace_back("pause", [this] { PauseAndResume(); });
   }
   ~Visitor() { Leave(); }
   void Leave() {
-    stop_ = true;
-    for (std::thread& thread : threads_) {
-      if (thread.joinable()) thread.join();
+    stop_.Stop();
+    for (Thread& thread : threads_) {
+      if (thread.joinable()) thread.Join(kLoopEnd, WaitPolicy::kFail);
     }
   }
 
@@ -99,16 +104,16 @@ class Visitor {
  private:
   void Look() {
     Stub stub(channel_);
-    while (!stop_) {
+    while (!stop_.stopped()) {
       v1::GetResponse run;
       get_.Time([&](auto* context) { return stub.Get(context, v1::GetRequest(), &run); });
       if (run.step() > 0) step_ = run.step();
-      absl::SleepFor(kGetPause);
+      (void)stop_.WaitFor(Wait::ForWork("the next question", kGetPause));
     }
   }
   void PauseAndResume() {
     Stub stub(channel_);
-    for (int i = 0; !stop_; ++i) {
+    for (int i = 0; !stop_.stopped(); ++i) {
       v1::PauseRequest pause;
       pause.set_request_id(absl::StrCat("pause-", i));
       v1::PauseResponse paused;
@@ -117,16 +122,16 @@ class Visitor {
       resume.set_request_id(absl::StrCat("resume-", i));
       v1::ResumeResponse resumed;
       resumed_.Time([&](auto* context) { return stub.Resume(context, resume, &resumed); });
-      absl::SleepFor(kPausePause);
+      (void)stop_.WaitFor(Wait::ForWork("the next pause", kPausePause));
     }
   }
 
   const bool pause_;
   const std::shared_ptr<grpc::Channel> channel_;
-  std::atomic<bool> stop_{false};
+  StopToken stop_;
   std::atomic<int64_t> step_{0};
   Latencies get_, paused_, resumed_;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 double ResidentMbytes(pid_t pid) {
@@ -216,11 +221,12 @@ class ControlPlaneBench {
     for (const absl::Time start = absl::Now(); absl::Now() - start < kStartMax;) {
       std::vector<orchestrator::Supervisor::Death> deaths;
       TEMPER_RETURN_IF_ERROR(supervisor_.Poll(deaths));
-      absl::SleepFor(absl::Milliseconds(5));
+      Sleep(Wait::OrRetry("the controller's address", absl::Milliseconds(5)));
       const absl::StatusOr<std::string> address = ControllerAddress(run_dir_);
       if (!address.ok()) continue;
       v1::GetResponse run;
-      last = FromGrpc(Stub(Dial(*address)).Get(Deadline(absl::Seconds(5)).get(), {}, &run));
+      const BlockingCall context(Wait::OrRetry("the controller's answer", absl::Seconds(5)));
+      last = FromGrpc(Stub(Dial(*address)).Get(context.get(), {}, &run));
       if (!last.ok()) continue;
       if (run.state() == v1::RUN_STATE_FAILED) return absl::InternalError(run.reason());
       if (run.step() >= step) return *address;
@@ -242,7 +248,7 @@ class ControlPlaneBench {
     int64_t newest = first;
     absl::Time newest_at = first_at;
     for (absl::Time next = start; !Enough(start, newest);) {
-      absl::SleepFor(absl::Milliseconds(2));
+      Sleep(Wait::ForWork("the next reading", absl::Milliseconds(2)));
       const absl::Time now = absl::Now();
       if (visitor.step() > newest) newest = visitor.step(), newest_at = now;
       if (now < next) continue;
@@ -275,7 +281,7 @@ class ControlPlaneBench {
   static int64_t WaitForStepAfter(const Visitor& visitor, int64_t step) {
     const absl::Time start = absl::Now();
     while (visitor.step() <= step && absl::Now() - start < kStartMax) {
-      absl::SleepFor(absl::Milliseconds(1));
+      Sleep(Wait::OrRetry("a step", absl::Milliseconds(1)));
     }
     return visitor.step();
   }
@@ -289,7 +295,7 @@ class ControlPlaneBench {
     while (pid() == before || pid() < 0) {
       std::vector<orchestrator::Supervisor::Death> deaths;
       TEMPER_RETURN_IF_ERROR(supervisor_.Poll(deaths));
-      absl::SleepFor(absl::Milliseconds(1));
+      Sleep(Wait::OrRetry("the controller's next life", absl::Milliseconds(1)));
       if (absl::Now() - killed > kStartMax) return absl::InternalError("it was not started again");
     }
     const absl::Time started = absl::Now();

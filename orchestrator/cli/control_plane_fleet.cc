@@ -164,13 +164,15 @@ class Member {
       beat.set_incarnation(request_.incarnation());
       for (const std::string& run : runs_) beat.add_ready(run);
       v1::HeartbeatResponse answer;
-      status = FromGrpc(controller.Heartbeat(Deadline(kCallTimeout).get(), beat, &answer));
+      const BlockingCall context(Wait::OrRetry("the answer to a beat", kCallTimeout));
+      status = FromGrpc(controller.Heartbeat(context.get(), beat, &answer));
       if (status.ok() && !answer.assignments().empty()) Take(answer.assignments());
     }
     registered_ = status.ok();
     if (!absl::IsNotFound(status)) return status;
     v1::RegisterResponse answer;
-    status = FromGrpc(controller.Register(Deadline(kCallTimeout).get(), request_, &answer));
+    const BlockingCall context(Wait::OrRetry("the controller's welcome", kCallTimeout));
+    status = FromGrpc(controller.Register(context.get(), request_, &answer));
     registered_ = status.ok();
     if (status.ok()) Take(answer.assignments());
     return status;
@@ -199,7 +201,7 @@ absl::StatusOr<std::unique_ptr<AnsweringFleet>> AnsweringFleet::Start(const Opti
   TEMPER_ASSIGN_OR_RETURN(
       fleet->listening_,
       Listen("127.0.0.1:0", {fleet->learner_.get(), fleet->reward_.get(), fleet->rollout_.get()}));
-  fleet->beating_ = std::thread([raw = fleet.get()] { raw->Beat(); });
+  fleet->beating_ = Thread("beats", [raw = fleet.get()] { raw->Beat(); });
   return fleet;
 }
 
@@ -207,9 +209,9 @@ AnsweringFleet::AnsweringFleet(Options options) : options_(std::move(options)) {
 
 AnsweringFleet::~AnsweringFleet() {
   stop_.Stop();
-  if (beating_.joinable()) beating_.join();
+  if (beating_.joinable()) beating_.Join(kLoopEnd, WaitPolicy::kFail);
   if (listening_.server != nullptr) {
-    listening_.server->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+    ShutDown(*listening_.server, absl::Milliseconds(200));
   }
 }
 
@@ -233,7 +235,7 @@ void AnsweringFleet::Beat() {
     for (Member& member : members) {
       if (controller == nullptr || !member.Beat(*controller).ok()) break;
     }
-    absl::SleepFor(kBeat);
+    (void)stop_.WaitFor(Wait::ForWork("the next beat", kBeat));
   }
 }
 

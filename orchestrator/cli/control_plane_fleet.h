@@ -7,11 +7,11 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/status/statusor.h"
 #include "base/rpc.h"
 #include "base/stop.h"
+#include "base/thread.h"
 
 namespace temper::cli {
 
@@ -42,7 +42,7 @@ class AnsweringFleet {
   std::unique_ptr<Rollout> rollout_;
   ListeningServer listening_;
   StopToken stop_;
-  std::thread beating_;
+  Thread beating_;
 };
 
 }  // namespace temper::cli
