@@ -2,7 +2,6 @@
 #include "orchestrator/controller/controller_service.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,14 +17,6 @@ namespace {
 // What threads of this process wait for, if it is not for work, is told when it lasts so long.
 constexpr absl::Duration kOwnWaitsFrom = absl::Seconds(1);
 
-// What several loops fill; the last one to let go passes it on.
-struct Collection {
-  std::vector<v1::GetResponse> runs;
-  std::function<void(std::vector<v1::GetResponse>&)> done;
-
-  ~Collection() { done(runs); }
-};
-
 grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const absl::Status& status) {
   OpenCall call(context);
   call.Finish(status);
@@ -40,47 +31,20 @@ void ControllerServiceOnWire::CompleteWorkers(v1::GetResponse& run) {
   }
 }
 
-void ControllerServiceOnWire::AskRuns(
-    std::function<void(RunLoop&, v1::GetResponse&)> ask, std::shared_ptr<OpenCall> call,
-    std::function<absl::Status(std::vector<v1::GetResponse>&)> done) {
-  const std::vector<std::shared_ptr<RunLoop>> runs = controller_.runs();
-  auto collection = std::make_shared<Collection>();
-  collection->runs.resize(runs.size());
-  collection->done = [this, call = std::move(call),
-                      done = std::move(done)](std::vector<v1::GetResponse>& found) {
-    auto moved = std::make_shared<std::vector<v1::GetResponse>>(std::move(found));
-    const bool taken = controller_.Post([call, done, moved] { call->Finish(done(*moved)); });
-    if (!taken) call->Finish(InboxFull());
-  };
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const std::shared_ptr<RunLoop>& run = runs[i];
-    const bool taken =
-        run->Post([collection, ask, i, loop = run.get()] { ask(*loop, collection->runs[i]); });
-    if (taken) continue;
-    collection->runs[i].set_name(run->name());
-    collection->runs[i].set_dir(run->place().dir);
-    collection->runs[i].set_state(v1::RUN_STATE_FAILED);
-    collection->runs[i].set_reason("its loop has ended; the controller's log says why");
-  }
-}
-
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::List(Context* context,
                                                               const v1::ListRequest*,
                                                               v1::ListResponse* response) {
-  auto call = std::make_shared<OpenCall>(context);
-  Unary* const reactor = call->reactor();
-  AskRuns([](RunLoop& loop, v1::GetResponse& run) { loop.Describe(run); }, std::move(call),
-          [this, response](std::vector<v1::GetResponse>& runs) {
-            std::stable_sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
-              return a.created_ms() > b.created_ms();
-            });
-            for (v1::GetResponse& run : runs) {
-              CompleteWorkers(run);
-              *response->add_runs() = std::move(run);
-            }
-            return absl::OkStatus();
-          });
-  return reactor;
+  return AnswerOn(controller_, context, [this, response] {
+    std::vector<v1::GetResponse> runs;
+    for (const auto& run : controller_.runs()) runs.push_back(run->View());
+    std::stable_sort(runs.begin(), runs.end(),
+                     [](const auto& a, const auto& b) { return a.created_ms() > b.created_ms(); });
+    for (v1::GetResponse& run : runs) {
+      CompleteWorkers(run);
+      *response->add_runs() = std::move(run);
+    }
+    return absl::OkStatus();
+  });
 }
 
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::Get(Context* context,
@@ -88,18 +52,11 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::Get(Context* context,
                                                              v1::GetResponse* response) {
   const auto run = controller_.Find(request->run());
   if (!run.ok()) return Refuse(context, run.status());
-  auto call = std::make_shared<OpenCall>(context);
-  Unary* const reactor = call->reactor();
-  const bool taken = (*run)->Post([this, call, response, loop = run->get()] {
-    loop->Describe(*response);
-    const bool passed = controller_.Post([this, call, response] {
-      CompleteWorkers(*response);
-      call->Finish(absl::OkStatus());
-    });
-    if (!passed) call->Finish(InboxFull());
+  *response = (*run)->View();
+  return AnswerOn(controller_, context, [this, response] {
+    CompleteWorkers(*response);
+    return absl::OkStatus();
   });
-  if (!taken) call->Finish(InboxFull());
-  return reactor;
 }
 
 grpc::ServerWriteReactor<v1::WatchResponse>* ControllerServiceOnWire::Watch(
@@ -173,26 +130,20 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::ListWaits(
     const auto run = controller_.Find(request->run());
     if (!run.ok()) return Refuse(context, run.status());
   }
-  auto call = std::make_shared<OpenCall>(context);
-  Unary* const reactor = call->reactor();
-  AskRuns([](RunLoop& loop, v1::GetResponse& run) { loop.Describe(run); }, std::move(call),
-          [this, request, response](std::vector<v1::GetResponse>& runs) {
-            v1::ListWaitsResponse found;
-            for (const v1::GetResponse& run : runs) found.mutable_waits()->MergeFrom(run.waits());
-            controller_.registry().AddWaits(controller_.clock().Uptime(), found);
-            temper::AddWaits("controller", kOwnWaitsFrom, *found.mutable_waits());
-            for (const v1::Wait& wait : found.waits()) {
-              if (request->run().empty() || wait.run() == request->run()) {
-                *response->add_waits() = wait;
-              }
-            }
-            std::stable_sort(response->mutable_waits()->begin(), response->mutable_waits()->end(),
-                             [](const v1::Wait& a, const v1::Wait& b) {
-                               return a.age_seconds() > b.age_seconds();
-                             });
-            return absl::OkStatus();
-          });
-  return reactor;
+  return AnswerOn(controller_, context, [this, request, response] {
+    v1::ListWaitsResponse found;
+    for (const auto& run : controller_.runs())
+      found.mutable_waits()->MergeFrom(run->View().waits());
+    controller_.registry().AddWaits(controller_.clock().Uptime(), found);
+    temper::AddWaits("controller", kOwnWaitsFrom, *found.mutable_waits());
+    for (const v1::Wait& wait : found.waits()) {
+      if (request->run().empty() || wait.run() == request->run()) *response->add_waits() = wait;
+    }
+    std::stable_sort(
+        response->mutable_waits()->begin(), response->mutable_waits()->end(),
+        [](const v1::Wait& a, const v1::Wait& b) { return a.age_seconds() > b.age_seconds(); });
+    return absl::OkStatus();
+  });
 }
 
 ControllerServiceOnWire::Unary* ControllerServiceOnWire::ListWorkers(

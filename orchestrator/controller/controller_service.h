@@ -33,8 +33,7 @@ class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
   Unary* Alter(Context*, const v1::AlterRequest*, v1::AlterResponse*) override;
   Unary* Checkpoint(Context*, const v1::CheckpointRequest*, v1::CheckpointResponse*) override;
   Unary* Fork(Context*, const v1::ForkRequest*, v1::ForkResponse*) override;
-  grpc::ServerWriteReactor<v1::ReplayResponse>* Replay(Context*,
-                                                       const v1::ReplayRequest*) override;
+  grpc::ServerWriteReactor<v1::ReplayResponse>* Replay(Context*, const v1::ReplayRequest*) override;
   Unary* GetSamples(Context*, const v1::GetSamplesRequest*, v1::GetSamplesResponse*) override;
   Unary* GetTimeline(Context*, const v1::GetTimelineRequest*, v1::GetTimelineResponse*) override;
   Unary* ListWaits(Context*, const v1::ListWaitsRequest*, v1::ListWaitsResponse*) override;
@@ -47,9 +46,6 @@ class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
   template <class Request, class Response, class Fill>
   Unary* Command(Context* context, const Request* request, Response* response, Order order,
                  Fill fill);
-  // Asks the runs one by one, then `done`, on the controller's loop.
-  void AskRuns(std::function<void(RunLoop&, v1::GetResponse&)> ask, std::shared_ptr<OpenCall> call,
-               std::function<absl::Status(std::vector<v1::GetResponse>&)> done);
   void CompleteWorkers(v1::GetResponse& run);
   // Does long work on the workshop's thread, once for each request id.
   void RememberedWork(std::shared_ptr<OpenCall> call, const google::protobuf::Message& request,

@@ -42,21 +42,20 @@ void ReplayCall::Start(const v1::ReplayRequest& request) {
   auto job = std::make_shared<Job>();
   job->run = *run;
   job->step = request.step();
-  job->folder = JoinPath(job->run->place().dir,
-                         absl::StrCat("replay-", request.step(), "-",
-                                      absl::ToUnixNanos(controller_.clock().Now())));
+  job->folder = JoinPath(
+      job->run->place().dir,
+      absl::StrCat("replay-", request.step(), "-", absl::ToUnixNanos(controller_.clock().Now())));
   const bool taken = job->run->Post([call = shared_from_this(), job] {
     if (!job->run->made(job->step)) {
-      return call->End(absl::OutOfRangeError(
-          absl::StrCat("step: found ", job->step, ", the run has made ",
-                       job->run->steps_made(), " policy steps")));
+      return call->End(
+          absl::OutOfRangeError(absl::StrCat("step: found ", job->step, ", the run has made ",
+                                             job->run->steps_made(), " policy steps")));
     }
     auto begun = BundleWriter::Begin(
-        job->run->ledger(),
-        {.dir = job->run->place().dir,
-         .folder = job->folder,
-         .step = job->step,
-         .warm_start_steps = job->run->place().spec.warm_start_steps()});
+        job->run->ledger(), {.dir = job->run->place().dir,
+                             .folder = job->folder,
+                             .step = job->step,
+                             .warm_start_steps = job->run->place().spec.warm_start_steps()});
     if (!begun.ok()) return call->End(begun.status());
     job->bundle = *std::move(begun);
     call->WriteBundle(job);

@@ -63,7 +63,9 @@ absl::Status RunLoop::OpenFiles(bool resume) {
   last_sequence_ = rest_.sequence;
   fleet_ = std::make_unique<Fleet>(name(), [this](Event event) { return Post(std::move(event)); });
   const bool ended = rest_.state == v1::RUN_STATE_DONE || (MayGoOn(rest_.state) && !resume);
-  return ended ? absl::OkStatus() : StartCore();
+  if (!ended) TEMPER_RETURN_IF_ERROR(StartCore());
+  Publish();
+  return absl::OkStatus();
 }
 
 absl::Status RunLoop::StartCore() {
@@ -79,7 +81,9 @@ void RunLoop::Start() {
   thread_ = Thread("run " + name(), [this] {
     const absl::Status status = Loop();
     Close();
-    if (!status.ok()) outside_.on_broken(name(), status);
+    if (status.ok()) return;
+    Break(status);
+    outside_.on_broken(name(), status);
   });
 }
 
@@ -163,6 +167,7 @@ absl::Status RunLoop::TakeTurn(const std::vector<Event>& events) {
     const absl::Status status = tensorboard_->Write(figures.step, clock_.Now(), figures.scalars);
     if (!status.ok()) log::Warning("TensorBoard file", {{"error", status.ToString()}});
   }
+  Publish();
   for (const Action& action : turn.actions) TEMPER_RETURN_IF_ERROR(Act(action));
   if (was_active && !active()) outside_.on_active(name(), false);
   return absl::OkStatus();
@@ -313,11 +318,40 @@ void RunLoop::Describe(v1::GetResponse& run) const {
     wait.set_run(name());
     wait.set_owner(absl::StrCat("run ", name()));
   }
+}
+
+void RunLoop::Publish() {
+  auto view = std::make_shared<v1::GetResponse>();
+  Describe(*view);
+  MutexLock lock(view_mutex_);
+  view_ = std::move(view);
+  viewed_at_ = clock_.Uptime();
+}
+
+void RunLoop::Break(const absl::Status& status) {
+  v1::GetResponse last = View();
+  last.set_state(v1::RUN_STATE_FAILED);
+  last.set_reason(std::string(status.message()));
+  last.clear_waits();
+  MutexLock lock(view_mutex_);
+  view_ = std::make_shared<const v1::GetResponse>(std::move(last));
+}
+
+v1::GetResponse RunLoop::View() const {
+  v1::GetResponse run;
+  double age = 0;
+  {
+    MutexLock lock(view_mutex_);
+    run = *view_;
+    age = absl::ToDoubleSeconds(clock_.Uptime() - viewed_at_);
+  }
+  for (v1::Wait& wait : *run.mutable_waits()) wait.set_age_seconds(wait.age_seconds() + age);
   // Older ones may have been pruned.
   auto& kept = *run.mutable_checkpoints();
   kept.erase(
       std::remove_if(kept.begin(), kept.end(), [](const auto& one) { return !Exists(one.path()); }),
       kept.end());
+  return run;
 }
 
 void RunLoop::AddWatcher(std::shared_ptr<EventStream> stream) {

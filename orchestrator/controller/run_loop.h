@@ -13,10 +13,12 @@
 #include <variant>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/bounded_queue.h"
 #include "base/clock.h"
+#include "base/mutex.h"
 #include "base/stop.h"
 #include "base/thread.h"
 #include "orchestrator/controller/fleet.h"
@@ -75,6 +77,8 @@ class RunLoop {
   [[nodiscard]] bool Post(std::function<void()> question) {
     return inbox_.TryPush(std::move(question));
   }
+  // The run as it stood after its newest turn, with the ages of now: waits for nobody. Any thread.
+  v1::GetResponse View() const ABSL_LOCKS_EXCLUDED(view_mutex_);
   const RunPlace& place() const { return place_; }
   const std::string& name() const { return place_.spec.spec.name(); }
 
@@ -106,6 +110,8 @@ class RunLoop {
   absl::Status StartTraining(const Train& action);
   void Finish(const Answer& answer);
   void FeedWatchers();
+  void Publish() ABSL_LOCKS_EXCLUDED(view_mutex_);
+  void Break(const absl::Status& status) ABSL_LOCKS_EXCLUDED(view_mutex_);
   void Close();
 
   const RunPlace place_;
@@ -126,6 +132,10 @@ class RunLoop {
   int64_t next_ticket_ = 1;
   int64_t last_sequence_ = 0;
   int64_t created_ms_ = 0;
+
+  mutable Mutex view_mutex_;
+  std::shared_ptr<const v1::GetResponse> view_ ABSL_GUARDED_BY(view_mutex_);
+  absl::Duration viewed_at_ ABSL_GUARDED_BY(view_mutex_) = absl::ZeroDuration();
 
   BoundedQueue<Item> inbox_{1 << 16};
   std::unique_ptr<Fleet> fleet_;  // its calls deliver into the inbox

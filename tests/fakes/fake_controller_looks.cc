@@ -89,9 +89,10 @@ grpc::Status FakeController::Watch(grpc::ServerContext* context, const v1::Watch
     {
       MutexLock lock(mutex_);
       if (!Find(request->run(), run).ok()) return grpc::Status::OK;
-      mutex_.Await(absl::Milliseconds(50), [&, next]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return next < run->events().size();
-      });
+      mutex_.Await(Wait::ForWork("an event", absl::Milliseconds(50)),
+                   [&, next]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                     return next < run->events().size();
+                   });
       if (!Find(request->run(), run).ok()) return grpc::Status::OK;
       for (; next < run->events().size(); ++next) events.push_back(run->events()[next]);
       if (events.empty() && !run->live()) return grpc::Status::OK;

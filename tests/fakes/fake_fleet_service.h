@@ -45,12 +45,13 @@ class FakeFleetService final : public v1::FleetService::Service {
     MutexLock lock(mutex_);
     size_t seen = beats_.size();
     std::optional<v1::HeartbeatRequest> found;
-    mutex_.Await(absl::Minutes(1), [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      for (; seen < beats_.size() && !found.has_value(); ++seen) {
-        if (wanted(beats_[seen])) found = beats_[seen];
-      }
-      return found.has_value();
-    });
+    mutex_.Await(Wait::OrFail("the worker", absl::Minutes(1)),
+                 [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                   for (; seen < beats_.size() && !found.has_value(); ++seen) {
+                     if (wanted(beats_[seen])) found = beats_[seen];
+                   }
+                   return found.has_value();
+                 });
     return found;
   }
   std::vector<v1::RegisterRequest> registrations() const ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -60,9 +61,9 @@ class FakeFleetService final : public v1::FleetService::Service {
   // False when there were not so many within a minute.
   bool AwaitRegistrations(size_t count) ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    return mutex_.Await(absl::Minutes(1), [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return registrations_.size() >= count;
-    });
+    return mutex_.Await(
+        Wait::OrFail("the worker", absl::Minutes(1)),
+        [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return registrations_.size() >= count; });
   }
 
  private:

@@ -62,7 +62,7 @@ Status RecordingController::Watch(ServerContext* context, const v1::WatchRequest
       MakeStep(*run);
       step_due = absl::Now() + step_time_;
     } else {
-      mutex_.Await(absl::Milliseconds(20), [&] { return ending_; });
+      mutex_.Await(Wait::ForWork("an event", absl::Milliseconds(20)), [&] { return ending_; });
     }
   }
   return Status(StatusCode::UNAVAILABLE, "the controller is ending");

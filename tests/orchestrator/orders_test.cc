@@ -56,8 +56,13 @@ TEST_F(OrdersTest, APausedRunIsPausedAfterARestart) {
   Give(PauseRun{});
   Restart();
   EXPECT_EQ(View().state(), v1::RUN_STATE_PAUSED);
-  Begin();
+  Join(v1::ROLE_REWARD, "reward");
+  Join(v1::ROLE_ROLLOUT, "rollout-0");
+  Join(v1::ROLE_LEARNER, "learner");
+  EXPECT_THAT(Did<AskStatus>(), IsEmpty());
   EXPECT_THAT(Did<Generate>(), IsEmpty());
+  Give(ResumeRun{});
+  EXPECT_THAT(Did<AskStatus>(), SizeIs(1));
 }
 
 TEST_F(OrdersTest, AStateChangeSaysWhoAndWhy) {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "orchestrator/alteration.h"
 
 namespace temper::orchestrator {
 namespace {

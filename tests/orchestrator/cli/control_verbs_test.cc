@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "orchestrator/cli/fork.h"
 #include "orchestrator/cli/replay.h"
 #include "orchestrator/cli/verbs.h"
 #include "tests/fakes/recording_controller.h"
@@ -34,9 +35,10 @@ Outcome Temper(std::vector<std::string> arguments) {
   CLI::App program;
   Chosen chosen;
   for (const auto add : {AddList, AddShow, AddSubmit, AddWatch, AddSteering, AddSet, AddCheckpoint,
-                         AddFork, AddSamples, AddWaits, AddWorkers, AddQuarantine, AddMetrics}) {
+                         AddSamples, AddWaits, AddWorkers, AddQuarantine, AddMetrics}) {
     add(program, chosen);
   }
+  AddFork(program, chosen, nullptr);
   AddReplay(program, chosen, nullptr);
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();

@@ -39,9 +39,9 @@ class KeepingHost final : public RunHost {
     MutexLock lock(mutex_);
     EXPECT_TRUE(open_.emplace(assignment.run(), assignment.model_dir()).second) << "opened twice";
     ++tries_[assignment.run()];
-    EXPECT_TRUE(mutex_.Await(absl::Minutes(1), [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return !held_.contains(assignment.run());
-    }));
+    EXPECT_TRUE(mutex_.Await(
+        Wait::OrFail("the worker", absl::Minutes(1)),
+        [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !held_.contains(assignment.run()); }));
     if (broken_.contains(assignment.run())) {
       open_.erase(assignment.run());
       return absl::NotFoundError(assignment.model_dir() + ": no such folder");

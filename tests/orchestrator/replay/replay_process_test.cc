@@ -52,7 +52,7 @@ class ReplayProcessTest : public ::testing::Test {
         [this](const absl::Status& status) { EXPECT_TRUE(ended_.TryPush(status)); });
   }
   absl::Status End() {
-    const auto status = ended_.Pop(kPatience);
+    const auto status = ended_.Pop(Wait::OrFail("the replay", kPatience));
     return status.has_value() ? *status : absl::UnknownError("it did not end");
   }
 
@@ -96,7 +96,7 @@ TEST_F(ReplayProcessTest, AChildThatDiesWithoutAReportIsAnInternalErrorThatNames
 
 TEST_F(ReplayProcessTest, OneAtATimeAndACancelKillsIt) {
   ASSERT_TRUE(Start(Script(Cat("a", ProgressLine("begun")) + "exec sleep 1000\n")).ok());
-  ASSERT_TRUE(said_.Pop(kPatience).has_value());
+  ASSERT_TRUE(said_.Pop(Wait::OrFail("the replay", kPatience)).has_value());
   EXPECT_TRUE(process_.busy());
   EXPECT_TRUE(absl::IsResourceExhausted(Start(Script("exit 0\n"))));
   process_.Cancel();

@@ -189,7 +189,7 @@ TEST_F(ServiceTest, ClosingARunEndsItsCallsAndTakesItsVersionsAlong) {
   bool closing = false;
   ASSERT_EQ(loop->Push([&](Trainer*) {
     MutexLock lock(mutex);
-    EXPECT_TRUE(mutex.Await(kPatience, [&] { return closing; }));
+    EXPECT_TRUE(mutex.Await(Wait::OrFail("the closing", kPatience), [&] { return closing; }));
   }),
             absl::OkStatus());
   bool refused = false;
