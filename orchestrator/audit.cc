@@ -17,6 +17,11 @@ struct Rule {
   const char* sql;
 };
 
+// The steps of a fork count from the version that it began with.
+#define TEMPER_BASE_VERSION \
+  "(SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE key = 'base_version')"
+#define TEMPER_NEXT_STEP "((SELECT count(*) FROM steps) + " TEMPER_BASE_VERSION ")"
+
 constexpr Rule kRules[] = {
     {"group $1 has $2 samples, expected $3",
      "SELECT g.id, count(s.number), g.size FROM groups g LEFT JOIN samples s ON s.group_id = g.id "
@@ -65,25 +70,31 @@ constexpr Rule kRules[] = {
     {"group $1 sample $2 is dropped without a reason, or its group is dropped without it",
      "SELECT s.group_id, s.number, 0 FROM samples s JOIN groups g ON g.id = s.group_id WHERE "
      "(s.state = 4) != (g.dropped_reason IS NOT NULL)"},
-    {"the steps have a hole after step $1",
-     "SELECT step, 0, 0 FROM steps WHERE step > 0 AND step - "
-     "1 NOT IN (SELECT step FROM steps)"},
+    {"the steps have a hole before step $1",
+     "SELECT step, 0, 0 FROM steps WHERE step > " TEMPER_BASE_VERSION
+     " AND step - 1 NOT IN (SELECT step FROM steps)"},
+    {"step $1 was made before version $2, with which the run begins",
+     "SELECT step, " TEMPER_BASE_VERSION ", 0 FROM steps WHERE step < " TEMPER_BASE_VERSION},
     {"the events have a hole before $1",
      "SELECT sequence, 0, 0 FROM events WHERE sequence > 1 AND sequence - 1 NOT IN (SELECT "
      "sequence "
      "FROM events)"},
     {"the batch of step $1 lies beyond the next step $2",
-     "SELECT step, (SELECT count(*) FROM steps), 0 FROM batches WHERE step > (SELECT count(*) FROM "
-     "steps)"},
+     "SELECT step, " TEMPER_NEXT_STEP ", 0 FROM batches WHERE step > " TEMPER_NEXT_STEP},
     {"the positions in the batch of step $1 have holes",
      "SELECT step, 0, 0 FROM batch_entries GROUP BY step HAVING max(position) != count(*) - 1"},
     {"checkpoint $1 is of a version that was never made",
-     "SELECT version, 0, 0 FROM checkpoints WHERE version > (SELECT count(*) FROM steps)"},
+     "SELECT version, 0, 0 FROM checkpoints WHERE version > " TEMPER_NEXT_STEP
+     " OR version < " TEMPER_BASE_VERSION},
     {"evaluation $1 is of a version that was never made",
-     "SELECT version, 0, 0 FROM evaluations WHERE version > (SELECT count(*) FROM steps)"},
+     "SELECT version, 0, 0 FROM evaluations WHERE version > " TEMPER_NEXT_STEP
+     " OR version < " TEMPER_BASE_VERSION},
     {"a row of another table names something that is not there (rowid $1)",
      "SELECT rowid, 0, 0 FROM pragma_foreign_key_check"},
 };
+
+#undef TEMPER_NEXT_STEP
+#undef TEMPER_BASE_VERSION
 
 class Auditor {
  public:

@@ -60,7 +60,7 @@ absl::StatusOr<ForkOrigin> ReadOrigin(Database& database) {
 absl::Status RecoverOrigin(Database& database, RecoveredRun& run) {
   TEMPER_ASSIGN_OR_RETURN(const ForkOrigin origin, ReadOrigin(database));
   run.version = origin.version;
-  if (!origin.parent.empty()) run.weights_digests[origin.version] = origin.weights_digest;
+  if (!origin.weights_digest.empty()) run.weights_digests[origin.version] = origin.weights_digest;
   return absl::OkStatus();
 }
 

@@ -49,12 +49,16 @@ absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec) {
   return files;
 }
 
+LedgerIdentity IdentityOf(const v1::RunSpec& spec, const RunFiles& files) {
+  return {.spec_json = ToJson(spec),
+          .dataset_digest = DigestOf(files.dataset),
+          .evaluation_digest = DigestOf(files.evaluation),
+          .warm_start_digest = DigestOf(files.warm_start)};
+}
+
 absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles& files) {
   TEMPER_ASSIGN_OR_RETURN(const LedgerIdentity before, ledger.Identity());
-  const LedgerIdentity now = {.spec_json = ToJson(spec),
-                              .dataset_digest = DigestOf(files.dataset),
-                              .evaluation_digest = DigestOf(files.evaluation),
-                              .warm_start_digest = DigestOf(files.warm_start)};
+  const LedgerIdentity now = IdentityOf(spec, files);
   if (before.spec_json.empty()) return ledger.SetIdentity(now);
   v1::RunSpec recorded;
   TEMPER_RETURN_IF_ERROR(ParseJsonConfig(before.spec_json, "the ledger's spec", recorded));

@@ -23,6 +23,9 @@ struct RunFiles {
 // Reads and checks every line of every file.
 absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec);
 
+// What a ledger of this run belongs to; not a fork.
+LedgerIdentity IdentityOf(const v1::RunSpec& spec, const RunFiles& files);
+
 // Marks a new ledger with the spec and the files' digests; for one that is marked already, checks
 // that they are the same. FAILED_PRECONDITION names what differs.
 absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles& files);

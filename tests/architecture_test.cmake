@@ -15,7 +15,7 @@ set(may_orchestrator "base;proto;agents")
 set(may_orchestrator/cli "orchestrator;policy/model;policy/learner;rollout;reward;agents;kernels;base;proto")
 
 # A service's client is its public door: open to these floors.
-set(doors policy/learner/learner_client.h rollout/rollout_client.h reward/reward_client.h
+set(doors policy/learner/learner_client.h policy/learner/checkpoint_manifest.h rollout/rollout_client.h reward/reward_client.h
   reward/rubric_check.h)
 set(may_use_doors rollout reward agents orchestrator)
 

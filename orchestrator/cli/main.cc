@@ -49,6 +49,7 @@ int Main(int argc, char** argv) {
   AddStop(program, chosen);
   AddMetrics(program, chosen);
   AddAudit(program, chosen);
+  AddFork(program, chosen);
   AddInit(program, chosen);
   AddInspect(program, chosen);
   AddExport(program, chosen);

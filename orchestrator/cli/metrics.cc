@@ -35,7 +35,8 @@ absl::StatusOr<std::vector<v1::StepMetrics>> ReadLive(const std::string& address
         event.evaluation().version() == steps.back().version()) {
       steps.back().set_eval_accuracy(event.evaluation().accuracy());
     }
-    if (static_cast<int64_t>(steps.size()) >= run.step()) enough.Stop();
+    // By version: a fork has fewer steps of its own than versions.
+    if (!steps.empty() && steps.back().version() >= run.step()) enough.Stop();
   };
   const absl::Status status = client.Watch("", 0, enough, on_event);
   if (!status.ok() && !enough.stopped()) return status;

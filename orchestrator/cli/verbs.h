@@ -31,6 +31,7 @@ void AddShow(CLI::App& program, Chosen& chosen);
 void AddStop(CLI::App& program, Chosen& chosen);
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
+void AddFork(CLI::App& program, Chosen& chosen);
 void AddInit(CLI::App& program, Chosen& chosen);
 void AddInspect(CLI::App& program, Chosen& chosen);
 void AddExport(CLI::App& program, Chosen& chosen);
