@@ -50,6 +50,8 @@ int Main(int argc, char** argv) {
   AddMetrics(program, chosen);
   AddAudit(program, chosen);
   AddFork(program, chosen);
+  AddReplay(program, chosen);
+  AddReplayBundle(program, chosen);
   AddInit(program, chosen);
   AddInspect(program, chosen);
   AddExport(program, chosen);

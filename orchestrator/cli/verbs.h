@@ -32,6 +32,8 @@ void AddStop(CLI::App& program, Chosen& chosen);
 void AddMetrics(CLI::App& program, Chosen& chosen);
 void AddAudit(CLI::App& program, Chosen& chosen);
 void AddFork(CLI::App& program, Chosen& chosen);
+void AddReplay(CLI::App& program, Chosen& chosen);
+void AddReplayBundle(CLI::App& program, Chosen& chosen);  // not for people: it is not listed
 void AddInit(CLI::App& program, Chosen& chosen);
 void AddInspect(CLI::App& program, Chosen& chosen);
 void AddExport(CLI::App& program, Chosen& chosen);

@@ -1,0 +1,29 @@
+// What a run asks of its workers, as a function of its spec and the step alone.
+//
+// A step that is redone is asked for with the same words as the first time.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "orchestrator/dataset.h"
+#include "orchestrator/spec.h"
+#include "temper/v1/episode.pb.h"
+#include "temper/v1/learner.pb.h"
+#include "temper/v1/reward.pb.h"
+#include "temper/v1/run_spec.pb.h"
+
+namespace temper::orchestrator {
+
+// How the samples that train `version` are drawn. The version is part of the key: a prompt that
+// comes again in a later epoch is drawn anew.
+v1::Sampling SamplingAt(const v1::RunSpec& spec, int64_t version);
+
+// The examples of warm-start step `step`: every epoch is a permutation of the file's.
+absl::StatusOr<v1::TrainRequest> SupervisedRequestAt(const ResolvedSpec& spec,
+                                                     const RowSource& rows, int64_t step);
+
+// The item that has a response judged.
+v1::ScoreItem ScoreItemOf(const v1::Group& group, const v1::Episode& episode, int max_tokens);
+
+}  // namespace temper::orchestrator
