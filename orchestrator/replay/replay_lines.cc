@@ -3,11 +3,10 @@
 
 #include <algorithm>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/json_config.h"
-#include "base/status_macros.h"
+#include "google/protobuf/util/json_util.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -39,9 +38,10 @@ std::string ErrorLine(const absl::Status& status) {
 absl::StatusOr<v1::ReplayResponse> ParseReplayLine(std::string_view line) {
   if (line.substr(0, kError.size()) == kError) return ParseError(line.substr(kError.size()), line);
   v1::ReplayResponse response;
-  const absl::Status parsed = ParseJsonConfig(line, "the replay", response);
+  const auto parsed =
+      google::protobuf::util::JsonStringToMessage({line.data(), line.size()}, &response);
   if (parsed.ok()) return response;
-  return absl::InternalError(std::string(parsed.message()));
+  return absl::InternalError(absl::StrCat("the replay said: ", std::string(line.substr(0, 200))));
 }
 
 }  // namespace temper::orchestrator

@@ -151,7 +151,7 @@ TEST_F(ReplayTest, TheChildOfAControllerReplaysABundle) {
       [&](const v1::ReplayResponse& response) { EXPECT_TRUE(said.TryPush(response)); },
       [&](const absl::Status& status) { EXPECT_TRUE(ended.TryPush(status)); });
   ASSERT_TRUE(started.ok()) << started;
-  const auto end = ended.Pop(absl::Minutes(2));
+  const auto end = ended.Pop(Wait::OrFail("the replay", absl::Minutes(2)));
   ASSERT_TRUE(end.has_value());
   EXPECT_TRUE(end->ok()) << *end;
   v1::ReplayResponse last;
