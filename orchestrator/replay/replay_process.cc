@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/blocking.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/status_macros.h"
@@ -121,7 +122,9 @@ absl::Status Listen(int output, Conversation& conversation, const std::atomic<bo
           absl::StrCat("the replay was not done within ", absl::FormatDuration(deadline)));
     }
     pollfd ready{output, POLLIN, 0};
-    if (poll(&ready, 1, static_cast<int>(absl::ToInt64Milliseconds(kPoll))) <= 0) continue;
+    if (PollFor(Wait::OrRetry("the replay's next line", kPoll), absl::MakeSpan(&ready, 1)) <= 0) {
+      continue;
+    }
     const ssize_t got = read(output, buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return absl::OkStatus();
@@ -131,14 +134,7 @@ absl::Status Listen(int output, Conversation& conversation, const std::atomic<bo
 
 // How it ended; nothing when it did not within `patience`.
 std::optional<int> Reap(pid_t pid, absl::Duration patience) {
-  const SystemClock clock;
-  const absl::Duration until = clock.Uptime() + patience;
-  int status = 0;
-  for (;;) {
-    if (waitpid(pid, &status, WNOHANG) == pid) return status;
-    if (clock.Uptime() >= until) return std::nullopt;
-    absl::SleepFor(absl::Milliseconds(5));
-  }
+  return AwaitChild(Wait::OrDrop("the end of a replay", patience), pid);
 }
 
 std::string EndWords(int status) {
@@ -172,7 +168,7 @@ absl::Status Converse(const ReplayProcess::Child& child, const ReplayProcess::De
 
 ReplayProcess::~ReplayProcess() {
   Cancel();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join(kLoopEnd, WaitPolicy::kFail);
 }
 
 absl::Status ReplayProcess::Start(Child child, Deliver deliver, Ended ended) {
@@ -180,12 +176,12 @@ absl::Status ReplayProcess::Start(Child child, Deliver deliver, Ended ended) {
     return absl::ResourceExhaustedError(
         "a replay is at work already, one is made at a time; try later");
   }
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) thread_.Join(kLoopEnd, WaitPolicy::kFail);  // it has ended
   busy_.store(true);
   cancel_.store(false);
   // The child dies with the thread that made it, so that thread listens to it.
-  thread_ = std::thread([this, child = std::move(child), deliver = std::move(deliver),
-                         ended = std::move(ended)] { Run(child, deliver, ended); });
+  thread_ = Thread("replay", [this, child = std::move(child), deliver = std::move(deliver),
+                              ended = std::move(ended)] { Run(child, deliver, ended); });
   return absl::OkStatus();
 }
 

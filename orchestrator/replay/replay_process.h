@@ -8,12 +8,12 @@
 #include <atomic>
 #include <functional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/stop.h"
+#include "base/thread.h"
 #include "temper/v1/controller.pb.h"
 
 namespace temper::orchestrator {
@@ -47,7 +47,7 @@ class ReplayProcess {
 
   std::atomic<bool> busy_{false};
   std::atomic<bool> cancel_{false};
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace temper::orchestrator
