@@ -70,6 +70,14 @@ TEST_F(ForkTest, WithAnotherLearningRateItEndsElsewhere) {
   EXPECT_NE(sha, *expected_);
 }
 
+// The samples of a synchronous run are exactly on policy: every ratio is 1 and nothing is clipped.
+TEST_F(ForkTest, AnotherClipRangeAloneChangesNoBitOfASynchronousRun) {
+  const Outcome forked = Fork("parent", "3", "clipped", "clip_high=0.001");
+  ASSERT_EQ(forked.exit_code, 0) << forked.errors;
+  RunToTheEnd("clipped");
+  EXPECT_EQ(FinalModelSha256(Dir("clipped")), *expected_);
+}
+
 TEST_F(ForkTest, AForkOutlivesItsParentAndCanBeForkedAgain) {
   std::filesystem::copy(Dir("parent"), Dir("mortal"), std::filesystem::copy_options::recursive);
   const Outcome forked = Fork("mortal", "0", "orphan");

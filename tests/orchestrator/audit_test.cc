@@ -45,6 +45,28 @@ TEST(AuditTest, CountsWhatWasDroppedAndWhatIsHeldOut) {
   EXPECT_EQ(report->late, 3);
 }
 
+TEST(AuditTest, AForkBeginsWithTheVersionOfItsParent) {
+  auto ledger = *Ledger::Open(":memory:");
+  LedgerIdentity identity{.spec_json = "{}"};
+  identity.origin = {.parent = "mother", .parent_step = 2, .version = 5, .weights_digest = "w"};
+  ASSERT_TRUE(ledger->SetIdentity(identity).ok());
+  RecordStep step{.step = 5, .weights_digest = "digest"};
+  ASSERT_TRUE(ledger->Commit({RecordCheckpoint{5, "x", "y", true}, step}, {}).ok());
+  auto report = Audit(*ledger);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->violations, IsEmpty());
+  ASSERT_TRUE(ledger->database()
+                  .Script("UPDATE steps SET step = 4; INSERT INTO checkpoints VALUES (7, 'x', 'y', "
+                          "0), (4, 'x', 'y', 0)")
+                  .ok());
+  report = Audit(*ledger);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(absl::StrJoin(report->violations, "\n"),
+              testing::AllOf(HasSubstr("step 4 was made before version 5"),
+                             HasSubstr("checkpoint 7 is of a version that was never made"),
+                             HasSubstr("checkpoint 4 is of a version that was never made")));
+}
+
 struct Damage {
   const char* name;
   const char* sql;
