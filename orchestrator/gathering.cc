@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/philox.h"
-#include "nlohmann/json.hpp"
+#include "orchestrator/request_rules.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -17,14 +17,6 @@ constexpr int64_t kEvaluationIds = int64_t{1} << 40;
 constexpr absl::Duration kLeaseLeast = absl::Minutes(2);
 constexpr int64_t kSlowestTokensPerSecond = 20;  // of a whole worker
 constexpr absl::Duration kGrace = absl::Seconds(5);
-
-// The dataset line's "task"; empty where it has none.
-std::string TaskOf(const v1::Group& group) {
-  const auto metadata = nlohmann::json::parse(group.metadata_json(), nullptr, false);
-  if (!metadata.is_object()) return "";
-  const auto task = metadata.find("task");
-  return task != metadata.end() && task->is_string() ? task->get<std::string>() : "";
-}
 
 }  // namespace
 
@@ -230,14 +222,8 @@ void Gathering::LeaseGroup(size_t index, std::vector<int> samples, CoreWorker& w
   request->set_run(spec.name());
   *request->mutable_prompt() = group.group.prompt();
   request->set_version(board_.version);
-  v1::Sampling& sampling = *request->mutable_sampling();
-  sampling.set_temperature(evaluation_ ? 0 : spec.temperature());
-  sampling.set_max_tokens(spec.max_tokens());
-  *sampling.mutable_stop() = spec.stop();
-  // The step is part of the key: a prompt that comes again in a later epoch is drawn anew.
-  const auto drawn =
-      Philox(spec.seed(), HashName("sampling"), static_cast<uint64_t>(board_.version));
-  sampling.set_seed(uint64_t{drawn[0]} << 32 | drawn[1]);
+  *request->mutable_sampling() = SamplingAt(spec, board_.version);
+  if (evaluation_) request->mutable_sampling()->set_temperature(0);
   Lease lease{.group = index,
               .worker = worker.name,
               .missing = std::set<int>(samples.begin(), samples.end()),

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "orchestrator/gathering.h"
+#include "orchestrator/request_rules.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -157,17 +158,12 @@ void Gathering::SendScores() {
         request = std::make_shared<v1::ScoreRequest>();
         *request->mutable_rubric() = board_.spec.spec.rubric();
       }
-      v1::ScoreItem& item = *request->add_items();
-      item.set_group_id(group.group.id());
-      item.set_sample(static_cast<int32_t>(k));
-      item.set_prompt(group.group.prompt().text());
-      item.set_response(sample.text);
-      item.set_answer(group.group.answer());
-      item.set_finish_reason(sample.finish);
-      item.set_metadata_json(group.group.metadata_json());
-      item.set_tokens(static_cast<int32_t>(sample.tokens));
-      item.set_tokens_max(board_.spec.spec.max_tokens());
-      item.set_task(group.task);
+      *request->add_items() = ScoreItemOf(group.group,
+                                          {.sample = static_cast<int>(k),
+                                           .text = sample.text,
+                                           .finish = sample.finish,
+                                           .tokens = sample.tokens},
+                                          board_.spec.spec.max_tokens());
       sample.scoring = true;
       call.samples.push_back({group.group.id(), static_cast<int>(k)});
       if (request->items_size() == kScoreItemsMax) {

@@ -3,8 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
-#include "base/philox.h"
-#include "orchestrator/train_options.h"
+#include "orchestrator/request_rules.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -105,29 +104,12 @@ void LearnerSeat::Save(CoreWorker& worker, bool pin) {
   board_.Do(SaveCheckpoint{call, worker.name, std::move(request), kSaveTimeout});
 }
 
-// A function of (seed, step) and the file alone: every epoch is a permutation of the examples.
 std::shared_ptr<const v1::TrainRequest> LearnerSeat::SupervisedRequest(int64_t step) {
-  const v1::RunSpec& spec = board_.spec.spec;
-  const RowSource& rows = *board_.rows.warm_start;
-  const uint64_t size = static_cast<uint64_t>(rows.size());
-  auto request = std::make_shared<v1::TrainRequest>();
-  request->set_step(step);
-  *request->mutable_options() = TrainOptionsAt(board_.spec, step);
-  for (int i = 0; i < spec.warm_start().batch_size(); ++i) {
-    const uint64_t position =
-        static_cast<uint64_t>(step) * static_cast<uint64_t>(spec.warm_start().batch_size()) + i;
-    const uint64_t row =
-        PermutedIndex(spec.seed(), HashName("warm_start") + position / size, size, position % size);
-    const absl::StatusOr<Row> read = rows.Read(static_cast<int64_t>(row));
-    if (!read.ok()) {
-      board_.Fail(std::string(read.status().message()));
-      return nullptr;
-    }
-    v1::SupervisedExample& example = *request->mutable_supervised()->add_examples();
-    example.set_prompt(read->prompt);
-    example.set_response(read->response);
-  }
-  return request;
+  absl::StatusOr<v1::TrainRequest> request =
+      SupervisedRequestAt(board_.spec, *board_.rows.warm_start, step);
+  if (request.ok()) return std::make_shared<v1::TrainRequest>(*std::move(request));
+  board_.Fail(std::string(request.status().message()));
+  return nullptr;
 }
 
 void LearnerSeat::Hold(const v1::WeightsManifest& manifest) {

@@ -6,10 +6,10 @@ namespace temper::orchestrator {
 inline constexpr int kLedgerSchemaVersion = 3;
 inline constexpr int kLedgerApplicationId = 0x746d7072;  // "tmpr"
 
-// samples.state holds SampleState. What a sample said stands in episodes: written once, in the order
-// of arrival, while the small rows of samples change. Token columns are little-endian int32, float32
-// and int64 arrays; episodes.checksum covers them and the text and goes with them to other files.
-// Every page has a checksum too (checked_pages.h). leases only grows.
+// samples.state holds SampleState. What a sample said stands in episodes: written once, in the
+// order of arrival, while the small rows of samples change. Token columns are little-endian int32,
+// float32 and int64 arrays; episodes.checksum covers them and the text and goes with them to other
+// files. Every page has a checksum too (checked_pages.h). leases only grows.
 inline constexpr char kLedgerSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE groups (

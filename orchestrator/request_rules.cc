@@ -7,17 +7,13 @@
 #include "orchestrator/train_options.h"
 
 namespace temper::orchestrator {
-namespace {
 
-// The dataset line's "task"; empty where it has none.
 std::string TaskOf(const v1::Group& group) {
   const auto metadata = nlohmann::json::parse(group.metadata_json(), nullptr, false);
   if (!metadata.is_object()) return "";
   const auto task = metadata.find("task");
   return task != metadata.end() && task->is_string() ? task->get<std::string>() : "";
 }
-
-}  // namespace
 
 v1::Sampling SamplingAt(const v1::RunSpec& spec, int64_t version) {
   v1::Sampling sampling;
@@ -49,16 +45,16 @@ absl::StatusOr<v1::TrainRequest> SupervisedRequestAt(const ResolvedSpec& resolve
   return request;
 }
 
-v1::ScoreItem ScoreItemOf(const v1::Group& group, const v1::Episode& episode, int max_tokens) {
+v1::ScoreItem ScoreItemOf(const v1::Group& group, const Response& response, int max_tokens) {
   v1::ScoreItem item;
   item.set_group_id(group.id());
-  item.set_sample(episode.sample());
+  item.set_sample(response.sample);
   item.set_prompt(group.prompt().text());
-  item.set_response(episode.text());
+  item.set_response(response.text);
   item.set_answer(group.answer());
-  item.set_finish_reason(episode.finish_reason());
+  item.set_finish_reason(response.finish);
   item.set_metadata_json(group.metadata_json());
-  item.set_tokens(episode.tokens_size());
+  item.set_tokens(static_cast<int32_t>(response.tokens));
   item.set_tokens_max(max_tokens);
   item.set_task(TaskOf(group));
   return item;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "orchestrator/dataset.h"
@@ -23,7 +24,16 @@ v1::Sampling SamplingAt(const v1::RunSpec& spec, int64_t version);
 absl::StatusOr<v1::TrainRequest> SupervisedRequestAt(const ResolvedSpec& spec,
                                                      const RowSource& rows, int64_t step);
 
+// The dataset line's "task"; empty where it has none.
+std::string TaskOf(const v1::Group& group);
+
 // The item that has a response judged.
-v1::ScoreItem ScoreItemOf(const v1::Group& group, const v1::Episode& episode, int max_tokens);
+struct Response {
+  int sample = 0;
+  std::string text;
+  v1::FinishReason finish = v1::FINISH_REASON_UNSPECIFIED;
+  int64_t tokens = 0;
+};
+v1::ScoreItem ScoreItemOf(const v1::Group& group, const Response& response, int max_tokens);
 
 }  // namespace temper::orchestrator

@@ -97,7 +97,12 @@ absl::Status CompareRewards(const v1::RunSpec& spec, std::span<const RecordedGro
   for (const RecordedGroup& group : groups) {
     for (const RecordedSample& sample : group.samples) {
       const v1::Episode& episode = sample.entry->episode();
-      *request.add_items() = orchestrator::ScoreItemOf(group.group, episode, spec.max_tokens());
+      *request.add_items() = orchestrator::ScoreItemOf(group.group,
+                                                       {.sample = episode.sample(),
+                                                        .text = episode.text(),
+                                                        .finish = episode.finish_reason(),
+                                                        .tokens = episode.tokens_size()},
+                                                       spec.max_tokens());
       all.push_back(
           {&sample, absl::StrCat("group ", group.group.id(), " sample ", episode.sample())});
     }

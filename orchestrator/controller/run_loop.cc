@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,6 +31,15 @@ int64_t MadeAt(const std::string& dir) {
   struct stat status {};
   if (stat(JoinPath(dir, "spec.json").c_str(), &status) != 0) return 0;
   return int64_t{status.st_mtim.tv_sec} * 1000 + status.st_mtim.tv_nsec / 1'000'000;
+}
+
+// Of replays that were under way when the process was killed.
+void RemoveReplayFolders(const std::string& dir) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(dir, none)) {
+    if (!entry.path().filename().string().starts_with("replay-")) continue;
+    RemoveAll(entry.path().string()).IgnoreError();  // only room on the disk is lost
+  }
 }
 
 bool MayGoOn(v1::RunState state) {
@@ -59,6 +70,7 @@ absl::Status RunLoop::OpenFiles(bool resume) {
   TEMPER_ASSIGN_OR_RETURN(const LedgerIdentity identity, ledger_->Identity());
   origin_ = identity.origin;
   created_ms_ = MadeAt(place_.dir);
+  RemoveReplayFolders(place_.dir);
   TEMPER_ASSIGN_OR_RETURN(rest_, ledger_->Recover());
   last_sequence_ = rest_.sequence;
   fleet_ = std::make_unique<Fleet>(name(), [this](Event event) { return Post(std::move(event)); });

@@ -36,6 +36,9 @@ absl::Status CopyStep(Database& database, int64_t version) {
        {"INSERT OR IGNORE INTO bundle.groups SELECT * FROM main.groups WHERE id IN (SELECT "
         "group_id FROM main.batch_entries WHERE step = ?1 UNION SELECT id FROM main.groups WHERE "
         "evaluation = 0 AND step = ?1)",
+        "INSERT OR IGNORE INTO bundle.episodes SELECT * FROM main.episodes WHERE id IN (SELECT "
+        "episode FROM main.samples WHERE group_id IN (SELECT group_id FROM main.batch_entries "
+        "WHERE step = ?1 UNION SELECT id FROM main.groups WHERE evaluation = 0 AND step = ?1))",
         "INSERT OR IGNORE INTO bundle.samples SELECT * FROM main.samples WHERE group_id IN (SELECT "
         "group_id FROM main.batch_entries WHERE step = ?1 UNION SELECT id FROM main.groups WHERE "
         "evaluation = 0 AND step = ?1)",

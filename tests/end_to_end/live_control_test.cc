@@ -163,16 +163,16 @@ using Stub = v1::ControllerService::Stub;
 
 TEST_F(LiveControlTest, ARunIsPausedAlteredForkedReplayedAndSurvivesTheDaemon) {
   // Submitted, once, however often it is said.
-  v1::SubmitRequest check = Job("story", 100);
+  v1::SubmitRequest check = Job("story", 1000);
   check.set_check(true);
   const v1::SubmitResponse checked = Must(&Stub::Submit, check);
   EXPECT_EQ(checked.checks_size(), 6) << checked.ShortDebugString();
   for (const v1::Check& one : checked.checks()) {
     EXPECT_TRUE(one.ok()) << one.ShortDebugString();
   }
-  Must(&Stub::Submit, Job("story", 100));
-  Must(&Stub::Submit, Job("story", 100));
-  v1::SubmitRequest again = Job("story", 100);
+  Must(&Stub::Submit, Job("story", 1000));
+  Must(&Stub::Submit, Job("story", 1000));
+  v1::SubmitRequest again = Job("story", 1000);
   again.set_request_id("another");
   again.mutable_spec()->set_seed(99);
   Call(&Stub::Submit, again);
@@ -219,7 +219,7 @@ TEST_F(LiveControlTest, ARunIsPausedAlteredForkedReplayedAndSurvivesTheDaemon) {
   fork.set_step(kept.step());
   fork.set_name("branch");
   fork.add_settings("clip_high=0.3");
-  fork.add_settings("steps=120");
+  fork.add_settings("steps=1000");
   EXPECT_EQ(Must(&Stub::Fork, fork).run(), "branch");
   EXPECT_EQ(Must(&Stub::Fork, fork).run(), "branch");
   ASSERT_TRUE(Reach("branch", kept.step() + 2));

@@ -49,7 +49,7 @@ class ReplayTest : public ::testing::Test {
     {
       auto rows = database.Query(
           "SELECT prompt_tokens, tokens, logprobs, versions, forced, text, s.group_id, s.number "
-          "FROM samples s JOIN batch_entries b ON b.group_id = s.group_id AND b.number = s.number "
+          "FROM episodes s JOIN batch_entries b ON b.group_id = s.group_id AND b.number = s.number "
           "WHERE b.step = 12 AND b.position = 0");
       EXPECT_TRUE(*rows->Next());
       prompt = rows->Bytes(0), tokens = rows->Bytes(1), logprobs = rows->Bytes(2);
@@ -58,14 +58,14 @@ class ReplayTest : public ::testing::Test {
     }
     tokens[tokens.size() - sizeof(int32_t)] ^= 1;
     EXPECT_TRUE(database
-                    .Run("UPDATE samples SET tokens = ? WHERE group_id = ? AND number = ?",
+                    .Run("UPDATE episodes SET tokens = ? WHERE group_id = ? AND number = ?",
                          {orchestrator::Blob{tokens}, group, number})
                     .ok());
     if (adapt_checksum) {
       const std::string checksum =
           orchestrator::EpisodeChecksum({prompt, tokens, logprobs, versions, forced, text});
       EXPECT_TRUE(database
-                      .Run("UPDATE samples SET checksum = ? WHERE group_id = ? AND number = ?",
+                      .Run("UPDATE episodes SET checksum = ? WHERE group_id = ? AND number = ?",
                            {orchestrator::Blob{checksum}, group, number})
                       .ok());
     }

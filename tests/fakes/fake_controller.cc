@@ -4,24 +4,11 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/access/server_side.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 
 namespace temper::fakes {
-namespace {
-
-bool IsForReaders(const std::string& rpc) {
-  const auto* method = v1::GetRequest::descriptor()
-                           ->file()
-                           ->FindServiceByName("ControllerService")
-                           ->FindMethodByName(rpc);
-  TEMPER_CHECK(method != nullptr);
-  const auto& roles = method->options().GetRepeatedExtension(v1::access);
-  return std::find(roles.begin(), roles.end(), v1::ACCESS_READER) != roles.end();
-}
-
-}  // namespace
-
 FakeController::FakeController(const Options& options)
     : options_(options), workers_(MadeWorkers()) {
   MadeRun& old = runs_.emplace_back("words", 60, options.created_ms);
@@ -69,26 +56,10 @@ int FakeController::calls(const std::string& rpc) {
   return calls_[rpc];
 }
 
-absl::Status FakeController::Admit(const grpc::ServerContext& context, const std::string& rpc,
-                                   std::string& who) {
-  who = "admin";
-  if (!options_.admin_token.empty()) {
-    const auto sent = context.client_metadata().find("authorization");
-    const std::string value = sent == context.client_metadata().end()
-                                  ? ""
-                                  : std::string(sent->second.data(), sent->second.size());
-    if (value == "Bearer " + options_.reader_token) {
-      who = "reader";
-      if (!IsForReaders(rpc)) {
-        return absl::PermissionDeniedError(
-            absl::StrCat(rpc, " is for admins; your token is a reader's"));
-      }
-    } else if (value != "Bearer " + options_.admin_token) {
-      return absl::UnauthenticatedError("this listener asks for a token");
-    }
-  }
+std::string FakeController::Take(const grpc::ServerContext& context, const std::string& rpc) {
   ++calls_[rpc];
-  return absl::OkStatus();
+  const std::string name = CallerOf(context).name;
+  return name.empty() ? "admin" : name;
 }
 
 absl::Status FakeController::Find(const std::string& name, MadeRun*& run) {

@@ -1,5 +1,5 @@
 // Serves the dashboard over the fake controller, for looking at the page and for checking it in a
-// browser: dashboard_fake [PORT [STEPS_MADE [ADMIN_TOKEN READER_TOKEN]]]. Running runs make a step
+// browser: dashboard_fake [PORT [STEPS_MADE [TOKEN_FILE]]]. Running runs make a step
 // each second.
 #include <cstdio>
 #include <cstdlib>
@@ -18,12 +18,17 @@ int main(int argc, char** argv) {
   options.created_ms = absl::ToUnixMillis(absl::Now() - absl::Minutes(5));
   options.steps_made = argc > 2 ? std::atoi(argv[2]) : 97;
   options.steps = options.steps_made + 300;
-  if (argc > 4) {
-    options.admin_token = argv[3];
-    options.reader_token = argv[4];
+  temper::ListenOptions listen;
+  if (argc > 3) {
+    auto tokens = temper::TokenTable::Read(argv[3]);
+    if (!tokens.ok()) {
+      std::fprintf(stderr, "dashboard_fake: %s\n", tokens.status().ToString().c_str());
+      return 1;
+    }
+    listen.credentials.tokens = *std::move(tokens);
   }
   temper::fakes::FakeController controller(options);
-  auto listening = temper::Listen("127.0.0.1:0", {&controller});
+  auto listening = temper::Listen("127.0.0.1:0", {&controller}, listen);
   if (!listening.ok()) {
     std::fprintf(stderr, "dashboard_fake: %s\n", listening.status().ToString().c_str());
     return 1;

@@ -37,10 +37,13 @@ class DashboardTest : public ::testing::Test {
  protected:
   void SetUp() override { Begin(fakes::FakeController::Options{}); }
 
-  void Begin(const fakes::FakeController::Options& options) {
+  // tokens: a listener's token file; empty: everybody is admin.
+  void Begin(const fakes::FakeController::Options& options, const std::string& tokens = "") {
     End();
     controller_ = std::make_unique<fakes::FakeController>(options);
-    auto listening = Listen("127.0.0.1:0", {controller_.get()});
+    ListenOptions listen;
+    if (!tokens.empty()) listen.credentials.tokens = *TokenTable::Parse(tokens, "tokens");
+    auto listening = Listen("127.0.0.1:0", {controller_.get()}, listen);
     ASSERT_TRUE(listening.ok()) << listening.status();
     server_ = std::move(listening->server);
     auto dashboard =
@@ -175,22 +178,23 @@ TEST_F(DashboardTest, AControllerThatIsGoneIsUnavailable) {
 }
 
 TEST_F(DashboardTest, TheBrowsersTokenDecidesWhoMayDoWhat) {
-  Begin({.admin_token = "boss", .reader_token = "guest"});
+  const std::string boss(32, 'b'), guest_token(32, 'g');
+  Begin({}, absl::StrCat("admin ", boss, "\nreader ", guest_token, "\n"));
   EXPECT_EQ(Post("List", json::object())->status, 401);
   EXPECT_EQ(Post("List", json::object(), "wrong")->status, 401);
   EXPECT_EQ(Client().Get("/metrics")->status, 401);
   EXPECT_EQ(Client().Get("/access")->status, 401);
   EXPECT_EQ(Client().Get("/v1/Watch?run=words")->status, 401);
-  EXPECT_EQ(Post("List", json::object(), "guest")->status, 200);
-  EXPECT_EQ(Client().Get("/metrics", Own("guest"))->status, 200);
-  const auto refused = Post("Pause", {{"run", "arithmetic"}}, "guest");
+  EXPECT_EQ(Post("List", json::object(), guest_token)->status, 200);
+  EXPECT_EQ(Client().Get("/metrics", Own(guest_token))->status, 200);
+  const auto refused = Post("Pause", {{"run", "arithmetic"}}, guest_token);
   EXPECT_EQ(refused->status, 403);
   EXPECT_THAT(refused->body, HasSubstr("reader"));
-  const json guest = json::parse(Client().Get("/access", Own("guest"))->body);
+  const json guest = json::parse(Client().Get("/access", Own(guest_token))->body);
   EXPECT_FALSE(guest["may_change"]);
   EXPECT_THAT(guest["reason"].get<std::string>(), HasSubstr("reader"));
-  EXPECT_TRUE(json::parse(Client().Get("/access", Own("boss"))->body)["may_change"]);
-  EXPECT_EQ(Post("Pause", {{"run", "arithmetic"}}, "boss")->status, 200);
+  EXPECT_TRUE(json::parse(Client().Get("/access", Own(boss))->body)["may_change"]);
+  EXPECT_EQ(Post("Pause", {{"run", "arithmetic"}}, boss)->status, 200);
 }
 
 TEST_F(DashboardTest, AStreamEndsWithItsRunAndSaysSo) {

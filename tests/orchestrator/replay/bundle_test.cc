@@ -150,8 +150,8 @@ TEST_F(BundleTest, ARecordedStepHasGroupsScoresAndAdvantagesInTheOrderOfTheBatch
 
 TEST_F(BundleTest, ADamagedSampleIsDataLossInTheBundleToo) {
   ASSERT_TRUE(ledger_->database()
-                  .Script("UPDATE samples SET tokens = x'010000000200000003000000' WHERE "
-                          "group_id = 5 AND number = 0")
+                  .Script("UPDATE episodes SET tokens = x'010000000200000003000000' WHERE id = "
+                          "(SELECT episode FROM samples WHERE group_id = 5 AND number = 0)")
                   .ok());
   ASSERT_TRUE(WriteReplayBundle(*ledger_, Wanted(5)).ok());
   const auto bundle = *Ledger::Open(folder_.Path("bundle/ledger.db"));
