@@ -47,10 +47,13 @@ class ControllerServiceOnWire : public v1::ControllerService::CallbackService {
   Unary* Command(Context* context, const Request* request, Response* response, Order order,
                  Fill fill);
   void CompleteWorkers(v1::GetResponse& run);
+  // `again`: an earlier try may have done it and not been able to say so.
+  using RememberableWork =
+      std::function<absl::Status(const std::vector<v1::Worker>& workers, bool again)>;
   // Does long work on the workshop's thread, once for each request id.
   void RememberedWork(std::shared_ptr<OpenCall> call, const google::protobuf::Message& request,
                       const std::string& request_id, google::protobuf::Message* response,
-                      std::function<absl::Status(const std::vector<v1::Worker>&)> work);
+                      RememberableWork work);
 
   Controller& controller_;
 };

@@ -21,6 +21,7 @@ BEGIN;
 CREATE TABLE cordons (worker TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE requests (
   request_id TEXT PRIMARY KEY, digest BLOB NOT NULL, response BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE begun (request_id TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
 PRAGMA application_id = 1953329251;
 PRAGMA user_version = 1;
 COMMIT;
@@ -91,6 +92,23 @@ absl::StatusOr<std::optional<std::string>> ControllerStore::FindRequest(
   TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
   if (!any) return std::nullopt;
   if (rows.Bytes(0) == digest) return std::optional<std::string>(rows.Bytes(1));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "request_id: \"", request_id, "\" was used for another request; choose a new one"));
+}
+
+absl::StatusOr<bool> ControllerStore::BeginRequest(const std::string& request_id,
+                                                   const std::string& digest) {
+  if (request_id.empty()) return false;
+  TEMPER_ASSIGN_OR_RETURN(
+      const int64_t made,
+      database_->Run("INSERT OR IGNORE INTO begun (request_id, digest) VALUES (?, ?)",
+                     {request_id, Blob{digest}}));
+  if (made > 0) return false;
+  TEMPER_ASSIGN_OR_RETURN(
+      const int64_t same,
+      database_->Count("SELECT count(*) FROM begun WHERE request_id = ? AND digest = ?",
+                       {request_id, Blob{digest}}));
+  if (same > 0) return true;
   return absl::InvalidArgumentError(absl::StrCat(
       "request_id: \"", request_id, "\" was used for another request; choose a new one"));
 }

@@ -32,6 +32,9 @@ class ControllerStore {
   // used for another one.
   absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id,
                                                          const std::string& digest);
+  // That the request is about to be carried out, durably; says whether it was so before: then an
+  // earlier try may have been cut off between its effect and its answer.
+  absl::StatusOr<bool> BeginRequest(const std::string& request_id, const std::string& digest);
   absl::Status RecordRequest(const std::string& request_id, const std::string& digest,
                              const std::string& response);
 

@@ -93,7 +93,8 @@ bool IsThere(Controller& controller, const ResolvedSpec& spec) {
 }
 
 absl::Status MakeRun(Controller& controller, const v1::SubmitRequest& request,
-                     const std::vector<v1::Worker>& workers, v1::SubmitResponse& response) {
+                     const std::vector<v1::Worker>& workers, bool again,
+                     v1::SubmitResponse& response) {
   const std::string base =
       request.base_dir().empty() ? controller.options().dir : request.base_dir();
   TEMPER_ASSIGN_OR_RETURN(const ResolvedSpec spec, ResolveSpec(request.spec(), base));
@@ -114,7 +115,7 @@ absl::Status MakeRun(Controller& controller, const v1::SubmitRequest& request,
     }
     return absl::OkStatus();
   }
-  if (!request.request_id().empty() && IsThere(controller, spec)) return absl::OkStatus();
+  if (again && IsThere(controller, spec)) return absl::OkStatus();
   if (taken) {
     return absl::AlreadyExistsError(absl::StrCat("name: a run \"", spec.spec.name(),
                                                  "\" is here already; choose another name"));
@@ -124,7 +125,7 @@ absl::Status MakeRun(Controller& controller, const v1::SubmitRequest& request,
 }
 
 absl::Status MakeFork(Controller& controller, RunLoop& parent, const RecoveredRun& recovered,
-                      const std::string& who, const v1::ForkRequest& request,
+                      const std::string& who, bool again, const v1::ForkRequest& request,
                       v1::ForkResponse& response) {
   const RunPlace& place = parent.place();
   ForkPlan plan{.parent = place.spec,
@@ -137,6 +138,14 @@ absl::Status MakeFork(Controller& controller, RunLoop& parent, const RecoveredRu
                 .root = controller.DirOf(""),
                 .now_ms = absl::ToUnixMillis(controller.clock().Now())};
   const absl::StatusOr<PreparedFork> fork = PrepareFork(plan);
+  if (absl::IsAlreadyExists(fork.status()) && again) {
+    TEMPER_ASSIGN_OR_RETURN(const ResolvedSpec spec, SpecOfFork(plan));
+    if (IsThere(controller, spec)) {
+      response.set_run(spec.spec.name());
+      *response.mutable_spec() = spec.spec;
+      return absl::OkStatus();
+    }
+  }
   if (!fork.ok()) return fork.status();
   response.set_run(fork->spec.spec.name());
   *response.mutable_spec() = fork->spec.spec;
@@ -170,10 +179,11 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::Fork(Context* context,
     auto recovered = run->Recover();
     if (!recovered.ok()) return call->Finish(recovered.status());
     const auto shared = std::make_shared<const RecoveredRun>(*std::move(recovered));
-    RememberedWork(call, *request, request->request_id(), response,
-                   [this, run, shared, who, request, response](const std::vector<v1::Worker>&) {
-                     return MakeFork(controller_, *run, *shared, who, *request, *response);
-                   });
+    RememberedWork(
+        call, *request, request->request_id(), response,
+        [this, run, shared, who, request, response](const std::vector<v1::Worker>&, bool again) {
+          return MakeFork(controller_, *run, *shared, who, again, *request, *response);
+        });
   });
   if (!taken) call->Finish(InboxFull());
   return reactor;
@@ -190,17 +200,18 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::Submit(Context* context
     return reactor;
   }
   RememberedWork(call, *request, request->check() ? "" : request->request_id(), response,
-                 [this, request, response](const std::vector<v1::Worker>& workers) {
-                   return MakeRun(controller_, *request, workers, *response);
+                 [this, request, response](const std::vector<v1::Worker>& workers, bool again) {
+                   return MakeRun(controller_, *request, workers, again, *response);
                  });
   return reactor;
 }
 
 // The loop looks whether it was asked before, the workshop works, the loop remembers.
-void ControllerServiceOnWire::RememberedWork(
-    std::shared_ptr<OpenCall> call, const google::protobuf::Message& request,
-    const std::string& request_id, google::protobuf::Message* response,
-    std::function<absl::Status(const std::vector<v1::Worker>&)> work) {
+void ControllerServiceOnWire::RememberedWork(std::shared_ptr<OpenCall> call,
+                                             const google::protobuf::Message& request,
+                                             const std::string& request_id,
+                                             google::protobuf::Message* response,
+                                             RememberableWork work) {
   const std::string digest = RequestDigest(request);
   const auto remember = [this, call, request_id, digest, response](const absl::Status& status) {
     if (!status.ok() || request_id.empty()) return call->Finish(status);
@@ -221,9 +232,11 @@ void ControllerServiceOnWire::RememberedWork(
           response->ParseFromString(**before);
           return call->Finish(absl::OkStatus());
         }
+        const auto again = controller_.store().BeginRequest(request_id, digest);
+        if (!again.ok()) return call->Finish(again.status());
         const auto workers = controller_.registry().Describe(controller_.clock().Uptime());
-        const bool passed =
-            controller_.PostWork([work, remember, workers] { remember(work(workers)); });
+        const bool passed = controller_.PostWork(
+            [work, remember, workers, tried = *again] { remember(work(workers, tried)); });
         if (!passed) call->Finish(InboxFull());
       });
   if (!taken) call->Finish(InboxFull());

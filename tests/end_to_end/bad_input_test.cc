@@ -97,7 +97,8 @@ TEST_F(BadInputTest, APortInUseAndAForeignAddressAreNamed) {
   EXPECT_NE(outcome.errors.find("127.0.0.1:47391"), std::string::npos) << outcome.errors;
   const Outcome foreign = Temper({"controller", "--dir", Path("second"), "--listen", "0.0.0.0:1"});
   EXPECT_EQ(foreign.exit_code, 2);
-  EXPECT_NE(foreign.errors.find("others can reach this address"), std::string::npos) << foreign.errors;
+  EXPECT_NE(foreign.errors.find("others can reach this address"), std::string::npos)
+      << foreign.errors;
 }
 
 TEST_F(BadInputTest, AFolderInUseIsNotSharedAndAnotherSpecDoesNotResumeIt) {

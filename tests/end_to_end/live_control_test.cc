@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "temper/v1/controller.grpc.pb.h"
+#include "tests/end_to_end/live_fleet.h"
 #include "tests/end_to_end/program.h"
 
 namespace temper::end_to_end {
@@ -23,36 +24,23 @@ using ::testing::HasSubstr;
 
 constexpr absl::Duration kPatience = absl::Minutes(3);
 
-// `temper controller` with one learner, one reward service and two rollout workers.
 class LiveControlTest : public ::testing::Test {
  protected:
   void SetUp() override {
     folder_ = absl::StrCat(::testing::TempDir(), "/temper_live_control_test");
     ASSERT_TRUE(RemoveAll(folder_).ok());
     spec_path_ = WriteTinyJob(folder_ + "/job");
-    StartController("127.0.0.1:0");
-    for (const auto& [verb, name] : std::map<std::string, std::string>{
-             {"learner", "learner-0"}, {"reward", "reward-0"}, {"rollout", "rollout-0"}}) {
-      StartWorker(verb, name);
-    }
-    StartWorker("rollout", "rollout-1");
+    fleet_ = std::make_unique<LiveFleet>(folder_ + "/runs");
+    Connect();
   }
   void TearDown() override {
-    workers_.clear();
-    controller_.reset();
+    fleet_.reset();
     if (!HasFailure()) EXPECT_TRUE(RemoveAll(folder_).ok());
   }
 
-  void StartController(const std::string& listen) {
-    controller_ = std::make_unique<LiveProcess>(
-        std::vector<std::string>{"controller", "--dir", folder_ + "/runs", "--listen", listen});
-    address_ = controller_->Address();
-    ASSERT_NE(address_, "") << controller_->Errors();
-    calls_ = v1::ControllerService::NewStub(Dial(address_));
-  }
-  void StartWorker(const std::string& verb, const std::string& name) {
-    workers_[name] = std::make_unique<LiveProcess>(
-        std::vector<std::string>{verb, "--controller", address_, "--name", name});
+  void Connect() {
+    ASSERT_NE(fleet_->address(), "") << fleet_->controller_errors();
+    calls_ = v1::ControllerService::NewStub(Dial(fleet_->address()));
   }
 
   // One call; its status in `status_`.
@@ -102,7 +90,7 @@ class LiveControlTest : public ::testing::Test {
       if (holds(Get(run))) return true;
       absl::SleepFor(absl::Milliseconds(20));
     }
-    ADD_FAILURE() << Get(run).ShortDebugString() << controller_->Errors();
+    ADD_FAILURE() << Get(run).ShortDebugString() << fleet_->controller_errors();
     return false;
   }
   // Policy step `step` has been made.
@@ -152,9 +140,8 @@ class LiveControlTest : public ::testing::Test {
     return events;
   }
 
-  std::string folder_, spec_path_, address_;
-  std::unique_ptr<LiveProcess> controller_;
-  std::map<std::string, std::unique_ptr<LiveProcess>> workers_;
+  std::string folder_, spec_path_;
+  std::unique_ptr<LiveFleet> fleet_;
   std::unique_ptr<v1::ControllerService::Stub> calls_;
   grpc::Status status_;
 };
@@ -259,8 +246,9 @@ TEST_F(LiveControlTest, ARunIsPausedAlteredForkedReplayedAndSurvivesTheDaemon) {
 
   // The daemon dies; both runs go on, and the cordon stands.
   const int64_t story_at = StepOf(Get("story")), branch_at = StepOf(Get("branch"));
-  controller_->Kill();
-  StartController(address_);
+  fleet_->KillController();
+  fleet_->RestartController();
+  Connect();
   ASSERT_TRUE(Reach("story", story_at + 2));
   ASSERT_TRUE(Reach("branch", branch_at + 2));
   EXPECT_TRUE(Workers()["rollout-0"].cordoned());
@@ -303,7 +291,7 @@ TEST_F(LiveControlTest, ARunIsPausedAlteredForkedReplayedAndSurvivesTheDaemon) {
   for (const char* run : {"story", "branch"}) {
     EXPECT_EQ(Get(run).state(), v1::RUN_STATE_STOPPED);
   }
-  controller_->Kill();
+  fleet_->KillController();
   for (const char* run : {"story", "branch"}) {
     const Outcome audit = Temper({"audit", absl::StrCat(folder_, "/runs/", run)});
     EXPECT_EQ(audit.exit_code, 0) << audit.output << audit.errors;

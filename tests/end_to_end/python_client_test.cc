@@ -4,8 +4,11 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "base/file.h"
 #include "gtest/gtest.h"
+#include "tests/end_to_end/live_fleet.h"
+#include "tests/end_to_end/program.h"
 #include "tests/fakes/recording_controller.h"
 
 namespace temper::end_to_end {
@@ -45,8 +48,7 @@ class PythonClientTest : public testing::Test {
     return code;
   }
   void RunScenario(const std::string& python) {
-    Run(python, absl::StrCat(TEMPER_SOURCE_DIR, "/tests/end_to_end/live_control_scenario.py"),
-        absl::StrCat(controller_.address(), " ", folder_, "/spec.json"));
+    Run(python, kScenario, absl::StrCat(controller_.address(), " ", folder_, "/spec.json"));
     // What the controller saw: done once each, whatever was said twice.
     EXPECT_EQ(controller_.effects("Submit"), 1);
     EXPECT_EQ(controller_.effects("Pause"), 2);
@@ -55,12 +57,26 @@ class PythonClientTest : public testing::Test {
     EXPECT_EQ(controller_.effects("CordonWorker"), 2);
     EXPECT_EQ(controller_.run("scenario").state(), v1::RUN_STATE_STOPPED);
   }
+  void RunScenarioOnADaemon(const std::string& python) {
+    const std::string spec = WriteTinyJob(folder_ + "/job");
+    auto text = ReadFile(spec);
+    ASSERT_TRUE(text.ok()) << text.status();
+    // It must outlast the script.
+    ASSERT_TRUE(WriteFileAtomically(
+                    spec, absl::StrReplaceAll(*text, {{"\"steps\": 12", "\"steps\": 5000"}}))
+                    .ok());
+    const LiveFleet fleet(folder_ + "/runs");
+    ASSERT_NE(fleet.address(), "") << fleet.controller_errors();
+    Run(python, kScenario, absl::StrCat(fleet.address(), " ", spec));
+  }
   static bool DebianCan() {
     return Shell(absl::StrCat(kDebianPython,
                               " -c 'import grpc, google.protobuf' 2>/dev/null && protoc --version "
                               ">/dev/null 2>&1")) == 0;
   }
 
+  static constexpr char kScenario[] =
+      TEMPER_SOURCE_DIR "/tests/end_to_end/live_control_scenario.py";
   static constexpr char kExamples[] = TEMPER_SOURCE_DIR "/examples/python";
   std::string folder_;
   fakes::RecordingController controller_;
@@ -86,6 +102,7 @@ TEST_F(PythonClientTest, OperatesARunFromAVirtualEnvironment) {
             0)
       << "the virtual environment could not be made";
   RunScenario(venv + "/bin/python");
+  RunScenarioOnADaemon(venv + "/bin/python");
 }
 
 TEST_F(PythonClientTest, ResumesAWatchThatBreaksAndSendsLostCallsAgain) {
@@ -95,6 +112,11 @@ TEST_F(PythonClientTest, ResumesAWatchThatBreaksAndSendsLostCallsAgain) {
   controller_.LoseAnswers("Submit", 2);
   RunScenario(kDebianPython);
   EXPECT_EQ(controller_.calls("Submit").size(), 5u);  // two lost, one repeated, one refused, one
+}
+
+TEST_F(PythonClientTest, OperatesARunOfARealDaemon) {
+  if (!DebianCan()) GTEST_SKIP() << "needs python3-grpcio, python3-protobuf and protoc";
+  RunScenarioOnADaemon(kDebianPython);
 }
 
 TEST_F(PythonClientTest, TheNotebookRunsFromTopToBottom) {
