@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -13,8 +14,10 @@
 namespace temper::orchestrator {
 namespace {
 
-std::string Gigabytes(int64_t bytes) {
-  return absl::StrCat(static_cast<double>(bytes / (1 << 20)) / 1024, " GiB");
+std::string Memory(int64_t bytes) {
+  const double mebibytes = static_cast<double>(bytes) / (1 << 20);
+  return mebibytes < 1024 ? absl::StrFormat("%.0f MiB", mebibytes)
+                          : absl::StrFormat("%.1f GiB", mebibytes / 1024);
 }
 
 v1::Check Passed(std::string name, std::string detail) {
@@ -39,13 +42,13 @@ v1::Check CheckMemory(const std::string& name, v1::Role role, int64_t needed,
     if (worker.role() != role || !worker.connected()) continue;
     largest = std::max(largest, worker.capabilities().memory_bytes());
   }
-  const std::string needs = absl::StrCat("needs about ", Gigabytes(needed));
+  const std::string needs = absl::StrCat("needs about ", Memory(needed));
   if (largest < 0) return Passed(name, absl::StrCat(needs, "; no such worker is there to compare"));
   if (largest == 0 || needed <= largest) {
-    return Passed(name, absl::StrCat(needs, "; the largest worker has ", Gigabytes(largest)));
+    return Passed(name, absl::StrCat(needs, "; the largest worker has ", Memory(largest)));
   }
   return Failed(name, absl::FailedPreconditionError(
-                          absl::StrCat(needs, ", the largest worker has ", Gigabytes(largest))));
+                          absl::StrCat(needs, ", the largest worker has ", Memory(largest))));
 }
 
 std::string VerifierNames(const v1::Rubric& rubric) {
