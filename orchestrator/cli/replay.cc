@@ -22,14 +22,18 @@ struct ReplayOptions {
   bool json = false;
 };
 
-// One line that is rewritten on a terminal, plain lines elsewhere.
+// One line that is rewritten on a terminal; elsewhere a line for each new thing, and each 10 s.
 class ReplayProgressLine {
  public:
   void Show(const v1::ReplayProgress& progress) {
-    const std::string line = Printable(progress.what()) + "  " + std::to_string(progress.done()) +
-                             " of " + std::to_string(progress.total());
+    const std::string what = Printable(progress.what());
+    const std::string line = absl::StrCat(what, "  ", progress.done(), " of ", progress.total());
     if (line == last_) return;
+    const absl::Time now = absl::Now();
+    if (!terminal_ && what == what_ && now - shown_ < kPlainPause) return;
     last_ = line;
+    what_ = what;
+    shown_ = now;
     std::fprintf(stderr, terminal_ ? "\r\x1b[K%s" : "%s\n", line.c_str());
     std::fflush(stderr);
   }
@@ -39,8 +43,11 @@ class ReplayProgressLine {
   }
 
  private:
+  static constexpr absl::Duration kPlainPause = absl::Seconds(10);
   const bool terminal_ = isatty(STDERR_FILENO) != 0;
   std::string last_;
+  std::string what_;
+  absl::Time shown_;
 };
 
 int PrintReport(const ReplayOptions& options, const v1::ReplayReport& report) {
