@@ -103,6 +103,11 @@ TEST_F(EventStreamTest, AReaderThatReadsStaysHoweverLongNothingHappens) {
     Offer(10);
     ASSERT_TRUE(reader_->Read(&response));
     EXPECT_EQ(response.event().sequence(), i);
+    // The loop asks many times a second, so it sees that the line is empty before time goes by.
+    const Waiting waiting(Wait::OrFail("the end of a write", kPatience));
+    while (stream_->Room(absl::Hours(i)) < EventStream::kWaitingMax &&
+           waiting.Nap(absl::Milliseconds(1))) {
+    }
   }
 }
 
