@@ -76,8 +76,8 @@ absl::Status Controller::OpenRuns() {
   std::error_code none;
   std::vector<std::string> dirs;
   for (const auto& entry : std::filesystem::directory_iterator(options_.dir, none)) {
-    const bool hidden = entry.path().filename().string().starts_with(".");  // a fork being made
-    if (!hidden && Exists(JoinPath(entry.path().string(), "spec.json"))) {
+    const bool unfinished = entry.path().filename().string().starts_with(".forking-");
+    if (!unfinished && Exists(JoinPath(entry.path().string(), "spec.json"))) {
       dirs.push_back(entry.path().string());
     }
   }
