@@ -84,6 +84,7 @@ absl::Status Controller::OpenRuns() {
   for (const std::string& dir : dirs) {
     const absl::Status opened = OpenRun(dir);
     if (!opened.ok()) {
+      left_alone_[std::filesystem::path(dir).filename().string()] = opened;
       log::Error("a run is left alone", {{"dir", dir}, {"reason", opened.ToString()}});
     }
   }
@@ -146,6 +147,11 @@ absl::StatusOr<std::shared_ptr<RunLoop>> Controller::Find(const std::string& run
   if (run.empty() && runs_.size() == 1) return runs_.begin()->second;
   const auto found = runs_.find(run);
   if (found != runs_.end()) return found->second;
+  if (const auto alone = left_alone_.find(run); alone != left_alone_.end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("run \"", run, "\" cannot be opened: ", std::string(alone->second.message()),
+                     "; the controller looks again when it is started anew"));
+  }
   std::vector<std::string> known;
   for (const auto& [name, loop] : runs_) known.push_back(name);
   if (run.empty()) {

@@ -57,10 +57,13 @@ class Controller {
   [[nodiscard]] bool PostWork(std::function<void()> work) {
     return workshop_inbox_.TryPush(std::move(work));
   }
-  // "" is the only run there is. NOT_FOUND names the nearest.
+  // "" is the only run there is. NOT_FOUND names the nearest; FAILED_PRECONDITION: its folder is
+  // here, but cannot be opened.
   absl::StatusOr<std::shared_ptr<RunLoop>> Find(const std::string& run) const
       ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<std::shared_ptr<RunLoop>> runs() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Folders of runs that could not be opened, with the reason; known since Open().
+  const std::map<std::string, absl::Status>& left_alone() const { return left_alone_; }
 
   // Workshop thread. ALREADY_EXISTS: a run of that name is here.
   absl::Status AddRun(RunPlace place) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -89,6 +92,8 @@ class Controller {
   const Options options_;
   RunModels& models_;
   const Clock& clock_;
+
+  std::map<std::string, absl::Status> left_alone_;  // by folder name; constant after Open()
 
   // Loop thread only.
   std::unique_ptr<ControllerStore> store_;

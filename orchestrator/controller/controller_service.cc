@@ -43,6 +43,13 @@ ControllerServiceOnWire::Unary* ControllerServiceOnWire::List(Context* context,
       CompleteWorkers(run);
       *response->add_runs() = std::move(run);
     }
+    for (const auto& [name, why] : controller_.left_alone()) {
+      v1::GetResponse& run = *response->add_runs();
+      run.set_name(name);
+      run.set_dir(controller_.DirOf(name));
+      run.set_state(v1::RUN_STATE_FAILED);
+      run.set_reason(absl::StrCat("cannot be opened: ", std::string(why.message())));
+    }
     return absl::OkStatus();
   });
 }

@@ -375,6 +375,33 @@ TEST_F(LiveControlTest, BadOrdersAreRefusedWithTheReasonAndChangeNothing) {
   EXPECT_THAT(second.errors, HasSubstr("another controller"));
 }
 
+TEST_F(LiveControlTest, ADamagedRunIsLeftAloneWithTheReasonAndTheOthersAreServed) {
+  Must(&Stub::Submit, Job("sound", 2));
+  Must(&Stub::Submit, Job("damaged", 2));
+  for (const char* run : {"sound", "damaged"}) {
+    ASSERT_TRUE(WaitUntil(run, [](const auto& now) { return now.state() == v1::RUN_STATE_DONE; }));
+  }
+  fleet_->KillController();
+  const std::string ledger = folder_ + "/runs/damaged/ledger.db";
+  auto bytes = ReadFile(ledger);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  (*bytes)[40] ^= 1;  // of the first page, which everything reads
+  ASSERT_TRUE(WriteFileAtomically(ledger, *bytes).ok());
+  fleet_->RestartController();
+  Connect();
+  EXPECT_EQ(Get("sound").state(), v1::RUN_STATE_DONE);
+  Call(&Stub::Get, For<v1::GetRequest>("damaged"));
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status_.error_message(), HasSubstr("differs from its checksum"));
+  const v1::ListResponse listed = Must(&Stub::List, v1::ListRequest());
+  ASSERT_EQ(listed.runs_size(), 2);
+  EXPECT_EQ(listed.runs(1).name(), "damaged");
+  EXPECT_EQ(listed.runs(1).state(), v1::RUN_STATE_FAILED);
+  EXPECT_THAT(listed.runs(1).reason(), HasSubstr("cannot be opened"));
+  Call(&Stub::Submit, Job("damaged", 3));
+  EXPECT_FALSE(status_.ok());  // its folder is not written over
+}
+
 TEST_F(LiveControlTest, AReaderThatTakesNothingDisturbsNobody) {
   Must(&Stub::Submit, Job("watched", 20));
   grpc::ClientContext context;
