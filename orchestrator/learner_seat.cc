@@ -162,13 +162,11 @@ std::optional<v1::TrainResponse> LearnerSeat::OnTrained(const Call& call,
 void LearnerSeat::OnSaved(const Call& call, const v1::SaveCheckpointResponse& response,
                           bool pinned) {
   board_.Succeeded(call.worker);
-  checkpoints_[call.version] = {response.path(), response.sha256(), pinned};
+  const RecoveredCheckpoint& kept =
+      checkpoints_[call.version] = {response.path(), response.sha256(), pinned};
   board_.Record(RecordCheckpoint{call.version, response.path(), response.sha256(), pinned});
   v1::RunEvent event;
-  event.mutable_checkpoint()->set_version(call.version);
-  event.mutable_checkpoint()->set_step(call.version - board_.spec.warm_start_steps());
-  event.mutable_checkpoint()->set_path(response.path());
-  event.mutable_checkpoint()->set_sha256(response.sha256());
+  *event.mutable_checkpoint() = KeptOf(call.version, board_.spec.warm_start_steps(), kept);
   board_.Publish(std::move(event));
 }
 

@@ -138,6 +138,9 @@ struct RecoveredCheckpoint {
   std::string sha256;
   bool pinned = false;
 };
+// As people see it. A run's version counts its warm-start steps too, a policy step does not.
+v1::CheckpointKept KeptOf(int64_t version, int64_t warm_start_steps,
+                          const RecoveredCheckpoint& checkpoint);
 struct RecoveredRun {
   int64_t version = 0;      // the fork's first version and the steps recorded
   int64_t lease_epoch = 0;  // the largest ever given

@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "base/status_macros.h"
 #include "google/protobuf/util/json_util.h"
+#include "orchestrator/answered_requests.h"
 #include "orchestrator/ledger.h"
 #include "orchestrator/ledger_rows.h"
 
@@ -278,16 +279,19 @@ absl::StatusOr<std::vector<v1::RunEvent>> Ledger::ReadEvents(int64_t from_sequen
   }
 }
 
+v1::CheckpointKept KeptOf(int64_t version, int64_t warm_start_steps,
+                          const RecoveredCheckpoint& checkpoint) {
+  v1::CheckpointKept kept;
+  kept.set_version(version);
+  kept.set_step(version - warm_start_steps);
+  kept.set_path(checkpoint.path);
+  kept.set_sha256(checkpoint.sha256);
+  return kept;
+}
+
 absl::StatusOr<std::optional<std::string>> Ledger::FindRequest(const std::string& request_id,
                                                                const std::string& digest) {
-  TEMPER_ASSIGN_OR_RETURN(
-      auto rows,
-      database_->Query("SELECT digest, response FROM requests WHERE request_id = ?", {request_id}));
-  TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
-  if (!any) return std::nullopt;
-  if (rows.Bytes(0) == digest) return std::optional<std::string>(rows.Bytes(1));
-  return absl::InvalidArgumentError(absl::StrCat(
-      "request_id: \"", request_id, "\" was used for another request; choose a new one"));
+  return FindAnswer(*database_, request_id, digest);
 }
 
 absl::StatusOr<std::vector<v1::Span>> Ledger::ReadSpans(int64_t version) {

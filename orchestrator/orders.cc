@@ -136,10 +136,7 @@ void RunCore::State::AnswerCheckpointOrders() {
   for (const Order& order : std::exchange(checkpoint_orders_, {})) {
     Answer answer{.ticket = order.ticket, .state = run_state_};
     if (there) {
-      answer.checkpoint.set_version(board_.version);
-      answer.checkpoint.set_step(board_.policy_step());
-      answer.checkpoint.set_path(saved->second.path);
-      answer.checkpoint.set_sha256(saved->second.sha256);
+      answer.checkpoint = KeptOf(board_.version, board_.spec.warm_start_steps(), saved->second);
     } else {
       answer.status = absl::AbortedError("the run ended before the checkpoint was kept");
     }

@@ -75,11 +75,7 @@ void RunCore::State::Describe(absl::Duration uptime, v1::GetResponse& run) const
   *run.mutable_spec() = board_.spec.spec;
   run.set_warm_start_steps(board_.spec.warm_start_steps());
   for (const auto& [version, checkpoint] : learner_.checkpoints()) {
-    v1::CheckpointKept& kept = *run.add_checkpoints();
-    kept.set_version(version);
-    kept.set_step(version - board_.spec.warm_start_steps());
-    kept.set_path(checkpoint.path);
-    kept.set_sha256(checkpoint.sha256);
+    *run.add_checkpoints() = KeptOf(version, board_.spec.warm_start_steps(), checkpoint);
   }
   for (const auto& [prompt, reason] : board_.quarantined) run.add_quarantined(prompt);
   for (const auto& [name, worker] : board_.workers) {

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "orchestrator/answered_requests.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -86,14 +87,7 @@ absl::Status ControllerStore::SetCordon(const std::string& worker, bool cordoned
 absl::StatusOr<std::optional<std::string>> ControllerStore::FindRequest(
     const std::string& request_id, const std::string& digest) {
   if (request_id.empty()) return std::nullopt;
-  TEMPER_ASSIGN_OR_RETURN(
-      auto rows,
-      database_->Query("SELECT digest, response FROM requests WHERE request_id = ?", {request_id}));
-  TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
-  if (!any) return std::nullopt;
-  if (rows.Bytes(0) == digest) return std::optional<std::string>(rows.Bytes(1));
-  return absl::InvalidArgumentError(absl::StrCat(
-      "request_id: \"", request_id, "\" was used for another request; choose a new one"));
+  return FindAnswer(*database_, request_id, digest);
 }
 
 absl::StatusOr<bool> ControllerStore::BeginRequest(const std::string& request_id,

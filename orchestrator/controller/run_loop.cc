@@ -12,9 +12,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "orchestrator/alteration.h"
 #include "orchestrator/controller/event_stream.h"
 #include "orchestrator/controller/run_scalars.h"
+#include "orchestrator/spec_in_force.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -82,12 +82,13 @@ absl::Status RunLoop::OpenFiles(bool resume) {
   return absl::OkStatus();
 }
 
+// Nothing reads rest_ while there is a core.
 absl::Status RunLoop::StartCore() {
-  TEMPER_ASSIGN_OR_RETURN(RecoveredRun recovered, ledger_->Recover());
-  core_.emplace(place_.spec, files_.rows(), std::move(recovered), clock_.Uptime());
-  if (tensorboard_.has_value()) return absl::OkStatus();
-  TEMPER_ASSIGN_OR_RETURN(tensorboard_,
-                          EventFile::Create(JoinPath(place_.dir, "tensorboard"), clock_.Now()));
+  if (!tensorboard_.has_value()) {
+    TEMPER_ASSIGN_OR_RETURN(tensorboard_,
+                            EventFile::Create(JoinPath(place_.dir, "tensorboard"), clock_.Now()));
+  }
+  core_.emplace(place_.spec, files_.rows(), std::exchange(rest_, {}), clock_.Uptime());
   return absl::OkStatus();
 }
 
@@ -309,16 +310,9 @@ void RunLoop::Describe(v1::GetResponse& run) const {
     run.set_steps(spec.steps());
     run.set_warm_start_steps(spec.warm_start_steps());
     if (rest_.last.version() > 0) *run.mutable_last() = rest_.last;
-    *run.mutable_spec() = spec.spec;
-    for (const RecoveredAlteration& one : rest_.alterations) {
-      ApplyAlteration(one.alteration, *run.mutable_spec());
-    }
+    *run.mutable_spec() = SpecInForce(spec.spec, rest_.alterations, rest_.version);
     for (const auto& [version, checkpoint] : rest_.checkpoints) {
-      v1::CheckpointKept& kept = *run.add_checkpoints();
-      kept.set_version(version);
-      kept.set_step(version - spec.warm_start_steps());
-      kept.set_path(checkpoint.path);
-      kept.set_sha256(checkpoint.sha256);
+      *run.add_checkpoints() = KeptOf(version, spec.warm_start_steps(), checkpoint);
     }
     for (const auto& [prompt, reason] : rest_.quarantined) run.add_quarantined(prompt);
   }
