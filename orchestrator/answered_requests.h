@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "orchestrator/database.h"
+#include "base/database.h"
 
 namespace temper::orchestrator {
 

@@ -1,8 +1,8 @@
 // Reads held-out solutions out of a ledger.
 #include "orchestrator/evaluation_samples.h"
 
+#include "base/database.h"
 #include "base/status_macros.h"
-#include "orchestrator/database.h"
 
 namespace temper::orchestrator {
 

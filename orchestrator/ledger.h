@@ -17,7 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "orchestrator/database.h"
+#include "base/database.h"
 #include "temper/v1/episode.pb.h"
 #include "temper/v1/learner.pb.h"
 #include "temper/v1/run.pb.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
-#include "orchestrator/database.h"
+#include "base/database.h"
 #include "temper/v1/episode.pb.h"
 
 namespace temper::orchestrator {

@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/database.h"
 #include "google/protobuf/message.h"
-#include "orchestrator/database.h"
 
 namespace temper::orchestrator {
 

@@ -7,13 +7,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/checked_pages.h"
 #include "base/file.h"
 #include "base/json_config.h"
 #include "base/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "orchestrator/audit.h"
-#include "orchestrator/checked_pages.h"
 #include "tests/orchestrator/recorded_run.h"
 #include "tests/orchestrator/test_folder.h"
 

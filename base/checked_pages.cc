@@ -1,5 +1,5 @@
 // Wraps the files that SQLite opens as databases; journals pass by.
-#include "orchestrator/checked_pages.h"
+#include "base/checked_pages.h"
 
 #include <cstdint>
 #include <cstring>
@@ -7,10 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/digest.h"
-#include "orchestrator/ledger_schema.h"
 #include "sqlite3.h"
 
-namespace temper::orchestrator {
+namespace temper {
 namespace {
 
 constexpr int kHeaderBytes = 100;  // SQLite reads them by themselves, before it knows the page size
@@ -21,7 +20,7 @@ thread_local std::string damage;
 // Layout fixed by SQLite: the methods first, then our own, then the file of the layer below.
 struct CheckedFile {
   sqlite3_file base;
-  // False: a file that only CheckSchema (ledger.cc) will look at, and refuse.
+  // False: a file that its opener will look at, and refuse.
   bool checked;
 
   sqlite3_file* below() { return reinterpret_cast<sqlite3_file*>(this + 1); }
@@ -80,7 +79,7 @@ int Write(sqlite3_file* file, const void* buffer, int bytes, sqlite3_int64 offse
   TEMPER_CHECK(bytes == kPageBytes && offset % kPageBytes == 0);
   const char reserved = static_cast<const char*>(buffer)[kReservedAt];
   if (offset == 0 && reserved != kPageChecksumBytes) {
-    return Damaged(offset, "has no room for a checksum: Ledger::Open makes files that have");
+    return Damaged(offset, "has no room for a checksum: Database::Open makes files that have");
   }
   char page[kPageBytes];
   std::memcpy(page, buffer, kPageBytes - kPageChecksumBytes);
@@ -127,13 +126,27 @@ constexpr sqlite3_io_methods kMethods = {1,
                                          SectorSize,
                                          DeviceCharacteristics};
 
-// Files without our mark, or of another schema, have other pages.
+// Application ids of our files, and the first schema of each whose pages have checksums. Other
+// files, and older ones, have other pages: whoever opens them refuses them by these numbers.
+constexpr struct {
+  uint32_t application;
+  uint32_t schema;
+} kCheckedFrom[] = {
+    {0x746d7072, 3},  // "tmpr", a run's ledger
+    {0x746d7063, 1},  // "tmpc", a controller's memory
+    {0x746d7067, 1},  // "tmpg", the store of agent graphs
+};
+
 bool HasOurPages(sqlite3_file* file) {
   unsigned char header[kHeaderBytes];
   if (file->pMethods->xRead(file, header, kHeaderBytes, 0) != SQLITE_OK)
     return true;  // new, or cut
-  return BigEndian(header + kApplicationAt) == kLedgerApplicationId &&
-         BigEndian(header + kVersionAt) == kLedgerSchemaVersion;
+  for (const auto& known : kCheckedFrom) {
+    if (BigEndian(header + kApplicationAt) == known.application) {
+      return BigEndian(header + kVersionAt) >= known.schema;
+    }
+  }
+  return false;
 }
 
 sqlite3_vfs* Disk() { return sqlite3_vfs_find("unix"); }
@@ -167,4 +180,4 @@ const char* CheckedPages() {
 
 const std::string& PageDamage() { return damage; }
 
-}  // namespace temper::orchestrator
+}  // namespace temper

@@ -1,16 +1,16 @@
 // The one place that speaks to SQLite.
-#include "orchestrator/database.h"
+#include "base/database.h"
 
 #include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/checked_pages.h"
 #include "base/status_macros.h"
-#include "orchestrator/checked_pages.h"
 #include "sqlite3.h"
 
-namespace temper::orchestrator {
+namespace temper {
 namespace {
 
 absl::StatusCode CodeOf(int code, int system_errno) {
@@ -44,7 +44,7 @@ const char* AdviceFor(absl::StatusCode code) {
     case absl::StatusCode::kResourceExhausted:
       return "; make room on the disk and run again to resume";
     case absl::StatusCode::kFailedPrecondition:
-      return "; another process holds this ledger: stop it first";
+      return "; another process holds this file: stop it first";
     case absl::StatusCode::kDataLoss:
       return "; the file is damaged: put a copy of it in its place, or start a new run whose "
              "\"model\" is one of this run's checkpoints";
@@ -209,4 +209,4 @@ std::string Database::Rows::Bytes(int column) const {
                           : std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
-}  // namespace temper::orchestrator
+}  // namespace temper

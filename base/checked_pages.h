@@ -1,4 +1,4 @@
-// Checksums for the pages of a ledger: a layer between SQLite and the disk.
+// Checksums for the pages of a database: a layer between SQLite and the disk.
 //
 // The last bytes of every page hold the XXH3-128 of the rest and of the page's number, so whatever
 // changed on the disk (rows, indices, the tables' structure) is found when it is read. Costs about
@@ -8,7 +8,7 @@
 
 #include <string>
 
-namespace temper::orchestrator {
+namespace temper {
 
 inline constexpr int kPageBytes = 4096;
 inline constexpr int kPageChecksumBytes = 16;  // SQLite calls them reserved
@@ -19,4 +19,4 @@ const char* CheckedPages();
 // What the newest SQLITE_IOERR_DATA of this thread was about: "page 17 differs from its checksum".
 const std::string& PageDamage();
 
-}  // namespace temper::orchestrator
+}  // namespace temper

@@ -17,7 +17,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace temper::orchestrator {
+namespace temper {
 
 struct Blob {
   std::string_view bytes;
@@ -80,4 +80,4 @@ class Database {
   std::map<const char*, sqlite3_stmt*> prepared_;  // by the literal's address
 };
 
-}  // namespace temper::orchestrator
+}  // namespace temper
