@@ -1,0 +1,34 @@
+// ASCII only: what a letter is elsewhere is no business of a vote.
+#include "agents/select/normal_text.h"
+
+#include "absl/strings/ascii.h"
+
+namespace temper::agents {
+
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.front()))) {
+    text.remove_prefix(1);
+  }
+  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.back()))) {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
+std::string NormalText(std::string_view text) {
+  std::string normal;
+  bool blank = false;
+  for (const char c : Trimmed(text)) {
+    if (absl::ascii_isspace(static_cast<unsigned char>(c))) {
+      blank = true;
+      continue;
+    }
+    if (blank) normal.push_back(' ');
+    blank = false;
+    normal.push_back(absl::ascii_tolower(static_cast<unsigned char>(c)));
+  }
+  while (!normal.empty() && (normal.back() == '.' || normal.back() == ' ')) normal.pop_back();
+  return normal;
+}
+
+}  // namespace temper::agents
