@@ -3,11 +3,11 @@
 
 #include <curl/curl.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/http_rules.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/wait.h"
@@ -17,33 +17,6 @@ namespace {
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(20);
 constexpr size_t kIdleMax = 256;
-
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-using Easy = std::unique_ptr<CURL, FreeEasy>;
-
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, FreeList>;
-
-struct FreeUrl {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
-};
-
-// "" where the URL has no such part.
-std::string Part(CURLU* url, CURLUPart part) {
-  char* text = nullptr;
-  if (curl_url_get(url, part, &text, 0) != CURLUE_OK) return "";
-  std::string copy(text);
-  curl_free(text);
-  return copy;
-}
-
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || host.starts_with("127.");
-}
 
 // What libcurl's callbacks write to.
 struct Arrival {
@@ -92,14 +65,14 @@ absl::Status Failure(CURLcode code, const std::string& url, const char* words,
 // Idle handles: each keeps its connection open.
 class HttpClient::Connections {
  public:
-  Easy Take() ABSL_LOCKS_EXCLUDED(mutex_) {
+  CurlEasy Take() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    if (idle_.empty()) return Easy(curl_easy_init());
-    Easy taken = std::move(idle_.back());
+    if (idle_.empty()) return CurlEasy(curl_easy_init());
+    CurlEasy taken = std::move(idle_.back());
     idle_.pop_back();
     return taken;
   }
-  void GiveBack(Easy easy) ABSL_LOCKS_EXCLUDED(mutex_) {
+  void GiveBack(CurlEasy easy) ABSL_LOCKS_EXCLUDED(mutex_) {
     curl_easy_reset(easy.get());  // the options; the connection stays
     MutexLock lock(mutex_);
     if (idle_.size() < kIdleMax) idle_.push_back(std::move(easy));
@@ -107,35 +80,13 @@ class HttpClient::Connections {
 
  private:
   Mutex mutex_;
-  std::vector<Easy> idle_ ABSL_GUARDED_BY(mutex_);
+  std::vector<CurlEasy> idle_ ABSL_GUARDED_BY(mutex_);
 };
 
 absl::StatusOr<std::unique_ptr<HttpClient>> HttpClient::Create(const std::string& url,
                                                                const StopToken* stop) {
-  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
-  TEMPER_CHECK(started == CURLE_OK);
-  const auto wrong = [&url](const char* why) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", url, "\": ", why, "; expected http[s]://HOST[:PORT][/PATH]"));
-  };
-  const std::unique_ptr<CURLU, FreeUrl> parsed(curl_url());
-  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) {
-    return wrong("is no URL");
-  }
-  const std::string scheme = Part(parsed.get(), CURLUPART_SCHEME);
-  if (scheme != "http" && scheme != "https") return wrong("is neither http nor https");
-  if (!Part(parsed.get(), CURLUPART_USER).empty() ||
-      !Part(parsed.get(), CURLUPART_PASSWORD).empty()) {
-    return wrong("holds a user name or password, which do not belong in a URL");
-  }
-  if (!Part(parsed.get(), CURLUPART_QUERY).empty() ||
-      !Part(parsed.get(), CURLUPART_FRAGMENT).empty()) {
-    return wrong("holds a query or a fragment");
-  }
-  std::string base = url;
-  while (base.ends_with('/')) base.pop_back();
-  return std::unique_ptr<HttpClient>(
-      new HttpClient(std::move(base), IsLoopback(Part(parsed.get(), CURLUPART_HOST)), stop));
+  TEMPER_ASSIGN_OR_RETURN(HttpServer server, ParseHttpServer(url));
+  return std::unique_ptr<HttpClient>(new HttpClient(std::move(server.url), server.loopback, stop));
 }
 
 HttpClient::HttpClient(std::string url, bool loopback, const StopToken* stop)
@@ -150,27 +101,16 @@ absl::StatusOr<HttpAnswer> HttpClient::Post(const HttpPost& post) {
   const std::string url = url_ + std::string(post.path);
   Arrival arrival{.bytes_max = post.answer_bytes_max, .stop = stop_};
   char words[CURL_ERROR_SIZE] = "";
-  HeaderList headers(curl_slist_append(nullptr, "Content-Type: application/json"));
+  CurlHeaders headers;
+  AddHeader(headers, "Content-Type: application/json");
   // Without this, a long body waits for a "100 Continue" that many servers never send.
-  headers.reset(curl_slist_append(headers.release(), "Expect:"));
-  for (const std::string& header : post.headers) {
-    headers.reset(curl_slist_append(headers.release(), header.c_str()));
-  }
-  Easy easy = connections_->Take();  // dies before what it points to
+  AddHeader(headers, "Expect:");
+  for (const std::string& header : post.headers) AddHeader(headers, header);
+  CurlEasy easy = connections_->Take();  // dies before what it points to
   CURL* const handle = easy.get();
   TEMPER_CHECK(handle != nullptr);
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
-  curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
-  // As other programs take it, for whoever has an authority of their own.
-  if (const char* trusted = std::getenv("SSL_CERT_FILE"); trusted != nullptr) {
-    curl_easy_setopt(handle, CURLOPT_CAINFO, trusted);
-  }
-  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_USERAGENT, "temper");
-  if (loopback_) curl_easy_setopt(handle, CURLOPT_PROXY, "");  // whatever the environment says
+  SetHttpRules(handle, {.url = url_, .loopback = loopback_});
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(absl::ToInt64Milliseconds(kConnectTimeout)));
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,

@@ -91,6 +91,7 @@ constexpr Allowed kAllowed[] = {
     {"base/blocking.", "", "PollFor and AwaitChild"},
     {"base/rpc.", "", "BlockingCall and ShutDown"},
     {"base/http_client.cc", "curl_easy_perform", "under a Wait, with curl's own deadline"},
+    {"agents/endpoint/multi_loop.cc", "curl_multi_poll", "under a Wait, with a deadline"},
     {"base/tsan_absl_sync.cc", "", "tells ThreadSanitizer of absl's locks; only in its build"},
     {"kernels/cpu/thread_pool.", "",
      "shares one op's arithmetic; kernels stand below base. A hang there is a heartbeat without "

@@ -1,0 +1,74 @@
+// One loop for all; one wire and one line each.
+#include "agents/endpoint/open_endpoints.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agents/endpoint/call_line.h"
+#include "agents/endpoint/fake_endpoint.h"
+#include "agents/endpoint/multi_loop.h"
+#include "base/check.h"
+#include "base/philox.h"
+#include "base/status_macros.h"
+
+namespace temper::agents {
+namespace {
+
+struct Opened {
+  std::unique_ptr<Wire> wire;
+  std::string revision;
+  bool identical = false;
+};
+
+absl::StatusOr<Opened> OpenFake(const EndpointSpec& spec, uint64_t seed, MultiLoop& loop) {
+  std::shared_ptr<const FakeScript> script = std::make_shared<const FakeScript>();
+  if (!spec.script.empty()) {
+    TEMPER_ASSIGN_OR_RETURN(script, FakeScript::Read(spec.script));
+  }
+  return Opened{
+      .wire = std::make_unique<FakeWire>(
+          FakeWire::Options{.script = script, .idle_timeout = spec.timeouts.idle, .seed = seed},
+          loop),
+      .revision = absl::StrCat("fake:", script->digest()),
+      .identical = true};
+}
+
+absl::StatusOr<Opened> Open(const EndpointSpec& spec, uint64_t seed, MultiLoop& loop) {
+  switch (spec.kind) {
+    case EndpointKind::kFake:
+      return OpenFake(spec, seed, loop);
+    default:
+      return absl::UnimplementedError(
+          absl::StrCat("endpoint ", spec.name, ": ", KindName(spec.kind), " is not built yet"));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Endpoints> OpenEndpoints(const std::vector<EndpointSpec>& specs,
+                                        const EndpointsContext& context) {
+  TEMPER_CHECK(context.clock != nullptr);
+  const auto loop = std::make_shared<MultiLoop>(*context.clock, context.stop);
+  Endpoints endpoints;
+  for (const EndpointSpec& spec : specs) {
+    const uint64_t seed = Philox(context.seed, HashName(spec.name), 0)[0];
+    TEMPER_ASSIGN_OR_RETURN(Opened opened, Open(spec, seed, *loop));
+    CallLine::Options options{
+        .traits = {.name = spec.name,
+                   .samples_max = IsReward(spec) ? 1 : spec.n_max,
+                   .usd_per_million_in = spec.usd_per_million_in,
+                   .usd_per_million_out = spec.usd_per_million_out,
+                   .reward = IsReward(spec),
+                   .identical = opened.identical,
+                   .revision = spec.revision.empty() ? opened.revision : spec.revision},
+        .concurrency = spec.concurrency,
+        .grow_after = spec.grow_after,
+        .retry = spec.retry,
+        .seed = seed};
+    endpoints.emplace(spec.name,
+                      std::make_unique<CallLine>(std::move(options), loop, std::move(opened.wire)));
+  }
+  return endpoints;
+}
+
+}  // namespace temper::agents
