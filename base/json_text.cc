@@ -25,6 +25,8 @@ std::string Shown(const std::string& text) {
 // Remembers only where parsing stopped, and the first repeated key.
 class Inspector : public nlohmann::json_sax<nlohmann::json> {
  public:
+  explicit Inspector(std::string_view text) : text_(text) {}
+
   bool null() override { return true; }
   bool boolean(bool) override { return true; }
   bool number_integer(number_integer_t) override { return true; }
@@ -34,11 +36,14 @@ class Inspector : public nlohmann::json_sax<nlohmann::json> {
   bool binary(binary_t&) override { return true; }
   bool start_object(std::size_t) override {
     keys_.emplace_back();
+    ++brackets_;
     return Deeper();
   }
   bool key(string_t& name) override {
+    ++keys_seen_;
     if (keys_.back().insert(name).second) return true;
     problem = absl::StrCat("key \"", Shown(name), "\" stands twice in one object");
+    position = Find(/*key=*/true, keys_seen_);
     return false;
   }
   bool end_object() override {
@@ -46,7 +51,10 @@ class Inspector : public nlohmann::json_sax<nlohmann::json> {
     --depth_;
     return true;
   }
-  bool start_array(std::size_t) override { return Deeper(); }
+  bool start_array(std::size_t) override {
+    ++brackets_;
+    return Deeper();
+  }
   bool end_array() override {
     --depth_;
     return true;
@@ -67,10 +75,31 @@ class Inspector : public nlohmann::json_sax<nlohmann::json> {
   bool Deeper() {
     if (++depth_ <= kDepthMax) return true;
     problem = absl::StrCat("nested deeper than ", kDepthMax, " levels");
+    position = Find(/*key=*/false, brackets_);
     return false;
   }
+  // From 1: where the given key, or the given opening bracket, begins. The parser does not say; up
+  // to there the text is sound.
+  std::size_t Find(bool key, int number) const {
+    for (std::size_t at = 0; at < text_.size(); ++at) {
+      const bool opens = text_[at] == '{' || text_[at] == '[';
+      if (opens && !key && --number == 0) return at + 1;
+      if (text_[at] != '"') continue;
+      const std::size_t begin = at;
+      for (++at; at < text_.size() && text_[at] != '"'; ++at) {
+        if (text_[at] == '\\') ++at;
+      }
+      const std::size_t next = text_.find_first_not_of(" \t\r\n", at + 1);
+      const bool is_key = next != text_.npos && text_[next] == ':';
+      if (is_key && key && --number == 0) return begin + 1;
+    }
+    return 0;
+  }
 
+  const std::string_view text_;
   int depth_ = 0;
+  int keys_seen_ = 0;
+  int brackets_ = 0;
   std::vector<std::set<std::string>> keys_;
 };
 
@@ -88,7 +117,7 @@ absl::Status Inspect(std::string_view text, std::string_view place) {
                                                    LineAndColumn(text, nul + 1),
                                                    ": not valid JSON: found a NUL byte"));
   }
-  Inspector inspector;
+  Inspector inspector(text);
   if (!nlohmann::json::sax_parse(text, &inspector)) {
     const std::string where =
         inspector.position > 0 ? absl::StrCat(":", LineAndColumn(text, inspector.position)) : "";

@@ -6,6 +6,7 @@
 //   unary := ["-"] primary
 //   primary := number | "text" | reference | builtin | function "(" expression {"," expression} ")"
 //            | "(" expression ")"
+//   text: in single or double quotes; reference: as in reference.h, with fields and choices
 //   function := min | max | len | count | mean | score | abs
 //
 // count(x) counts what is present of a list; count(list > 4) compares element by element and counts
@@ -20,6 +21,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "agents/graph/reference.h"
 
@@ -58,6 +60,10 @@ class Expression {
   static absl::StatusOr<Expression> Parse(std::string_view text, Place place,
                                           const std::vector<std::string>& builtins);
 
+  // INVALID_ARGUMENT, with the column, unless the value is one for all: lists must be made into one
+  // by a function, do not meet other lists in a sum, and are not joined by and, or and not.
+  absl::Status CheckLists(absl::FunctionRef<bool(const Reference&)> is_list) const;
+
   // INVALID_ARGUMENT: operands that do not go together ("text" < 4), named.
   absl::StatusOr<Operand> Evaluate(const ExpressionScope& scope) const;
   // As a condition: absent counts as false, a number as true above 0.
@@ -66,9 +72,11 @@ class Expression {
   // All of them, in the order of the text; to be resolved in place.
   const std::vector<Reference*>& references() const { return references_; }
   const std::string& text() const { return text_; }
+  Place place() const { return place_; }
 
  private:
   std::string text_;
+  Place place_;
   std::shared_ptr<Node> root_;
   std::vector<Reference*> references_;
 };

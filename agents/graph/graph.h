@@ -1,10 +1,12 @@
 // A graph, read and checked: every name resolved, every axis known. Made by ReadGraph alone
 // (graph_file.h); never changed afterwards; any thread.
 //
-// Values have axes. `n` above 1 gives a node an axis of its own, `each` the axes of what is named,
-// a filter and a `select` that may keep several an axis of their own (renumbered 0.. in index
-// order), a round of a loop is an axis of the loop's body. A reader sees, of a value, the part that
-// agrees with its own axes; axes that it lacks become a list in index order.
+// Values have axes. `n` above 1 gives a generate node an axis of its own, `each` the axes of what
+// is named, a filter, a `select` that may keep several, a `score` of a list and a sub-graph that
+// puts out a list an axis of their own (renumbered 0.. in index order), a round of a loop is an
+// axis of the loop's body. A reader sees, of a value, the part that agrees with its own axes; axes
+// that it lacks become a list in index order. Several references in a `from` are one list, one
+// after another.
 #pragma once
 
 #include <cstdint>
@@ -85,8 +87,10 @@ enum class By {
 struct Loop {
   struct Carry {
     std::string name;
+    Place place;
     Reference initial;
-    int node = -1;  // of the body, that sets it for the next round
+    int node = -1;  // of the body, that sets it for the next round; also what "$name" means in
+                    // stop_when: the value of the round that has just ended
     int axis = -1;  // where it is a list
   };
   std::vector<Carry> carries;  // the first is the loop's own value
@@ -102,8 +106,10 @@ struct Node {
   Place place;
   NodeKind kind = NodeKind::kGenerate;
   int loop = -1;  // in whose body it stands; -1: none
-  // The definition as canonical JSON without what does not decide a result (need, enough,
-  // timeouts): part of a result's identity.
+  // As canonical JSON, what decides a result and is seen in nothing else: do, by, principle, parse,
+  // command, ... Not: n (a result is one sample's), need, enough, keep, timeouts, and references
+  // and prompts (what they stand for is part of the identity itself). Nor the name: whoever forms
+  // identities adds it, as two nodes that ask the same want different samples.
   std::string definition;
 
   std::optional<Reference> each;
@@ -113,7 +119,8 @@ struct Node {
   std::vector<int> axes;           // of its value: instance_axes, and perhaps an own one
   int own_axis = -1;
 
-  // generate; score and select with a judge
+  // generate; score and select with a judge (n: its votes on each candidate or pair; the prompt may
+  // name "$it", in pairs "$first" and "$second"). The prompt also of ask: what is asked
   int role = -1;  // of Graph::roles
   int64_t n = 1;
   std::optional<int64_t> need;       // results without which the instance fails; default n
@@ -122,19 +129,20 @@ struct Node {
 
   // score, select, filter
   std::vector<Reference> from;
-  std::optional<Reference> context;  // the conversation that candidates answer
+  std::optional<Reference> context;  // the conversation that candidates answer; where a judge needs
+                                     // it and the file does not say: the input that is one
   By by = By::kNone;
   std::optional<int64_t> keep;
   bool swap = true;       // pairwise: both orders
   bool circular = false;  // pairs: neighbours only
   std::string principle;
   ParseRule parse;
-  std::string attribute;              // of a reward server that says several
-  std::string pattern;                // kRegex
+  std::string attribute;  // of a reward server that says several
+  std::string pattern;    // kRegex; kVote: with one group, what is counted (else the whole text)
   std::optional<Expression> passing;  // kThreshold: looked at for every candidate as "$it"
   std::optional<Reference> source;    // kChanged: what candidates are compared with
 
-  // tool
+  // tool; score by tool
   std::vector<std::string> command;
   std::string url;
   enum class Effect { kNone, kRepeatable, kOnce };
@@ -144,8 +152,9 @@ struct Node {
   nlohmann::ordered_json default_answer;  // null: none, it waits
 
   std::optional<Loop> loop_body;
-  // graph: the sub-graph, its inputs by name
+  // graph: the sub-graph
   std::shared_ptr<const struct Graph> graph;
+  // "with": a sub-graph's inputs by name; what a tool is given, by name.
   std::map<std::string, Reference> arguments;
 };
 
@@ -169,6 +178,7 @@ struct Graph {
   std::string name;  // "feedback-edit/1"
   std::string path;
   std::vector<std::string> inputs;
+  std::vector<Place> input_places;
   std::vector<Role> roles;
   std::vector<Node> nodes;  // bodies of loops included
   std::vector<int> order;   // of the top level, edges point back

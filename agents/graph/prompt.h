@@ -7,7 +7,8 @@
 // with a blank line between them. {{#NAME}}...{{/NAME}} is repeated for each element of a list, in
 // index order, with {{.}} its text and {{@}} its number from 1; of one value: once when it is
 // present. Lines that hold nothing but a section's mark vanish. The newline at the end of a turn
-// does too. "{{{{" is "{{" itself. Whatever is put in is never read again for marks.
+// does too. "{{{{" is "{{" itself. Whatever is put in is never read again for marks. A turn's role
+// is of a-z, 0-9, "_" and "-". Sections may stand in sections, two deep.
 //
 // In a graph: "$messages" (the value as it is), {"file": "edit.prompt", "NAME": "$ref", ...},
 // {"text": "...{{NAME}}...", "NAME": "$ref"} or {"messages": [{"role", "content"}...], "NAME":
@@ -46,6 +47,7 @@ class Prompt {
     Reference reference;
     bool list = false;      // read through a section
     bool messages = false;  // put in as a conversation
+    bool text = false;      // put in as text
   };
 
   // [{"role": ..., "content": ...}, ...]. Absent values leave a section out and are empty text
@@ -57,8 +59,7 @@ class Prompt {
   // Of everything that decides what is asked but the values: part of a result's identity.
   const std::string& digest() const { return digest_; }
 
-  struct Turn;
-  struct Body;
+  struct Body;  // prompt_body.h
   // By prompt_file.h, which reads what the comment above says.
   Prompt(std::vector<Binding> bindings, std::shared_ptr<const Body> body, std::string digest);
   Prompt() = default;

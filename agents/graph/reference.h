@@ -1,9 +1,11 @@
 // "$draft", "$refine.rounds", "$edit | $draft": the only edges a graph has.
 #pragma once
 
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "absl/status/statusor.h"
 
 namespace temper::agents {
 
@@ -18,8 +20,10 @@ struct Target {
   enum class Kind {
     kInput,  // index: of Graph::inputs
     kNode,   // index: of Graph::nodes
-    kCarry,  // index: of the loop in Graph::nodes; carry: of its Loop::carries. The last round's
-             // value (in the first round: the initial one)
+    kCarry,  // index: of the loop in Graph::nodes; carry: of its Loop::carries. In the loop's body:
+             // the last round's value (in the first round: the initial one). Outside: the final one
+    kCandidate,  // the candidate that is looked at. index 0: "$it" (score, threshold); 0 and 1:
+                 // "$first" and "$second" (of a pair). Neither an edge nor on an axis
   };
   Kind kind = Kind::kInput;
   int index = -1;
@@ -37,5 +41,14 @@ struct Reference {
   std::string text;  // as written
   Place place;
 };
+
+// "$name.field | $other". `place`: of the text's first byte. INVALID_ARGUMENT without the file's
+// name: "<line>:<column>: found ...; expected ...".
+absl::StatusOr<Reference> ParseReference(std::string_view text, Place place);
+
+// [a-z][a-z0-9_]*
+bool IsName(std::string_view text);
+// Bytes of the name at the front of `text`; 0 when there is none.
+size_t NameBytes(std::string_view text);
 
 }  // namespace temper::agents
