@@ -168,11 +168,12 @@ void Runner::DropWant(Running& running, int64_t id) {
     }
     return;
   }
-  if (key->second.call == 0) {
+  const auto open = calls_.find(key->second.call);
+  if (open == calls_.end()) {  // not asked yet, or its call is just being taken in
     keys_.erase(key);
     return;
   }
-  Call& call = *calls_.at(key->second.call);
+  Call& call = *open->second;
   if (++call.unwanted < static_cast<int64_t>(call.keys.size()) || call.cancelled) return;
   call.cancelled = true;
   after_commit_.push_back([this, number = call.id] {
