@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "agents/endpoint/call_line.h"
 #include "agents/endpoint/fake_endpoint.h"
+#include "agents/endpoint/http/openai_endpoint.h"
+#include "agents/endpoint/http/reward_endpoint.h"
 #include "agents/endpoint/multi_loop.h"
 #include "base/check.h"
 #include "base/philox.h"
@@ -33,13 +35,28 @@ absl::StatusOr<Opened> OpenFake(const EndpointSpec& spec, uint64_t seed, MultiLo
       .identical = true};
 }
 
+absl::StatusOr<Opened> OpenHttp(const EndpointSpec& spec, MultiLoop& loop) {
+  std::unique_ptr<HttpDialect> dialect;
+  if (spec.kind == EndpointKind::kOpenAi) {
+    dialect = std::make_unique<OpenAiDialect>(spec.return_token_ids);
+  } else {
+    dialect = MakeRewardDialect(spec.kind);
+  }
+  TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<HttpWire> wire,
+                          HttpWire::Create(spec, loop, std::move(dialect)));
+  return Opened{.wire = std::move(wire),
+                .revision = absl::StrCat(KindName(spec.kind), ":", spec.url)};
+}
+
 absl::StatusOr<Opened> Open(const EndpointSpec& spec, uint64_t seed, MultiLoop& loop) {
   switch (spec.kind) {
     case EndpointKind::kFake:
       return OpenFake(spec, seed, loop);
-    default:
+    case EndpointKind::kRollout:
       return absl::UnimplementedError(
           absl::StrCat("endpoint ", spec.name, ": ", KindName(spec.kind), " is not built yet"));
+    default:
+      return OpenHttp(spec, loop);
   }
 }
 
