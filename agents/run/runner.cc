@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "agents/run/recorded_endpoint.h"
 #include "agents/run/runner_state.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -14,6 +15,8 @@ namespace temper::agents {
 namespace {
 
 constexpr size_t kEventsOfATurnMax = 4096;
+
+}  // namespace
 
 absl::Status CheckRoles(const Graph& graph, const Endpoints& endpoints) {
   std::vector<std::string> names;
@@ -37,8 +40,6 @@ absl::Status CheckRoles(const Graph& graph, const Endpoints& endpoints) {
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 Runner::Runner(std::shared_ptr<const Graph> graph, Endpoints& endpoints,
                std::unique_ptr<GraphStore> store, OutsideWorld* world, const Clock& clock,
@@ -269,12 +270,12 @@ absl::Status Runner::Begin(ExecutionRequest request) {
               .active_ms_before = recorded == recorded_.end() ? 0 : recorded->second.active_ms,
               .since = clock_.Uptime()});
   Running& placed = *running;
-  absl::StatusOr<std::unique_ptr<Execution>> execution =
-      Execution::Create(graph_, placed.request.inputs,
-                        {.salt = absl::StrCat(options_.salt, "/", placed.request.id),
-                         .identity = [this](const Role& role) { return Identity(role); },
-                         .spent = [cell = placed.spent] { return *cell; },
-                         .breadth = options_.breadth});
+  absl::StatusOr<std::unique_ptr<Execution>> execution = Execution::Create(
+      graph_, placed.request.inputs,
+      {.salt = absl::StrCat(options_.salt, "/", placed.request.id),
+       .identity = [this](const Role& role) { return RoleIdentity(role, endpoints_); },
+       .spent = [cell = placed.spent] { return *cell; },
+       .breadth = options_.breadth});
   running_[number] = std::move(running);
   if (!execution.ok()) {
     End(placed, "failed", std::string(execution.status().message()), {});

@@ -63,6 +63,10 @@ struct ExecutionRequest {
   std::function<void(ExecutionEnd)> on_end;                   // once
 };
 
+// NOT_FOUND: a role's endpoint is not among them, with its place and the nearest name;
+// INVALID_ARGUMENT: a role and an endpoint that do not go together.
+absl::Status CheckRoles(const Graph& graph, const Endpoints& endpoints);
+
 class Runner {
  public:
   struct Options {
@@ -73,8 +77,7 @@ class Runner {
     int executions_max = 64;  // under way together; the others wait in order
     int submitted_max = 1 << 16;
   };
-  // Endpoints and clock outlive the runner. NOT_FOUND: a role's endpoint is not among them, with
-  // the nearest name; INVALID_ARGUMENT: a role and an endpoint that do not go together.
+  // Endpoints and clock outlive the runner. Errors as CheckRoles.
   static absl::StatusOr<std::unique_ptr<Runner>> Create(std::shared_ptr<const Graph> graph,
                                                         Endpoints& endpoints,
                                                         std::unique_ptr<GraphStore> store,
@@ -161,7 +164,6 @@ class Runner {
   void End(Running& running, std::string outcome, std::string why, std::vector<Item> output);
   void Note(const Running& running, std::string kind, const std::string& path,
             const std::string& lineage, int64_t sample, std::string detail);
-  std::string Identity(const Role& role) const;
   void TellSpent(const Running& running) const;
   int64_t ActiveMs(const Running& running) const;
   int64_t NowMs() const { return absl::ToUnixMillis(clock_.Now()); }

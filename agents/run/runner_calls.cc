@@ -39,20 +39,6 @@ Result ResultOf(const EndpointAnswer& answer, size_t sample, size_t samples) {
 
 }  // namespace
 
-std::string Runner::Identity(const Role& role) const {
-  const auto found = endpoints_.find(role.endpoint);
-  TEMPER_CHECK(found != endpoints_.end());
-  nlohmann::ordered_json identity = {{"server", found->second->traits().revision},
-                                     {"model", role.model},
-                                     {"max_tokens", role.max_tokens}};
-  if (role.temperature.has_value()) identity["temperature"] = *role.temperature;
-  if (role.top_p.has_value()) identity["top_p"] = *role.top_p;
-  if (role.seed.has_value()) identity["seed"] = *role.seed;
-  if (!role.stop.empty()) identity["stop"] = role.stop;
-  if (!role.extra.is_null()) identity["extra"] = role.extra;
-  return identity.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
 absl::Status Runner::PullAll() {
   for (bool delivered = true; delivered;) {
     delivered = false;

@@ -315,6 +315,24 @@ absl::StatusOr<std::vector<std::string>> GraphStore::Keys() {
   }
 }
 
+absl::Status GraphStore::BeginFork(const std::string& seed) {
+  TEMPER_RETURN_IF_ERROR(
+      database_->Script("BEGIN; DELETE FROM calls; DELETE FROM failures; DELETE FROM events; "
+                        "UPDATE executions SET outcome = '', output = '', active_ms = 0; COMMIT;"));
+  return SetMeta("fork_seed", seed);
+}
+
+absl::Status GraphStore::Forget(const std::string& path, const std::optional<std::string>& lineage,
+                                const std::optional<int64_t>& sample) {
+  return database_
+      ->Run(
+          "DELETE FROM results WHERE path = ? AND (? = 0 OR lineage = ?) AND (? = 0 OR sample = "
+          "?)",
+          {path, int64_t{lineage.has_value()}, std::string_view(lineage ? *lineage : path),
+           int64_t{sample.has_value()}, sample.value_or(0)})
+      .status();
+}
+
 absl::StatusOr<std::string> GraphStore::Meta(const std::string& key) {
   TEMPER_ASSIGN_OR_RETURN(Database::Rows rows,
                           database_->Query("SELECT value FROM meta WHERE key = ?", {key}));

@@ -130,6 +130,13 @@ class GraphStore {
   // Every key, for a plan of what a changed graph finds again.
   absl::StatusOr<std::vector<std::string>> Keys();
 
+  // For a copy that goes its own way: nothing is paid for or ended here yet.
+  absl::Status BeginFork(const std::string& seed);
+  // The results of a node go, all or those at a lineage and of a sample. What followed from them
+  // is found again only where the new ones say the same.
+  absl::Status Forget(const std::string& path, const std::optional<std::string>& lineage,
+                      const std::optional<int64_t>& sample);
+
   absl::StatusOr<std::string> Meta(const std::string& key);
   absl::Status SetMeta(const std::string& key, const std::string& value);
 
