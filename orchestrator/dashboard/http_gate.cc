@@ -2,7 +2,6 @@
 #include "orchestrator/dashboard/http_gate.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -15,42 +14,6 @@ namespace {
 
 constexpr size_t kTargetBytesMax = 1024;
 constexpr size_t kAuthorizationBytesMax = 4096;
-
-// Any port: a tunnel may lead here from another one, and names are what rebinding is about.
-bool IsLoopbackHost(std::string_view host) {
-  const size_t colon = host.rfind(':');
-  std::string_view name = host;
-  if (colon != std::string_view::npos && host.back() != ']') {
-    const std::string_view port = host.substr(colon + 1);
-    if (port.empty() || port.size() > 5 ||
-        !std::all_of(port.begin(), port.end(),
-                     [](unsigned char c) { return c >= '0' && c <= '9'; })) {
-      return false;
-    }
-    name = host.substr(0, colon);
-  }
-  return name == "127.0.0.1" || name == "[::1]" ||
-         absl::EqualsIgnoreCase({name.data(), name.size()}, "localhost");
-}
-
-std::optional<Refusal> RefuseSender(const httplib::Request& request) {
-  const std::string host = request.get_header_value("Host");
-  if (request.get_header_value_count("Host") != 1 || !IsLoopbackHost(host)) {
-    return Refusal{403, absl::StrCat("Host \"", host,
-                                     "\" is no loopback name; open http://127.0.0.1:PORT/ itself")};
-  }
-  const std::string origin = request.get_header_value("Origin");
-  if (request.has_header("Origin") && origin != "http://" + host) {
-    return Refusal{403, absl::StrCat("Origin \"", origin, "\" is another site's")};
-  }
-  const std::string site = request.get_header_value("Sec-Fetch-Site");
-  const bool opened =
-      request.get_header_value("Sec-Fetch-Mode") == "navigate" && request.path == "/";
-  if ((site == "cross-site" || site == "same-site") && !opened) {
-    return Refusal{403, "another site caused this request"};
-  }
-  return std::nullopt;
-}
 
 std::optional<Refusal> RefusePost(const httplib::Request& request) {
   if (!request.has_header(kOwnHeader)) {
@@ -82,7 +45,7 @@ std::optional<Refusal> Refuse(const httplib::Request& request) {
     return Refusal{414, absl::StrCat("an address of ", request.target.size(), " bytes; at most ",
                                      kTargetBytesMax)};
   }
-  if (auto refusal = RefuseSender(request)) return refusal;
+  if (auto refusal = RefuseForeignPage(request, "/")) return refusal;
   if (request.method != "GET" && request.method != "POST" && request.method != "HEAD") {
     return Refusal{405, absl::StrCat("method ", request.method, "; GET and POST are served")};
   }

@@ -13,7 +13,7 @@
 #include "base/wait.h"
 #include "httplib.h"
 
-namespace temper::orchestrator {
+namespace temper {
 
 class ConnectionThreads : public httplib::TaskQueue {
  public:
@@ -52,4 +52,4 @@ class ConnectionThreads : public httplib::TaskQueue {
   std::vector<Thread> threads_;
 };
 
-}  // namespace temper::orchestrator
+}  // namespace temper
