@@ -91,7 +91,8 @@ void Runner::Stop() {
 }
 
 absl::Status Runner::Submit(ExecutionRequest request) {
-  if (!inbox_.TryPush(std::move(request))) {
+  if (submitted_.fetch_add(1) >= options_.submitted_max || !inbox_.TryPush(std::move(request))) {
+    --submitted_;
     return absl::ResourceExhaustedError(absl::StrCat("no more than ", options_.submitted_max,
                                                      " executions may wait; try again later"));
   }
@@ -222,6 +223,7 @@ absl::Status Runner::On(CancelExecution cancel) {
   if (waits != waiting_.end()) {
     waits->on_end({.id = waits->id, .outcome = "cancelled", .why = "it was cancelled"});
     waiting_.erase(waits);
+    --submitted_;
   }
   return absl::OkStatus();
 }
@@ -229,6 +231,7 @@ absl::Status Runner::On(CancelExecution cancel) {
 absl::Status Runner::Begin() {
   size_t begun = 0;
   while (begun < waiting_.size() && static_cast<int>(running_.size()) < options_.executions_max) {
+    --submitted_;
     TEMPER_RETURN_IF_ERROR(Begin(std::move(waiting_[begun++])));
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<int64_t>(begun));
@@ -320,7 +323,10 @@ void Runner::End(Running& running, std::string outcome, std::string why, std::ve
                    .calls = running.calls_started,
                    .execution = running.execution,
                    .number = running.number};
-  after_commit_.push_back([on_end = running.request.on_end, end = std::move(end)] { on_end(end); });
+  after_commit_.push_back([this, on_end = running.request.on_end, end = std::move(end)]() mutable {
+    if (auto usage = store_->Usage(end.number); usage.ok()) end.usage = *std::move(usage);
+    on_end(std::move(end));
+  });
 }
 
 void Runner::Note(const Running& running, std::string kind, const std::string& path,

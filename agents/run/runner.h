@@ -48,7 +48,8 @@ struct ExecutionEnd {
   std::string why;      // of anything but "done"
   std::vector<Item> output;
   ExecutionProgress progress;
-  int64_t calls = 0;  // started by this process
+  int64_t calls = 0;                       // started by this process
+  std::map<std::string, RoleUsage> usage;  // by role, of all processes
   // What it was, for credit, curves and reports. Null where it never began.
   std::shared_ptr<const Execution> execution;
   int64_t number = 0;
@@ -70,12 +71,12 @@ absl::Status CheckRoles(const Graph& graph, const Endpoints& endpoints);
 class Runner {
  public:
   struct Options {
-    uint64_t seed = 0;        // of what endpoints are asked to draw with
-    bool breadth = false;     // a stage after the other, instead of chain by chain
-    bool sealed = false;      // recorded results only: nothing is asked
-    std::string salt;         // part of all keys; a run that is to be drawn anew has another
-    int executions_max = 64;  // under way together; the others wait in order
-    int submitted_max = 1 << 16;
+    uint64_t seed = 0;            // of what endpoints are asked to draw with
+    bool breadth = false;         // a stage after the other, instead of chain by chain
+    bool sealed = false;          // recorded results only: nothing is asked
+    std::string salt;             // part of all keys; a run that is to be drawn anew has another
+    int executions_max = 64;      // under way together; the others wait in order
+    int submitted_max = 1 << 16;  // waiting for their turn
   };
   // Endpoints and clock outlive the runner. Errors as CheckRoles.
   static absl::StatusOr<std::unique_ptr<Runner>> Create(std::shared_ptr<const Graph> graph,
@@ -192,6 +193,7 @@ class Runner {
 
   std::map<std::string, int64_t> listeners_;
   std::atomic<bool> room_posted_{false};
+  std::atomic<int> submitted_{0};  // and not begun
   mutable Mutex health_mutex_;
   absl::Status health_ ABSL_GUARDED_BY(health_mutex_);
   StopToken stop_;

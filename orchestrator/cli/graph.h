@@ -18,6 +18,7 @@ void AddGraphCheck(CLI::App& group, Chosen& chosen);
 void AddGraphShow(CLI::App& group, Chosen& chosen);
 void AddGraphRun(CLI::App& group, Chosen& chosen);  // run, resume, replay
 void AddGraphFork(CLI::App& group, Chosen& chosen);
+void AddGraphServe(CLI::App& group, Chosen& chosen);
 
 // Prints what is wrong with a graph file, a line for each problem and nothing else, to stderr: for
 // editors that jump to places.

@@ -114,7 +114,11 @@ absl::StatusOr<std::unique_ptr<GraphSession>> GraphSession::Open(
       session->runner_,
       agents::Runner::Create(session->graph_, session->endpoints_, std::move(store),
                              session->world_.get(), session->clock_,
-                             {.seed = seed, .breadth = own.breadth, .sealed = own.sealed}));
+                             {.seed = seed,
+                              .breadth = own.breadth,
+                              .sealed = own.sealed,
+                              .executions_max = own.executions_max,
+                              .submitted_max = own.submitted_max}));
   return session;
 }
 

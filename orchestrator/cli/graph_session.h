@@ -30,6 +30,8 @@ struct GraphArguments {
   bool sealed = false;  // a replay: endpoints as they were recorded, nothing is asked
   bool strict = false;  // a graph that is not the recorded one is refused
   bool json = false;
+  int executions_max = 64;
+  int submitted_max = 1 << 16;
 };
 void AddGraphOptions(CLI::App& verb, GraphArguments& arguments);
 
