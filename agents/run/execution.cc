@@ -15,6 +15,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+bool IsListOfTexts(const Json& value) {
+  return value.is_array() &&
+         std::all_of(value.begin(), value.end(), [](const Json& text) { return text.is_string(); });
+}
+
 bool IsConversation(const Json& value) {
   return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& message) {
            return message.is_object() && message.contains("role") && message["role"].is_string();
@@ -25,12 +30,14 @@ absl::StatusOr<Item> InputItem(const std::string& name, const Json& value) {
   auto candidate = std::make_shared<Candidate>();
   if (value.is_string()) {
     candidate->result.text = value.get<std::string>();
+  } else if (IsListOfTexts(value)) {
+    candidate->result.value = value;
   } else if (IsConversation(value)) {
     candidate->conversation = value;
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat("input \"", name,
-                     "\": expected a text or an array of messages with \"role\" "
+                     "\": expected a text, a list of texts or an array of messages with \"role\" "
                      "and \"content\", found ",
                      value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 80)));
   }

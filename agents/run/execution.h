@@ -44,7 +44,8 @@ class Execution {
     bool breadth = false;
   };
 
-  // `inputs`: a value for each of the graph's inputs, a text or an array of messages.
+  // `inputs`: a value for each of the graph's inputs, a text, a list of texts or
+  // an array of messages.
   // INVALID_ARGUMENT: one is missing, unknown or neither.
   static absl::StatusOr<std::unique_ptr<Execution>> Create(std::shared_ptr<const Graph> graph,
                                                            const nlohmann::ordered_json& inputs,

@@ -101,6 +101,13 @@ PromptValue PromptReader::Get(const Reference& reference) const {
   if (fields.empty() && !item.candidate->conversation.is_null()) {
     return {.value = item.candidate->conversation};
   }
+  // A list that came in as one value: an input, or what a tool said.
+  if (const Json* value = FieldOf(item.candidate->result.value, fields);
+      value != nullptr && value->is_array()) {
+    std::vector<std::string> texts;
+    for (const Json& one : *value) texts.push_back(TextOfJson(one));
+    return {.value = std::move(texts)};
+  }
   return {.value = TextOf(item, fields)};
 }
 

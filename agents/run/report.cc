@@ -34,8 +34,8 @@ void Count(const Execution& execution, int index, const std::string& prefix,
   for (const auto& [point, instance] : execution.values(index).instances()) {
     ++counts.instances;
     if (instance.failed) {
-      ++counts.failed;
-      if (counts.failure.empty()) counts.failure = instance.why;
+      counts.failed += instance.items.empty();  // else its failed items are counted below
+      counts.failure = counts.failure.empty() ? instance.why : counts.failure;
     }
     if (instance.items.empty() && !instance.failed && instance.state == Instance::State::kClosed) {
       ++counts.absent;
@@ -132,8 +132,11 @@ nlohmann::ordered_json ReportJson(const std::vector<NodeCounts>& nodes,
 
 std::string ReportText(const std::vector<NodeCounts>& nodes,
                        const std::map<std::string, RoleUsage>& usage) {
-  std::string text = absl::StrFormat("%-24s %9s %8s %7s %7s %10s %5s\n", "node", "instances",
-                                     "results", "absent", "failed", "unchanged", "cut");
+  std::string text;
+  if (!nodes.empty()) {
+    text = absl::StrFormat("%-24s %9s %8s %7s %7s %10s %5s\n", "node", "instances", "results",
+                           "absent", "failed", "unchanged", "cut");
+  }
   for (const NodeCounts& one : nodes) {
     absl::StrAppend(&text,
                     absl::StrFormat("%-24s %9d %8d %7d %7d %10d %5d", one.path, one.instances,
@@ -146,9 +149,9 @@ std::string ReportText(const std::vector<NodeCounts>& nodes,
     if (!one.failure.empty()) absl::StrAppend(&text, "  ", one.failure.substr(0, 100));
     absl::StrAppend(&text, "\n");
   }
-  absl::StrAppend(
-      &text, absl::StrFormat("\n%-24s %9s %9s %9s %10s %10s %8s %10s\n", "role", "calls",
-                             "requests", "samples", "tokens in", "tokens out", "wasted", "usd"));
+  absl::StrAppend(&text, absl::StrFormat("%s%-24s %9s %9s %9s %10s %10s %8s %10s\n",
+                                         nodes.empty() ? "" : "\n", "role", "calls", "requests",
+                                         "samples", "tokens in", "tokens out", "wasted", "usd"));
   for (const auto& [role, one] : usage) {
     absl::StrAppend(&text, absl::StrFormat("%-24s %9d %9d %9d %10d %10d %8d %10.6f", role,
                                            one.calls, one.requests, one.samples, one.tokens_in,

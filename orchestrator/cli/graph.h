@@ -19,6 +19,7 @@ void AddGraphShow(CLI::App& group, Chosen& chosen);
 void AddGraphRun(CLI::App& group, Chosen& chosen);  // run, resume, replay
 void AddGraphFork(CLI::App& group, Chosen& chosen);
 void AddGraphServe(CLI::App& group, Chosen& chosen);
+void AddGraphLook(CLI::App& group, Chosen& chosen);  // events, report, answer
 
 // Prints what is wrong with a graph file, a line for each problem and nothing else, to stderr: for
 // editors that jump to places.

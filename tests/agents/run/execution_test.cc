@@ -177,7 +177,7 @@ TEST(ExecutionTest, InputsAreCheckedBeforeAnythingIsWanted) {
   };
   EXPECT_NE(fails({}).find("no JSON object"), std::string::npos);
   EXPECT_NE(fails({{"mesages", "x"}}).find("did you mean \"messages\""), std::string::npos);
-  EXPECT_NE(fails({{"messages", 7}}).find("expected a text or an array"), std::string::npos);
+  EXPECT_NE(fails({{"messages", 7}}).find("expected a text, a list of texts or an array"), std::string::npos);
 }
 
 }  // namespace
