@@ -127,7 +127,7 @@ class Names {
   }
 
   void TellUnknown(const Reference::Choice& choice, int scope, Place place) {
-    if (unread_.contains(choice.name)) return;
+    if (unread_.contains(choice.name) || problems_.full()) return;
     for (const Node& node : graph_.nodes) {
       const bool carried = node.loop_body.has_value() && HasCarry(*node.loop_body, choice.name);
       if (node.name != choice.name && !carried) continue;

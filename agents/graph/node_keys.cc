@@ -14,7 +14,7 @@ using Kind = PlacedJson::Kind;
 
 void NodeReader::ReadRole(ObjectReader& reader, Node& node, bool needed) {
   const PlacedJson* value =
-      needed ? reader.Need("role", "the name of a role") : reader.Take("role");
+      needed ? reader.Need("role", "the name of the role that is called") : reader.Take("role");
   if (value == nullptr) return;
   if (!value->is(Kind::kString)) return reader.WrongType(*value, "role", "the name of a role");
   std::vector<std::string> names;

@@ -63,10 +63,9 @@ NodeReader::NodeReader(Graph& graph, ReadingFiles& files, Problems& problems)
 bool NodeReader::Declare(const PlacedJson::Member& member, int loop) {
   const Place place{member.line, member.column};
   const std::string& name = member.key;
-  if (!IsName(name) || name == "it" || name == "first" || name == "second") {
-    problems_.Add(place,
-                  absl::StrCat("found the node name \"", name, "\"; expected a-z, 0-9 and _, ",
-                               "a letter first, and not it, first or second"));
+  if (!IsName(name) || name == "it") {
+    problems_.Add(place, absl::StrCat("found the node name \"", name,
+                                      "\"; expected a-z, 0-9 and _, a letter first, and not it"));
     return false;
   }
   if (std::find(graph_.inputs.begin(), graph_.inputs.end(), name) != graph_.inputs.end()) {

@@ -146,8 +146,9 @@ void CheckFilter(ObjectReader& reader, const Node& node) {
 void CheckCall(ObjectReader& reader, const Node& node) {
   if (reader.Has("command") == reader.Has("url")) {
     reader.WrongKey(reader.Has("url") ? "url" : "do",
-                    absl::StrCat("found ", reader.Has("url") ? "both" : "neither",
-                                 " \"command\" and \"url\"; expected one of them"));
+                    reader.Has("url")
+                        ? "found both \"command\" and \"url\"; expected one of them"
+                        : "found neither \"command\" nor \"url\"; expected one of them");
   }
   if (reader.Has("url") && !node.url.empty() && node.url.rfind("http://", 0) != 0 &&
       node.url.rfind("https://", 0) != 0) {

@@ -23,7 +23,7 @@ ObjectReader::ObjectReader(const PlacedJson& object, std::string what, Problems&
 }
 
 const PlacedJson* ObjectReader::Take(std::string_view key) {
-  known_.emplace_back(key);
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
   return object_.Find(key);
 }
 

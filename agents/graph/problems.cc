@@ -13,6 +13,7 @@ void Problems::Add(Place place, std::string_view what) {
 }
 
 void Problems::AddOther(Place place, std::string_view message) {
+  if (full()) return;
   const auto same = [&](const Problem& other) { return other.message == message; };
   if (std::any_of(found_.begin(), found_.end(), same)) return;
   found_.push_back({place, std::string(message)});
@@ -29,7 +30,7 @@ absl::Status Problems::status() const {
     absl::StrAppend(&text, i > 0 ? "\n" : "", sorted[i].message);
   }
   if (sorted.size() > kShownMax) {
-    absl::StrAppend(&text, "\n(", sorted.size() - kShownMax, " more)");
+    absl::StrAppend(&text, full() ? "\n(at least " : "\n(", sorted.size() - kShownMax, " more)");
   }
   return absl::InvalidArgumentError(text);
 }

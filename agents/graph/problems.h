@@ -16,6 +16,8 @@ namespace temper::agents {
 class Problems {
  public:
   static constexpr size_t kShownMax = 20;
+  // More are not looked for in earnest: a hostile file has no end of them.
+  static constexpr size_t kKeptMax = 1000;
 
   // `path`: the graph's, which places are counted in.
   explicit Problems(std::string path) : path_(std::move(path)) {}
@@ -26,7 +28,7 @@ class Problems {
   void AddOther(Place place, std::string_view message);
 
   bool empty() const { return found_.empty(); }
-  size_t size() const { return found_.size(); }
+  bool full() const { return found_.size() >= kKeptMax; }
   const std::string& path() const { return path_; }
 
   // OK when nothing was found. INVALID_ARGUMENT: one problem a line, in the order of the file, no

@@ -17,6 +17,12 @@ using Kind = PromptPiece::Kind;
 // Nested sections multiply.
 constexpr size_t kTurnBytesMax = size_t{64} << 20;
 
+size_t TextBytes(const std::vector<PromptPiece>& pieces) {
+  size_t bytes = 0;
+  for (const PromptPiece& piece : pieces) bytes += piece.text.size() + TextBytes(piece.inside);
+  return bytes;
+}
+
 // The element of the innermost section.
 struct Element {
   const std::string* text = nullptr;
@@ -106,6 +112,13 @@ class Rendering {
 
 Prompt::Prompt(std::vector<Binding> bindings, std::shared_ptr<const Body> body, std::string digest)
     : bindings_(std::move(bindings)), body_(std::move(body)), digest_(std::move(digest)) {}
+
+size_t Prompt::text_bytes() const {
+  size_t bytes = 0;
+  if (body_ == nullptr) return bytes;
+  for (const PromptTurn& turn : body_->turns) bytes += TextBytes(turn.pieces);
+  return bytes;
+}
 
 absl::StatusOr<ordered_json> Prompt::Render(const PromptScope& scope) const {
   TEMPER_CHECK(body_ != nullptr);

@@ -56,6 +56,8 @@ class Prompt {
 
   std::vector<Binding>& bindings() { return bindings_; }
   const std::vector<Binding>& bindings() const { return bindings_; }
+  // Bytes of the template's own text: for estimates.
+  size_t text_bytes() const;
   // Of everything that decides what is asked but the values: part of a result's identity.
   const std::string& digest() const { return digest_; }
 

@@ -6,6 +6,7 @@
 #include "base/nearest_name.h"
 #include "orchestrator/cli/fork.h"
 #include "orchestrator/cli/fork_offline.h"
+#include "orchestrator/cli/graph.h"
 #include "orchestrator/cli/replay_offline.h"
 #include "orchestrator/cli/replay.h"
 #include "orchestrator/cli/verbs.h"
@@ -76,6 +77,7 @@ int Main(int argc, char** argv) {
   AddTokenize(program, chosen);
   AddVerify(program, chosen);
   AddEval(program, chosen);
+  AddGraph(program, chosen);
   AddVerifierHost(program, chosen);
   AddCerts(program, chosen);
   AddBench(program, chosen);

@@ -70,8 +70,8 @@ TEST(GraphFileTest, ReadsALoopAndWhatItCarries) {
   const Loop& loop = *refine.loop_body;
   EXPECT_EQ(loop.rounds_max, 4);
   EXPECT_EQ(loop.patience, 2);
-  EXPECT_THAT(loop.body, ElementsAre(IndexOf(*graph, "fb"), IndexOf(*graph, "new"),
-                                     IndexOf(*graph, "best")));
+  EXPECT_THAT(loop.body,
+              ElementsAre(IndexOf(*graph, "fb"), IndexOf(*graph, "new"), IndexOf(*graph, "best")));
   ASSERT_EQ(loop.carries.size(), 1u);
   EXPECT_EQ(loop.carries[0].node, IndexOf(*graph, "best"));
   EXPECT_EQ(loop.carries[0].axis, -1);
