@@ -59,6 +59,7 @@ void AddGraph(CLI::App& program, Chosen& chosen) {
   AddGraphShow(*group, chosen);
   AddGraphRun(*group, chosen);
   AddGraphFork(*group, chosen);
+  AddGraphCurve(*group, chosen);
   AddGraphLook(*group, chosen);
   AddGraphServe(*group, chosen);
 }

@@ -18,6 +18,7 @@ void AddGraphCheck(CLI::App& group, Chosen& chosen);
 void AddGraphShow(CLI::App& group, Chosen& chosen);
 void AddGraphRun(CLI::App& group, Chosen& chosen);  // run, resume, replay
 void AddGraphFork(CLI::App& group, Chosen& chosen);
+void AddGraphCurve(CLI::App& group, Chosen& chosen);
 void AddGraphServe(CLI::App& group, Chosen& chosen);
 void AddGraphLook(CLI::App& group, Chosen& chosen);  // events, report, answer
 
