@@ -126,6 +126,15 @@ TEST(GraphFileTest, TellsEverythingThatIsWrongAtOnceInTheOrderOfTheFile) {
             "g/graph.json:9:14: found the unknown reference \"$c\"; did you mean \"$a\"?");
 }
 
+TEST(GraphFileTest, ReadsThePresets) {
+  for (const char* name : {"feedback_edit", "best_of_n", "self_refine", "mixture_of_agents",
+                           "debate", "generate_select_synthesize"}) {
+    const auto graph =
+        ReadGraph(std::string(TEMPER_SOURCE_DIR) + "/examples/graphs/" + name + ".json");
+    EXPECT_TRUE(graph.ok()) << graph.status();
+  }
+}
+
 TEST(GraphFileTest, TellsOfAMissingFile) {
   const auto graph = ReadGraph("no/such/graph.json");
   EXPECT_EQ(graph.status().code(), absl::StatusCode::kNotFound);
