@@ -100,6 +100,11 @@ class Solver {
   void VisitLoop(int index) {
     const std::vector<int> outside = graph_.nodes[index].instance_axes;
     const size_t carries = graph_.nodes[index].loop_body->carries.size();
+    // The outer axis first: what is carried has a list in every round.
+    const int round_axis =
+        NewAxis({Axis::Kind::kRound, index, -1, graph_.nodes[index].name + ".round",
+                 graph_.nodes[index].loop_body->rounds_max});
+    graph_.nodes[index].loop_body->round_axis = round_axis;
     for (size_t c = 0; c < carries; ++c) {
       Loop::Carry& carry = graph_.nodes[index].loop_body->carries[c];
       Carried& carried = carried_[{index, static_cast<int>(c)}];
@@ -111,8 +116,6 @@ class Solver {
                        : -1;
     }
     Loop& loop = *graph_.nodes[index].loop_body;
-    loop.round_axis = NewAxis(
-        {Axis::Kind::kRound, index, -1, graph_.nodes[index].name + ".round", loop.rounds_max});
     if (carries > 0) graph_.nodes[index].own_axis = loop.carries[0].axis;
     for (const int node : loop.body) Visit(node);
     const std::vector<int> inside = BodyAxes(graph_, index);

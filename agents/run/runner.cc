@@ -243,7 +243,7 @@ absl::Status Runner::Begin(ExecutionRequest request) {
       request.inputs.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   const auto refuse = [&request, this](std::string why) {
     after_commit_.push_back([on_end = request.on_end, id = request.id, why] {
-      on_end({.id = id, .outcome = "failed", .why = why});
+      on_end({.id = id, .outcome = "refused", .why = why});
     });
     return absl::OkStatus();
   };

@@ -44,7 +44,7 @@ struct ExecutionProgress {
 
 struct ExecutionEnd {
   std::string id;
-  std::string outcome;  // "done", "failed", "budget_exhausted", "cancelled"
+  std::string outcome;  // "done", "failed", "budget_exhausted", "cancelled", "refused"
   std::string why;      // of anything but "done"
   std::vector<Item> output;
   ExecutionProgress progress;

@@ -13,9 +13,12 @@ void AddAll(const std::optional<Expression>& expression, std::vector<const Refer
   all.insert(all.end(), expression->references().begin(), expression->references().end());
 }
 
-// A carry, seen from outside, is its loop's value.
-bool IsNode(const Reference::Choice& choice) {
-  return choice.target.kind == Target::Kind::kNode || choice.target.kind == Target::Kind::kCarry;
+// Whose becoming final a reader waits for. A carry, seen from outside, is its loop's value; in the
+// loop's body it is there from the start of a round.
+bool WaitsFor(const Graph& graph, const Node& reader, const Reference::Choice& choice) {
+  return choice.target.kind == Target::Kind::kNode ||
+         (choice.target.kind == Target::Kind::kCarry &&
+          !Inside(graph, choice.target, reader.instance_axes));
 }
 
 }  // namespace
@@ -79,19 +82,25 @@ Wiring::Wiring(const Graph& graph)
     const Node& node = graph.nodes[static_cast<size_t>(n)];
     for (const Reference* reference : NeededBy(node)) {
       for (const Reference::Choice& choice : reference->choices) {
-        if (IsNode(choice)) reads[static_cast<size_t>(n)].insert(choice.target.index);
+        if (WaitsFor(graph, node, choice)) {
+          reads[static_cast<size_t>(n)].insert(choice.target.index);
+        }
       }
     }
     if (node.each.has_value()) {
       for (const Reference::Choice& choice : node.each->choices) {
-        if (IsNode(choice)) followers_[static_cast<size_t>(choice.target.index)].push_back(n);
+        if (WaitsFor(graph, node, choice)) {
+          followers_[static_cast<size_t>(choice.target.index)].push_back(n);
+        }
       }
     }
     std::vector<const Reference*> watched;
     AddAll(node.enough, watched);
     for (const Reference* reference : watched) {
       for (const Reference::Choice& choice : reference->choices) {
-        if (IsNode(choice)) watchers_[static_cast<size_t>(choice.target.index)].push_back(n);
+        if (WaitsFor(graph, node, choice)) {
+          watchers_[static_cast<size_t>(choice.target.index)].push_back(n);
+        }
       }
     }
   }
@@ -103,7 +112,7 @@ Wiring::Wiring(const Graph& graph)
       open.pop_back();
       if (!node.each.has_value()) continue;
       for (const Reference::Choice& choice : node.each->choices) {
-        if (IsNode(choice) && own.insert(choice.target.index).second) {
+        if (WaitsFor(graph, node, choice) && own.insert(choice.target.index).second) {
           open.push_back(choice.target.index);
         }
       }

@@ -100,9 +100,13 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
     }
     ++ended;
     if (one->output.empty()) {
-      status = one->outcome == "cancelled"
-                   ? absl::CancelledError(one->why)
-                   : absl::AbortedError(absl::StrCat(one->outcome, ": ", one->why));
+      if (one->outcome == "cancelled") {
+        status = absl::CancelledError(one->why);
+      } else if (one->outcome == "refused") {
+        status = absl::InvalidArgumentError(one->why);
+      } else {
+        status = absl::AbortedError(absl::StrCat(one->outcome, ": ", one->why));
+      }
       break;
     }
     const int choice = static_cast<int>(std::find(ids.begin(), ids.end(), one->id) - ids.begin());
@@ -115,6 +119,7 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
       usage.prompt_tokens += used.tokens_in;
       usage.completion_tokens += used.tokens_out;
       nlohmann::ordered_json& split = roles[role];
+      if (split.is_null()) split = nlohmann::ordered_json::object();
       split["calls"] = split.value("calls", int64_t{0}) + used.calls;
       split["prompt_tokens"] = split.value("prompt_tokens", int64_t{0}) + used.tokens_in;
       split["completion_tokens"] = split.value("completion_tokens", int64_t{0}) + used.tokens_out;

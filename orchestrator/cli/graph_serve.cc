@@ -43,6 +43,8 @@ absl::Status Serve(ServeArguments arguments) {
   session->runner().Start();
   TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<OpenAiServer> server,
                           OpenAiServer::Start(options, backend));
+  log::Start("graph", "info");
+  log::Info("serving", {{"address", server->address()}, {"model", name}});
   std::printf(
       "Serving %s as \"%s\" at http://%s/v1, results in %s. Try:\n"
       "  curl http://%s/v1/chat/completions -H 'Content-Type: application/json' \\\n"

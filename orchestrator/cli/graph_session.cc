@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <set>
 
@@ -56,6 +57,23 @@ absl::StatusOr<agents::BudgetLimits> BudgetOf(const std::vector<std::string>& se
     }
   }
   return limits;
+}
+
+// Names of endpoints that the graph and its sub-graphs use.
+absl::Status NamesOf(const agents::Graph& graph, const std::vector<std::string>& known,
+                     std::set<std::string>& used) {
+  for (const agents::Role& role : graph.roles) {
+    if (std::find(known.begin(), known.end(), role.endpoint) == known.end()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          graph.path, ":", role.place.line, ":", role.place.column, ": role \"", role.name,
+          "\": there is no endpoint \"", role.endpoint, "\"", Suggestion(role.endpoint, known)));
+    }
+    used.insert(role.endpoint);
+  }
+  for (const agents::Node& node : graph.nodes) {
+    if (node.graph != nullptr) TEMPER_RETURN_IF_ERROR(NamesOf(*node.graph, known, used));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -138,15 +156,11 @@ absl::Status GraphSession::OpenEndpoints(agents::GraphStore& store) {
   }
   TEMPER_ASSIGN_OR_RETURN(const std::vector<agents::EndpointSpec> specs,
                           agents::ReadEndpoints(path));
-  // Only what the graph names: a key of another server need not be there.
+  std::vector<std::string> known;
+  for (const agents::EndpointSpec& spec : specs) known.push_back(spec.name);
+  // Only what the graph names is opened: a key of another server need not be there.
   std::set<std::string> used;
-  const std::function<void(const agents::Graph&)> collect = [&](const agents::Graph& graph) {
-    for (const agents::Role& role : graph.roles) used.insert(role.endpoint);
-    for (const agents::Node& node : graph.nodes) {
-      if (node.graph != nullptr) collect(*node.graph);
-    }
-  };
-  collect(*graph_);
+  TEMPER_RETURN_IF_ERROR(NamesOf(*graph_, known, used));
   std::vector<agents::EndpointSpec> named;
   for (const agents::EndpointSpec& spec : specs) {
     if (used.contains(spec.name)) named.push_back(spec);
@@ -300,6 +314,7 @@ json EndJson(const agents::ExecutionEnd& end) {
 
 int ExitCodeOf(const agents::ExecutionEnd& end) {
   if (end.outcome == "done") return kDone;
+  if (end.outcome == "refused") return kWrong;
   return end.outcome == "budget_exhausted" ? kBudgetExhausted : kFailed;
 }
 

@@ -66,7 +66,7 @@ TEST(AxesTest, ALoopCarriesAListWhereItBeginsWithOne) {
   EXPECT_EQ(AxesOf(*graph, debate.axes), "debate");
   EXPECT_EQ(graph->axes[debate.own_axis].kind, Axis::Kind::kCarry);
   EXPECT_EQ(graph->axes[debate.own_axis].size_max, 3);
-  EXPECT_EQ(AxesOf(*graph, NodeOf(*graph, "answers").axes), "debate,debate.round");
+  EXPECT_EQ(AxesOf(*graph, NodeOf(*graph, "answers").axes), "debate.round,debate");
   EXPECT_EQ(AxesOf(*graph, NodeOf(*graph, "all").axes), "debate.round,all");
   EXPECT_EQ(CandidatesMax(*graph, NodeOf(*graph, "vote")), 3);
 }
@@ -87,7 +87,7 @@ TEST(AxesTest, ALoopCarriesAListWhereItsBodyKeepsSeveral) {
   const Node& evolve = NodeOf(*graph, "evolve");
   ASSERT_GE(evolve.own_axis, 0);
   EXPECT_EQ(graph->axes[evolve.own_axis].size_max, 5);
-  EXPECT_EQ(AxesOf(*graph, NodeOf(*graph, "child").axes), "evolve,evolve.round,child");
+  EXPECT_EQ(AxesOf(*graph, NodeOf(*graph, "child").axes), "evolve.round,evolve,child");
   EXPECT_EQ(CandidatesMax(*graph, NodeOf(*graph, "pool")), 15);
   // After a round, the carry's name is what the round has set.
   const auto& stop = evolve.loop_body->stop_when->references();

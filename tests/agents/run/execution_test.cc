@@ -104,6 +104,77 @@ TEST(ExecutionTest, ALoopCarriesTheBestAndStopsWhenNothingChanges) {
   EXPECT_EQ(delivered.at("refine/new"), 2 * 4);
 }
 
+TEST(ExecutionTest, ADebateIsALoopWhoseBodyRunsForEachPosition) {
+  const auto graph = ParseOrDie(R"({
+    "graph": "debate", "input": ["messages"],
+    "roles": {"debater": {"model": "main:m"}},
+    "nodes": {
+      "opening": {"do": "generate", "role": "debater", "n": 3, "prompt": "$messages"},
+      "debate": {"do": "loop", "carry": {"position": "$opening"},
+        "body": {
+          "heard": {"do": "filter", "from": "$position", "by": "dedupe"},
+          "position": {"do": "generate", "role": "debater", "each": "$position",
+                       "prompt": {"text": "Mine: {{mine}}\nAll: {{heard}}", "mine": "$position",
+                                  "heard": "$heard"}}},
+        "stop": {"max_rounds": 3, "when": "count($heard) == 1"}},
+      "verdict": {"do": "select", "from": "$debate", "by": "vote"}},
+    "output": "$verdict"})");
+  std::set<std::string> outputs;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const auto execution = StartOrDie(graph, Question1());
+    const auto delivered = RunToEnd(*execution, seed);
+    ASSERT_TRUE(execution->done());
+    EXPECT_EQ(delivered.at("debate/position"), 3 * 3);
+    const int debate = execution->graph().order[1];
+    EXPECT_EQ(execution->values(debate).Find({})->items.size(), 3u);
+    outputs.insert(OutputText(*execution));
+  }
+  EXPECT_EQ(outputs.size(), 1u);
+  // All of one mind after a round: no second one.
+  const auto execution = StartOrDie(graph, Question1());
+  const auto delivered = RunToEnd(*execution, 1, [](const Want& want) {
+    Result result = MadeResult(want);
+    if (want.question->path == "debate/position") result.text = "yes";
+    return result;
+  });
+  EXPECT_EQ(delivered.at("debate/position"), 2 * 3);
+  EXPECT_EQ(OutputText(*execution), "yes|");
+}
+
+TEST(ExecutionTest, ASubGraphIsAnExecutionOfItsOwnForEachElement) {
+  const auto read = [](const std::string& path) -> absl::StatusOr<std::string> {
+    if (!path.ends_with("inner.json")) return absl::NotFoundError(path);
+    return std::string(R"({
+      "graph": "inner", "input": ["text"],
+      "roles": {"writer": {"model": "main:m"}},
+      "nodes": {
+        "more": {"do": "generate", "role": "writer", "n": 2,
+                 "prompt": {"text": "More: {{text}}"}},
+        "last": {"do": "select", "from": "$more", "by": "vote"}},
+      "output": "$last"})");
+  };
+  const auto graph = ParseGraph(R"({
+    "graph": "outer", "input": ["messages"],
+    "roles": {"writer": {"model": "main:m"}},
+    "nodes": {
+      "draft": {"do": "generate", "role": "writer", "n": 3, "prompt": "$messages"},
+      "sub": {"do": "graph", "file": "inner.json", "each": "$draft", "with": {"text": "$draft"}},
+      "pick": {"do": "select", "from": "$sub", "by": "vote"}},
+    "output": "$pick"})",
+                                "test.json", read);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  std::set<std::string> outputs;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    const auto execution = StartOrDie(*graph, Question1());
+    const auto delivered = RunToEnd(*execution, seed);
+    ASSERT_TRUE(execution->done());
+    EXPECT_EQ(delivered.at("draft"), 3);
+    EXPECT_EQ(delivered.at("more"), 3 * 2);
+    outputs.insert(OutputText(*execution));
+  }
+  EXPECT_EQ(outputs.size(), 1u);
+}
+
 TEST(ExecutionTest, WhatAConditionLeavesOutIsAbsentAndAnAlternativeStandsForIt) {
   const auto graph = ParseOrDie(R"({
     "graph": "gate", "input": ["messages"],
@@ -177,7 +248,8 @@ TEST(ExecutionTest, InputsAreCheckedBeforeAnythingIsWanted) {
   };
   EXPECT_NE(fails({}).find("no JSON object"), std::string::npos);
   EXPECT_NE(fails({{"mesages", "x"}}).find("did you mean \"messages\""), std::string::npos);
-  EXPECT_NE(fails({{"messages", 7}}).find("expected a text, a list of texts or an array"), std::string::npos);
+  EXPECT_NE(fails({{"messages", 7}}).find("expected a text, a list of texts or an array"),
+            std::string::npos);
 }
 
 }  // namespace
