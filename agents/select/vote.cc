@@ -6,8 +6,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agents/select/judgement/reply_text.h"
 #include "agents/select/normal_text.h"
+#include "agents/select/pattern.h"
 #include "agents/select/ranked.h"
+#include "base/status_macros.h"
 
 namespace temper::agents {
 namespace {
@@ -28,6 +31,15 @@ std::map<std::string, Ballot> Count(const std::vector<std::string>& ballots) {
 }
 
 }  // namespace
+
+absl::StatusOr<AnswerPattern> AnswerPattern::Create(const std::string& pattern) {
+  TEMPER_ASSIGN_OR_RETURN(std::shared_ptr<const re2::RE2> compiled, CompileReadingPattern(pattern));
+  return AnswerPattern(std::move(compiled));
+}
+
+std::optional<std::string> AnswerPattern::Read(std::string_view text) const {
+  return LastGroup(*pattern_, AfterThinking(text));
+}
 
 absl::StatusOr<Decision> ChooseByVote(const std::vector<std::optional<std::string>>& answers,
                                       int keep) {

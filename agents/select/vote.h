@@ -1,12 +1,19 @@
 // Select by vote: the answer that most candidates give wins.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "agents/select/decision.h"
+
+namespace re2 {
+class RE2;
+}
 
 namespace temper::agents {
 
@@ -19,5 +26,18 @@ namespace temper::agents {
 // FAILED_PRECONDITION: nobody votes.
 absl::StatusOr<Decision> ChooseByVote(const std::vector<std::optional<std::string>>& answers,
                                       int keep);
+
+// How a candidate's answer is read from its text, where the whole text is not the answer.
+class AnswerPattern {
+ public:
+  // An RE2 pattern with exactly one group. INVALID_ARGUMENT: not such a pattern.
+  static absl::StatusOr<AnswerPattern> Create(const std::string& pattern);
+  // The group of the last match behind the thinking; nothing where there is no match.
+  std::optional<std::string> Read(std::string_view text) const;
+
+ private:
+  explicit AnswerPattern(std::shared_ptr<const re2::RE2> pattern) : pattern_(std::move(pattern)) {}
+  std::shared_ptr<const re2::RE2> pattern_;
+};
 
 }  // namespace temper::agents

@@ -37,14 +37,7 @@ const nlohmann::ordered_json* Walk(const nlohmann::ordered_json& root, const std
 }
 
 absl::StatusOr<double> LastMatch(std::string_view text, const re2::RE2& pattern) {
-  re2::StringPiece rest(text.data(), text.size());
-  std::optional<std::string> found;
-  for (std::string match; re2::RE2::FindAndConsume(&rest, pattern, &match);) {
-    found = match;
-    // An empty match at the front consumes nothing.
-    if (rest.empty()) break;
-    if (match.empty()) rest.remove_prefix(1);
-  }
+  const std::optional<std::string> found = LastGroup(pattern, text);
   if (!found.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("no match of ", HeadOf(pattern.pattern()), " in the reply ", HeadOf(text)));
@@ -59,12 +52,7 @@ absl::StatusOr<double> LastMatch(std::string_view text, const re2::RE2& pattern)
 }  // namespace
 
 absl::StatusOr<RubricRule> RubricRule::Pattern(const std::string& pattern) {
-  TEMPER_ASSIGN_OR_RETURN(std::shared_ptr<const re2::RE2> compiled, CompilePattern(pattern));
-  if (compiled->NumberOfCapturingGroups() != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(HeadOf(pattern), " has ", compiled->NumberOfCapturingGroups(),
-                     " groups, expected one, around the number; others can be (?:...)"));
-  }
+  TEMPER_ASSIGN_OR_RETURN(std::shared_ptr<const re2::RE2> compiled, CompileReadingPattern(pattern));
   return RubricRule(std::move(compiled), "");
 }
 

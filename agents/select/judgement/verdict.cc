@@ -103,6 +103,14 @@ absl::StatusOr<Verdict> ReadPairVerdict(std::string_view reply) {
   return found[0] == "A" ? Verdict::kABetter : found[0] == "B" ? Verdict::kBBetter : Verdict::kTie;
 }
 
+absl::StatusOr<Verdict> ReadVerdict(std::string_view reply) {
+  const auto graded = ReadArenaVerdict(reply);
+  if (graded.ok()) return graded;
+  const auto plain = ReadPairVerdict(reply);
+  if (plain.ok()) return plain;
+  return NoVerdict("no verdict such as [[A>B]] or [[A]]", AfterThinking(reply));
+}
+
 absl::StatusOr<Verdict> ReadWildBenchChoice(std::string_view reply) {
   static constexpr std::array<std::string_view, 5> kChoices = {"A++", "A+", "A=B", "B+", "B++"};
   const std::string_view answer = AfterThinking(reply);

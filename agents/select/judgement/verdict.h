@@ -33,6 +33,11 @@ absl::StatusOr<double> ReadRating(std::string_view reply);
 // MT-Bench: [[A]], [[B]] or [[C]], a tie. Two different ones are none.
 absl::StatusOr<Verdict> ReadPairVerdict(std::string_view reply);
 
+// What a graph's rule "verdict" reads: the last [[A>>B]] as Arena-Hard v2 does; where there is
+// none,
+// [[A]], [[B]] or [[C]].
+absl::StatusOr<Verdict> ReadVerdict(std::string_view reply);
+
 // WildBench: JSON with "choice": "A++", "A+", "A=B", "B+", "B++".
 absl::StatusOr<Verdict> ReadWildBenchChoice(std::string_view reply);
 // WildBench: JSON with "score", a number or a text of one, 1 to 10.

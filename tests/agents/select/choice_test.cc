@@ -71,6 +71,15 @@ TEST(VoteTest, WhoHasNoAnswerDoesNotVote) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(VoteTest, AnAnswerIsTheGroupOfTheLastMatch) {
+  const AnswerPattern pattern = AnswerPattern::Create("(?m)^Answer: *(.+?) *$").value();
+  EXPECT_EQ(pattern.Read("Answer: 1\nno\nAnswer:  42 \n"), "42");
+  EXPECT_EQ(pattern.Read("<think>\nAnswer: 1\n</think>none"), std::nullopt);
+  EXPECT_EQ(pattern.Read("The Answer: 3"), std::nullopt);  // not where a line begins
+  EXPECT_EQ(AnswerPattern::Create("(a|x)*?")->Read("bb"), "");
+  EXPECT_FALSE(AnswerPattern::Create("a").ok());
+}
+
 TEST(NormalTextTest, BlanksCaseAndFullStopsMakeNoDifference) {
   EXPECT_EQ(NormalText("  The\n\tANSWER is  42. "), "the answer is 42");
   EXPECT_EQ(NormalText("Z\xC3\x9CRICH"), "z\xC3\x9Crich");  // other letters stay

@@ -2,7 +2,9 @@
 
 #include <string>
 
+#include "agents/eval/formats/records.h"
 #include "agents/eval/formats/style.h"
+#include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -137,10 +139,18 @@ TEST(StyleTest, WhatIsInCodeDoesNotCount) {
   EXPECT_EQ(style.bold_asterisks, 0);
 }
 
-// Made by Python's re with the rules of the header's comment, on this text.
-TEST(StyleTest, BlanksBeforeAnItemMayBeLinesAndUnicode) {
-  EXPECT_EQ(CountStyle("\n\n \xC2\xA0- x", 0).unordered, 1);
-  EXPECT_EQ(CountStyle("-\xC2\xA0x\n", 0).unordered, 1);
+// tests/agents/eval/make_markdown_counts.py made them.
+TEST(StyleTest, CountsWhatPythonsExpressionsCount) {
+  const std::string path = std::string(TEMPER_TEST_DATA) + "/markdown_counts.jsonl";
+  const auto records = ReadRecords(ReadFile(path).value(), path).value();
+  ASSERT_EQ(records.size(), 200u);
+  for (const EvalRecord& record : records) {
+    const AnswerStyle style = CountStyle(TextAt(record, "text").value(), 0);
+    std::vector<int64_t> counts(style.headers.begin(), style.headers.end());
+    counts.insert(counts.end(),
+                  {style.ordered, style.unordered, style.bold_asterisks, style.bold_underscores});
+    EXPECT_EQ(counts, record.json["counts"].get<std::vector<int64_t>>()) << record.place;
+  }
 }
 
 TEST(StyleTest, GoesThroughJsonUnchanged) {

@@ -163,6 +163,14 @@ TEST(VerdictTest, MtBenchRatingsAndPairs) {
   EXPECT_FALSE(ReadPairVerdict("A").ok());
 }
 
+TEST(VerdictTest, AGraphsRuleTakesEitherKind) {
+  EXPECT_EQ(ReadVerdict("[[B>>A]]").value(), Verdict::kBMuchBetter);
+  EXPECT_EQ(ReadVerdict("so [[B]]").value(), Verdict::kBBetter);
+  EXPECT_EQ(ReadVerdict("so [[C]]").value(), Verdict::kTie);
+  EXPECT_FALSE(ReadVerdict("[[A]] or [[B]]").ok());
+  EXPECT_THAT(Words(ReadVerdict("hm")), HasSubstr("\"hm\""));
+}
+
 TEST(VerdictTest, WildBenchJson) {
   EXPECT_EQ(ReadWildBenchChoice("{\"analysis of A\": \"{\", \"choice\": \"B++\"}").value(),
             Verdict::kBMuchBetter);
