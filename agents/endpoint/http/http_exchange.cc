@@ -20,6 +20,7 @@ constexpr size_t kIdleMax = 1024;
 
 struct HttpExchanges::Exchange {
   HttpExchanges* owner = nullptr;
+  uint64_t number = 0;
   Post post;
   CurlHeaders headers;
   HttpHead head;
@@ -43,6 +44,7 @@ HttpExchanges::~HttpExchanges() { TEMPER_CHECK(exchanges_.empty()); }
 
 size_t HttpExchanges::OnBytes(char* bytes, size_t, size_t count, void* user) {
   Exchange& exchange = *static_cast<Exchange*>(user);
+  const bool first = exchange.bytes == 0;
   exchange.bytes += count;
   exchange.last_bytes = exchange.owner->loop_.Now();
   exchange.too_long = exchange.bytes > exchange.owner->answer_bytes_max_;
@@ -50,6 +52,8 @@ size_t HttpExchanges::OnBytes(char* bytes, size_t, size_t count, void* user) {
   if (!exchange.whole) {
     exchange.whole = !exchange.post.on_bytes(exchange.head, std::string_view(bytes, count));
   }
+  // From here on there is less to wait for than the timer knows.
+  if (first || exchange.whole) exchange.owner->Rearm(exchange);
   return count;
 }
 
@@ -80,6 +84,7 @@ uint64_t HttpExchanges::Start(Post post) {
   auto made = std::make_unique<Exchange>();
   Exchange& exchange = *made;
   exchange.owner = this;
+  exchange.number = number;
   exchange.post = std::move(post);
   exchange.began = exchange.last_bytes = loop_.Now();
   if (idle_.empty()) {
@@ -91,7 +96,7 @@ uint64_t HttpExchanges::Start(Post post) {
   TEMPER_CHECK(exchange.easy != nullptr);
   SetOptions(exchange);
   exchanges_.emplace(number, std::move(made));
-  Arm(number, exchange.began + std::min(timeouts_.first_byte, timeouts_.total));
+  Arm(exchange);
   loop_.StartTransfer(exchange.easy.get(), [this, number](CURLcode code) {
     End(number, StatusOf(code, *exchanges_.at(number)));
   });
@@ -115,7 +120,13 @@ void HttpExchanges::SetOptions(Exchange& exchange) {
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange.words.data());
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);  // rather a stream of a connection than another
+  if (server_.url.starts_with("https")) {
+    // Rather a stream of an open connection than another connection.
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  } else {
+    // Without TLS nobody tells that a connection bears only one request: the second would wait.
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  }
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    static_cast<long>(absl::ToInt64Milliseconds(timeouts_.connect)));
 }
@@ -128,31 +139,38 @@ void HttpExchanges::Stop(uint64_t number) {
   exchanges_.erase(found);  // the handle with it
 }
 
-void HttpExchanges::Arm(uint64_t number, absl::Duration at) {
-  const absl::Duration pause = std::max(at - loop_.Now(), absl::ZeroDuration());
-  exchanges_.at(number)->timer = loop_.After(pause, [this, number] { LookAtTime(number); });
+absl::Duration HttpExchanges::QuietEnd(const Exchange& exchange) const {
+  if (exchange.whole) return exchange.last_bytes + std::min(timeouts_.idle, kEndAfterAll);
+  return exchange.last_bytes + (exchange.bytes == 0 ? timeouts_.first_byte : timeouts_.idle);
 }
 
+void HttpExchanges::Arm(Exchange& exchange) {
+  const absl::Duration at = std::min(QuietEnd(exchange), exchange.began + timeouts_.total);
+  exchange.timer = loop_.After(std::max(at - loop_.Now(), absl::ZeroDuration()),
+                               [this, number = exchange.number] { LookAtTime(number); });
+}
+
+void HttpExchanges::Rearm(Exchange& exchange) {
+  loop_.Drop(exchange.timer);
+  Arm(exchange);
+}
+
+// Bytes that came meanwhile have moved the end.
 void HttpExchanges::LookAtTime(uint64_t number) {
-  const Exchange& exchange = *exchanges_.at(number);
+  Exchange& exchange = *exchanges_.at(number);
   const absl::Duration now = loop_.Now();
-  const absl::Duration total_end = exchange.began + timeouts_.total;
-  const absl::Duration patience = exchange.bytes == 0 ? timeouts_.first_byte : timeouts_.idle;
-  // Looked at once a second: an answer that became whole meanwhile must not wait for `idle`.
-  const absl::Duration quiet_end =
-      exchange.last_bytes + (exchange.whole ? std::min(patience, kEndAfterAll) : patience);
-  if (now < std::min(quiet_end, total_end)) {
-    return Arm(number, std::min(std::min(quiet_end, total_end), now + kEndAfterAll));
-  }
+  const bool too_long = now >= exchange.began + timeouts_.total;
+  if (!too_long && now < QuietEnd(exchange)) return Arm(exchange);
   loop_.StopTransfer(exchange.easy.get());
   if (exchange.whole) return End(number, absl::OkStatus());
   std::string words;
-  if (total_end <= quiet_end) {
+  if (too_long) {
     words = absl::StrCat("no whole answer within ", absl::FormatDuration(timeouts_.total));
   } else if (exchange.bytes == 0) {
-    words = absl::StrCat("no byte of an answer within ", absl::FormatDuration(patience));
+    words =
+        absl::StrCat("no byte of an answer within ", absl::FormatDuration(timeouts_.first_byte));
   } else {
-    words = absl::StrCat("the answer stalled: nothing for ", absl::FormatDuration(patience));
+    words = absl::StrCat("the answer stalled: nothing for ", absl::FormatDuration(timeouts_.idle));
   }
   End(number, absl::DeadlineExceededError(words));
 }

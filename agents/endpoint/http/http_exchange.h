@@ -62,7 +62,9 @@ class HttpExchanges {
   static size_t OnHeader(char* bytes, size_t, size_t count, void* user);
   void SetOptions(Exchange& exchange);
   void LookAtTime(uint64_t number);
-  void Arm(uint64_t number, absl::Duration at);
+  absl::Duration QuietEnd(const Exchange& exchange) const;
+  void Arm(Exchange& exchange);
+  void Rearm(Exchange& exchange);
   void End(uint64_t number, absl::Status status);
   absl::Status StatusOf(CURLcode code, const Exchange& exchange) const;
 
