@@ -136,7 +136,10 @@ absl::StatusOr<EndpointSpec> ReadEndpoint(const std::string& name, const ordered
   ReadKind(fields, spec);
   spec.usd_per_million_in = fields.Number("usd_per_million_in", 0, 0, 1e9);
   spec.usd_per_million_out = fields.Number("usd_per_million_out", 0, 0, 1e9);
-  spec.concurrency = static_cast<int>(fields.Whole("concurrency", spec.concurrency, 1, 4096));
+  // Each call to a rollout worker has a thread.
+  const bool rollout = spec.kind == EndpointKind::kRollout;
+  spec.concurrency = static_cast<int>(
+      fields.Whole("concurrency", rollout ? 16 : spec.concurrency, 1, rollout ? 64 : 4096));
   spec.grow_after = static_cast<int>(fields.Whole("grow_after", spec.grow_after, 1, 1000000));
   spec.revision = fields.Text("revision");
   ReadRetry(fields, spec.retry);

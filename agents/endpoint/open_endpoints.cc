@@ -9,6 +9,7 @@
 #include "agents/endpoint/http/openai_endpoint.h"
 #include "agents/endpoint/http/reward_endpoint.h"
 #include "agents/endpoint/multi_loop.h"
+#include "agents/endpoint/rollout_endpoint.h"
 #include "base/check.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
@@ -48,13 +49,26 @@ absl::StatusOr<Opened> OpenHttp(const EndpointSpec& spec, MultiLoop& loop) {
                 .revision = absl::StrCat(KindName(spec.kind), ":", spec.url)};
 }
 
+Opened OpenRollout(const EndpointSpec& spec, MultiLoop& loop) {
+  RolloutWire::Options options{.address = spec.address,
+                               .run = spec.run,
+                               .version = spec.version,
+                               .timeout = spec.timeouts.total,
+                               .threads = spec.concurrency};
+  const std::string version =
+      spec.version.has_value() ? absl::StrCat(*spec.version) : std::string("current");
+  return {.wire = std::make_unique<RolloutWire>(std::move(options), loop),
+          .revision = absl::StrCat("rollout:", spec.address, spec.run.empty() ? "" : "/", spec.run,
+                                   "@", version),
+          .identical = true};
+}
+
 absl::StatusOr<Opened> Open(const EndpointSpec& spec, uint64_t seed, MultiLoop& loop) {
   switch (spec.kind) {
     case EndpointKind::kFake:
       return OpenFake(spec, seed, loop);
     case EndpointKind::kRollout:
-      return absl::UnimplementedError(
-          absl::StrCat("endpoint ", spec.name, ": ", KindName(spec.kind), " is not built yet"));
+      return OpenRollout(spec, loop);
     default:
       return OpenHttp(spec, loop);
   }

@@ -213,9 +213,9 @@ TEST(OpenAiEndpointTest, EachTimeoutHasItsName) {
 }
 
 TEST(OpenAiEndpointTest, TimeInTheLineIsNoTimeOfARequest) {
-  Served served({.script = Script(R"({"latency_ms": 150})")},
+  Served served({.script = Script(R"({"latency_ms": 400})")},
                 R"(, "concurrency": 1, "retry": {"attempts": 1},
-                    "timeouts": {"total": 0.6, "first_byte": 0.6})");
+                    "timeouts": {"total": 3, "first_byte": 3})");
   std::vector<int> started;
   for (int i = 0; i < 8; ++i) started.push_back(served.calls->Start(Ask(absl::StrCat(i))));
   for (const int own : started) EXPECT_TRUE(served.calls->End(own).status.ok());
@@ -355,19 +355,6 @@ TEST(OpenAiEndpointTest, AServerThatIsAwayIsUnavailableAfterRetries) {
   EXPECT_TRUE(absl::IsUnavailable(end.status)) << end.status;
   EXPECT_GT(end.requests, 1);
   EXPECT_THAT(Words(end), HasSubstr("not tried again"));
-}
-
-TEST(OpenAiEndpointTest, AnUnknownPathIsNotFound) {
-  Served served(Scripted("{}"));
-  const std::string url = served.server.url();
-  Served other(Scripted("{}"));
-  other.calls.reset();
-  other.Open(url + "/nowhere", kQuickRetries, "reward_nim", nullptr);
-  EXPECT_TRUE(other.calls->Do(Rate("x")).status.ok());  // any prefix is served
-  other.calls.reset();
-  other.Open("http://127.0.0.1:" + std::to_string(served.server.port()), kQuickRetries, "openai",
-             nullptr);
-  EXPECT_TRUE(other.calls->Do(Ask("x")).status.ok());
 }
 
 }  // namespace
