@@ -25,7 +25,7 @@ class Callers {
     int64_t id = 0;
     std::shared_ptr<const Rubric> rubric;
     size_t part = 0;
-    const temper::v1::ScoreItem* item = nullptr;  // kept by the asker until the answer is there
+    std::shared_ptr<const temper::v1::ScoreItem> item;
   };
   struct Answer {
     int64_t id = 0;

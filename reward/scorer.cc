@@ -128,6 +128,10 @@ class Scorer::Loop {
     std::map<PartMask, std::shared_ptr<const PartSet>> part_sets;
     std::vector<ItemState> items;
     const ScoreItem& item(int index) const { return submission.request->items(index); }
+    // Keeps the whole request: who judges an item may be at it when its outcome is long delivered.
+    std::shared_ptr<const ScoreItem> KeepItem(int index) const {
+      return {submission.request, &item(index)};
+    }
     const Rubric& rubric() const { return *submission.rubric; }
   };
   struct UnitOut {
@@ -195,9 +199,9 @@ class Scorer::Loop {
     out_[id] = {job, index, mask};
     const size_t first = static_cast<size_t>(__builtin_ctz(mask));
     if (job->rubric().parts()[first].kind.lane == Lane::kRemote) {
-      callers_.Ask({id, job->submission.rubric, first, &job->item(index)});
+      callers_.Ask({id, job->submission.rubric, first, job->KeepItem(index)});
     } else {
-      pool_.Add({.id = id, .parts = PartSetOf(*job, mask), .item = &job->item(index)});
+      pool_.Add({.id = id, .parts = PartSetOf(*job, mask), .item = job->KeepItem(index)});
     }
   }
 

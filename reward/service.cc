@@ -15,14 +15,15 @@ grpc::ServerUnaryReactor* RewardService::Score(grpc::CallbackServerContext* cont
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   const int items = request->items_size();
   for (int i = 0; i < items; ++i) response->add_results();
-  // gRPC keeps both messages until Finish().
-  const std::shared_ptr<const temper::v1::ScoreRequest> borrowed(request, [](const auto*) {});
+  // gRPC frees both messages with Finish(), and that comes while the scorer still reads its own
+  // request: the last outcome is delivered from the midst of its work.
+  auto own_request = std::make_shared<const temper::v1::ScoreRequest>(*request);
   auto deliver = [reactor, response, left = std::make_shared<int>(items)](
                      int index, temper::v1::ScoreResult result) {
     *response->mutable_results(index) = std::move(result);
     if (--*left == 0) reactor->Finish(grpc::Status::OK);
   };
-  const absl::Status taken = scorer_.Submit(borrowed, std::move(deliver));
+  const absl::Status taken = scorer_.Submit(std::move(own_request), std::move(deliver));
   if (!taken.ok() || items == 0) reactor->Finish(ToGrpc(taken));
   return reactor;
 }

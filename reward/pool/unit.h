@@ -26,8 +26,8 @@ struct PartSet {
 struct Unit {
   int64_t id = 0;  // the owner's
   std::shared_ptr<const PartSet> parts;
-  const temper::v1::ScoreItem* item = nullptr;  // the owner keeps it until the outcome is there
-  int deaths = 0;                               // processes that died over it
+  std::shared_ptr<const temper::v1::ScoreItem> item;
+  int deaths = 0;  // processes that died over it
 };
 
 }  // namespace temper::reward

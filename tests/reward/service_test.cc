@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/bounded_queue.h"
 #include "base/rpc.h"
 #include "gmock/gmock.h"
+#include "grpcpp/test/default_reactor_test_peer.h"
 #include "gtest/gtest.h"
 #include "reward/reward_client.h"
 #include "tests/fakes/faulty_verifier.h"
@@ -233,6 +235,31 @@ TEST_F(RewardServiceTest, AnswersManyCallersAtOnceOrTellsThemToComeAgain) {
   for (std::thread& caller : callers) caller.join();
   for (const absl::StatusCode code : codes) EXPECT_EQ(code, absl::StatusCode::kOk);
   EXPECT_EQ(scorer_->progress().load(), kCallers * 200);
+}
+
+// gRPC frees a call's messages with Finish(), while the scorer may still be at work on the request:
+// what it remembers it delivers from the midst of taking the request in.
+TEST_F(RewardServiceTest, ReadsNoRequestWhoseCallHasEnded) {
+  Start();
+  ScoreRequest request = Request();
+  AddItem(request, "#### 72", "72");
+  ASSERT_TRUE(client_->Score(request, absl::Seconds(10)).ok());
+  grpc::CallbackServerContext context;
+  BoundedQueue<grpc::Status> ended(1);
+  const grpc::testing::DefaultReactorTestPeer call(&context, [&](const grpc::Status& status) {
+    // Freed memory may become anything.
+    for (int i = 0; i < 1000; ++i) AddItem(request, "#### 72", "72");
+    (void)ended.TryPush(status);
+  });
+  temper::v1::ScoreResponse response;
+  service_->Score(&context, &request, &response);
+  const auto status = ended.Pop(Wait::OrFail("the end of the call", absl::Seconds(30)));
+  ASSERT_TRUE(status.has_value() && status->ok());
+  EXPECT_EQ(response.results(0).score().value(), 1);
+  ScoreRequest next = Request();
+  AddItem(next, "#### 73", "72");
+  ASSERT_TRUE(client_->Score(next, absl::Seconds(10)).ok());
+  EXPECT_EQ(scorer_->progress().load(), 3);
 }
 
 TEST(RewardClientTest, ReportsAWorkerThatIsNotThere) {
