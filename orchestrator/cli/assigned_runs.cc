@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "base/log.h"
 
 namespace temper::cli {
@@ -94,7 +93,7 @@ void AssignedRuns::Work() {
 
 void AssignedRuns::Advance() {
   DropUnwanted();
-  const absl::Time now = absl::Now();
+  const absl::Duration now = clock_.Uptime();
   for (const v1::Assignment& wanted : wanted_) {
     const auto known = runs_.find(wanted.run());
     const bool due = known == runs_.end() ||
@@ -139,7 +138,7 @@ void AssignedRuns::StartOpening(const v1::Assignment& wanted) {
 }
 
 absl::Duration AssignedRuns::UntilNextTry() const {
-  const absl::Time now = absl::Now();
+  const absl::Duration now = clock_.Uptime();
   absl::Duration wait = kIdleWait;
   for (const auto& [name, run] : runs_) {
     if (run.state == State::kFailed) wait = std::min(wait, run.failure->again - now);
@@ -150,11 +149,11 @@ absl::Duration AssignedRuns::UntilNextTry() const {
 void AssignedRuns::Open(const v1::Assignment& assignment) {
   const std::string& name = assignment.run();
   log::Info("opening a run", {{"run", name}});
-  const absl::Time start = absl::Now();
+  const absl::Duration start = clock_.Uptime();
   const absl::Status opened = host_.Open(assignment);
   if (opened.ok()) {
     log::Info("a run is open",
-              {{"run", name}, {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
+              {{"run", name}, {"seconds", absl::ToDoubleSeconds(clock_.Uptime() - start)}});
   }
   MutexLock lock(mutex_);
   Opened(runs_.at(name), opened);
@@ -170,7 +169,7 @@ void AssignedRuns::Opened(Run& run, const absl::Status& status) {
     run.state = State::kFailed;
     if (!run.failure.has_value()) run.failure.emplace(Failure{"", Backoff(kRetryPauseMax), {}});
     run.failure->reason = std::string(status.message());
-    run.failure->again = absl::Now() + run.failure->backoff.Next();
+    run.failure->again = clock_.Uptime() + run.failure->backoff.Next();
   }
   news_ = true;
   changed_ = true;
@@ -183,7 +182,7 @@ void AssignedRuns::Close(const std::string& name) {
   MutexLock lock(mutex_);
   runs_.at(name).state = State::kClosed;
   for (auto& [other, run] : runs_) {  // there is room for what failed
-    if (run.state == State::kFailed) run.failure->again = absl::InfinitePast();
+    if (run.state == State::kFailed) run.failure->again = absl::ZeroDuration();
   }
   changed_ = true;
   mutex_.Changed();

@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "base/rpc.h"
 #include "base/thread.h"
@@ -58,7 +59,7 @@ class AssignedRuns {
   struct Failure {
     std::string reason;
     Backoff backoff;
-    absl::Time again;  // when it is tried next
+    absl::Duration again;  // the uptime at which it is tried next
   };
   enum class State { kOpening, kOpen, kFailed, kClosing, kClosed };
   struct Run {
@@ -84,6 +85,7 @@ class AssignedRuns {
 
   RunHost& host_;
   const int runs_max_;
+  const SystemClock clock_;
   mutable Mutex mutex_;
   std::vector<v1::Assignment> wanted_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Run> runs_ ABSL_GUARDED_BY(mutex_);

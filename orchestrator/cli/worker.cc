@@ -21,6 +21,8 @@ namespace temper::cli {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(5);
+// A call ends at its deadline; should gRPC not tell so by then, nobody waits for it any longer.
+constexpr absl::Duration kCallEnd = absl::Seconds(5);
 constexpr absl::Duration kControllerGone = absl::Seconds(60);
 // How soon a stop, or news while a call is under way, is seen.
 constexpr absl::Duration kLook = absl::Milliseconds(20);
@@ -33,8 +35,11 @@ std::vector<v1::Assignment> ListOf(const Answer& answer) {
   return {answer.assignments().begin(), answer.assignments().end()};
 }
 
-// The end of one call, told by gRPC's thread.
-struct CallEnd {
+// One call, and its end as told by gRPC's thread: gRPC keeps it until then, however long that is.
+template <class Request, class Response>
+struct OneCall {
+  explicit OneCall(Request asked) : request(std::move(asked)) { context->set_wait_for_ready(true); }
+
   void Tell(absl::Status ended) ABSL_LOCKS_EXCLUDED(mutex) {
     MutexLock lock(mutex);
     status = std::move(ended);
@@ -47,6 +52,9 @@ struct CallEnd {
     return status;
   }
 
+  const std::unique_ptr<grpc::ClientContext> context = Deadline(kCallTimeout);
+  const Request request;
+  Response response;
   Mutex mutex;
   std::optional<absl::Status> status ABSL_GUARDED_BY(mutex);
 };
@@ -69,21 +77,23 @@ absl::StatusOr<Response> WorkerMembership::Call(
     void (Fleet::async::*start)(grpc::ClientContext*, const Request*, Response*,
                                 std::function<void(grpc::Status)>),
     AssignedRuns* runs) {
-  Response response;
-  const auto end = std::make_shared<CallEnd>();
-  const auto context = Deadline(kCallTimeout);
-  context->set_wait_for_ready(true);
-  (stub_->async()->*start)(context.get(), &request, &response,
-                           [end](const grpc::Status& status) { end->Tell(FromGrpc(status)); });
-  std::optional<absl::Status> ended = end->Await(kLook);
-  while (!ended.has_value()) {  // not longer than the call's deadline
+  const auto call = std::make_shared<OneCall<Request, Response>>(request);
+  (stub_->async()->*start)(call->context.get(), &call->request, &call->response,
+                           [call](const grpc::Status& status) { call->Tell(FromGrpc(status)); });
+  const absl::Duration give_up = clock_.Uptime() + kCallTimeout + kCallEnd;
+  std::optional<absl::Status> ended = call->Await(kLook);
+  while (!ended.has_value() && clock_.Uptime() < give_up) {
     if (stop_.stopped() || (runs != nullptr && runs->AwaitNews(absl::ZeroDuration()))) {
-      context->TryCancel();
+      call->context->TryCancel();
     }
-    ended = end->Await(kLook);
+    ended = call->Await(kLook);
+  }
+  if (!ended.has_value()) {
+    log::Error("a call to the controller did not end at its deadline; going on without it");
+    return absl::DeadlineExceededError("a call did not end at its deadline");
   }
   if (!ended->ok()) return *ended;
-  return response;
+  return std::move(call->response);
 }
 
 absl::StatusOr<v1::RegisterResponse> WorkerMembership::Register() {
@@ -99,19 +109,19 @@ void WorkerMembership::KeepPace(const v1::RegisterResponse& answer) {
 
 absl::StatusOr<v1::RegisterResponse> WorkerMembership::Join() {
   Backoff backoff(absl::Seconds(1));
-  const absl::Time give_up = absl::Now() + kControllerGone;
+  const absl::Duration give_up = clock_.Uptime() + kControllerGone;
   while (!stop_.stopped()) {
     absl::StatusOr<v1::RegisterResponse> answer = Register();
     if (answer.ok() || stop_.stopped()) return answer;
     if (!absl::IsUnavailable(answer.status()) && !absl::IsDeadlineExceeded(answer.status())) {
       return answer;
     }
-    if (absl::Now() > give_up) {
+    if (clock_.Uptime() > give_up) {
       return absl::UnavailableError(absl::StrCat(
           "the controller did not answer for 60 s (", std::string(answer.status().message()),
           "); is `temper controller` running at that --controller address?"));
     }
-    Pause(absl::Now() + backoff.Next(), nullptr);
+    Pause(clock_.Uptime() + backoff.Next(), nullptr);
   }
   return absl::CancelledError("stopped while waiting for the controller");
 }
@@ -129,12 +139,13 @@ absl::StatusOr<std::vector<v1::Assignment>> WorkerMembership::Beat(AssignedRuns&
   if (!absl::IsNotFound(answer.status())) return answer.status();
   log::Info("the controller has forgotten this worker; registering again");
   TEMPER_ASSIGN_OR_RETURN(const v1::RegisterResponse registered, Register());
+  log::Info("registered again", {{"runs", registered.assignments_size()}});
   return ListOf(registered);
 }
 
-void WorkerMembership::Pause(absl::Time until, AssignedRuns* runs) const {
-  for (absl::Duration left = until - absl::Now(); left > absl::ZeroDuration() && !stop_.stopped();
-       left = until - absl::Now()) {
+void WorkerMembership::Pause(absl::Duration until, AssignedRuns* runs) const {
+  for (absl::Duration left = until - clock_.Uptime();
+       left > absl::ZeroDuration() && !stop_.stopped(); left = until - clock_.Uptime()) {
     const absl::Duration pause = std::min(left, kLook);
     if (runs == nullptr) {
       (void)stop_.WaitFor(Wait::OrRetry("the controller to come up", pause));
@@ -150,14 +161,17 @@ absl::Status WorkerMembership::Serve() {
   if (!joined.ok()) return joined.status();
   AssignedRuns runs(host_, request_.capabilities().runs_max());
   runs.Follow(ListOf(*joined));
-  absl::Time last_answer = absl::Now();
+  std::optional<absl::Duration> no_answer_since;
   while (!stop_.stopped()) {
-    const absl::Time sent = absl::Now();
+    const absl::Duration sent = clock_.Uptime();
     absl::StatusOr<std::vector<v1::Assignment>> wanted = Beat(runs);
     if (wanted.ok()) {
-      last_answer = absl::Now();
+      no_answer_since.reset();
       runs.Follow(*std::move(wanted));
-    } else if (absl::Now() - last_answer > kControllerGone) {
+    } else if (!no_answer_since.has_value()) {
+      // From here: a machine that slept has not asked anybody meanwhile.
+      no_answer_since = clock_.Uptime();
+    } else if (clock_.Uptime() - *no_answer_since > kControllerGone) {
       return absl::UnavailableError(
           absl::StrCat("the controller is gone: no answer for 60 s, last: ",
                        std::string(wanted.status().message())));

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/clock.h"
 #include "base/stop.h"
 #include "orchestrator/cli/assigned_runs.h"
 #include "temper/v1/fleet.grpc.pb.h"
@@ -50,13 +51,15 @@ class WorkerMembership {
                                                             std::function<void(grpc::Status)>),
                                 AssignedRuns* runs);
   void KeepPace(const v1::RegisterResponse& answer);
-  void Pause(absl::Time until, AssignedRuns* runs) const;
+  // Until that uptime, a stop, or news of `runs`.
+  void Pause(absl::Duration until, AssignedRuns* runs) const;
 
   const StopToken& stop_;
   RunHost& host_;
   v1::RegisterRequest request_;
   const std::unique_ptr<Fleet> stub_;
-  absl::Duration period_;  // between two beats
+  const SystemClock clock_;  // for its uptime: a wall clock that is set back must silence nobody
+  absl::Duration period_;    // between two beats
 };
 
 }  // namespace temper::cli
