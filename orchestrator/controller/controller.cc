@@ -29,11 +29,11 @@ Controller::Controller(Options options, RunModels& models, const Clock& clock)
                 {.on_joined =
                      [this](const std::string& run, const WorkerJoined& joined) {
                        auto loop = Find(run);
-                       if (!loop.ok()) return;
+                       if (!loop.ok()) return false;
                        RunLoop* const to = loop->get();
-                       if (!to->Post([to, joined] { to->Join(joined); })) {
-                         log::Warning("a run does not listen", {{"run", run}});
-                       }
+                       const bool told = to->Post([to, joined] { to->Join(joined); });
+                       if (!told) log::Warning("a run does not listen", {{"run", run}});
+                       return told;
                      },
                  .on_lost =
                      [this](const std::string& run, const WorkerLost& lost) {

@@ -37,6 +37,8 @@ absl::Status WorkerRegistry::Register(const v1::RegisterRequest& request, absl::
   if (!same || member.lost) {
     member.failed.clear();
     member.told.clear();
+    log::Info("a worker has registered",
+              {{"worker", request.name()}, {"pid", request.pid()}, {"address", request.address()}});
   }
   member.registration = request;
   member.lost = false;
@@ -70,10 +72,12 @@ absl::Status WorkerRegistry::Heartbeat(const v1::HeartbeatRequest& request, absl
     if (!ready.contains(run)) TellLost(member, run, "it closed the run", /*crashed=*/false);
   }
   for (const std::string& run : ready) {
-    if (!member.runs.contains(run) || !member.told.insert(run).second) continue;
+    if (!member.runs.contains(run) || member.told.contains(run)) continue;
     member.failed.erase(run);
-    outside_.on_joined(run, {member.registration.role(), request.name(), request.incarnation(),
-                             member.registration.address()});
+    const bool told =
+        outside_.on_joined(run, {member.registration.role(), request.name(), request.incarnation(),
+                                 member.registration.address()});
+    if (told) member.told.insert(run);
   }
   AddAssignments(member, response);
   return absl::OkStatus();
@@ -87,6 +91,9 @@ void WorkerRegistry::TellLost(Member& member, const std::string& run, const std:
 }
 
 void WorkerRegistry::Lose(Member& member, const std::string& reason, bool crashed) {
+  log::Warning("a worker is lost", {{"worker", member.registration.name()},
+                                    {"pid", member.registration.pid()},
+                                    {"reason", reason}});
   member.lost = true;
   for (const std::string& run : std::set<std::string>(member.told)) {
     TellLost(member, run, reason, crashed);

@@ -22,7 +22,8 @@ namespace temper::orchestrator {
 class WorkerRegistry {
  public:
   struct Outside {
-    std::function<void(const std::string& run, const WorkerJoined&)> on_joined;
+    // False: the run does not listen now; it is told again at the worker's next beat.
+    std::function<bool(const std::string& run, const WorkerJoined&)> on_joined;
     std::function<void(const std::string& run, const WorkerLost&)> on_lost;
   };
   struct Options {

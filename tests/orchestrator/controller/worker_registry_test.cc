@@ -17,7 +17,9 @@ class WorkerRegistryTest : public testing::Test {
       : registry_({.host_id = "here"},
                   {.on_joined =
                        [this](const std::string& run, const WorkerJoined& joined) {
+                         if (deaf_) return false;
                          told_.push_back(absl::StrCat(run, " + ", joined.name));
+                         return true;
                        },
                    .on_lost =
                        [this](const std::string& run, const WorkerLost& lost) {
@@ -56,6 +58,7 @@ class WorkerRegistryTest : public testing::Test {
   std::vector<std::string> Told() { return std::exchange(told_, {}); }
 
   absl::Duration now_ = absl::Seconds(100);
+  bool deaf_ = false;  // the runs take nothing now
   std::vector<std::string> told_;
   v1::HeartbeatResponse beat_;
   WorkerRegistry registry_;
@@ -69,6 +72,18 @@ TEST_F(WorkerRegistryTest, ARunHearsOfAWorkerOnceItIsOpenThere) {
   EXPECT_EQ(beat_.assignments(0).run(), "r");
   EXPECT_EQ(beat_.assignments(0).run_dir(), "");  // for learners only
   EXPECT_THAT(Told(), IsEmpty());
+  ASSERT_TRUE(Beat("w", "1", {"r"}).ok());
+  ASSERT_TRUE(Beat("w", "1", {"r"}).ok());
+  EXPECT_THAT(Told(), ElementsAre("r + w"));
+}
+
+TEST_F(WorkerRegistryTest, ARunThatDidNotListenIsToldAtTheNextBeat) {
+  AddRun("r");
+  Register("w", "1");
+  deaf_ = true;
+  ASSERT_TRUE(Beat("w", "1", {"r"}).ok());
+  EXPECT_THAT(Told(), IsEmpty());
+  deaf_ = false;
   ASSERT_TRUE(Beat("w", "1", {"r"}).ok());
   ASSERT_TRUE(Beat("w", "1", {"r"}).ok());
   EXPECT_THAT(Told(), ElementsAre("r + w"));
