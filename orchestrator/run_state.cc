@@ -256,11 +256,12 @@ void RunCore::State::Advance() {
     CheckAbsences();
     return;
   }
-  if (run_state_ == v1::RUN_STATE_DRAINING && !StepBegun() && !board_.LastVersion()) {
-    return AdvanceDrain();
-  }
+  const bool ends_here = run_state_ == v1::RUN_STATE_DRAINING && !board_.LastVersion();
+  if (ends_here && !StepBegun()) return AdvanceDrain();
   AdvanceGathering();
   if (!board_.failure.empty()) return;
+  // It was an evaluation that has ended: with no step begun no event would come that leads here.
+  if (ends_here && !StepBegun()) return AdvanceDrain();
   const bool step_ready =
       !EvaluationDue() && !board_.LastVersion() && (board_.InWarmStart() || batch_fixed_);
   learner_.Advance(step_ready, !checkpoint_orders_.empty());

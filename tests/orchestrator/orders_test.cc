@@ -144,6 +144,29 @@ TEST_F(OrdersTest, ACheckpointIsAnsweredWhenItIsKept) {
   EXPECT_EQ(Count("SELECT pinned FROM checkpoints WHERE version = 0"), 1);
 }
 
+TEST_F(OrdersTest, ADrainDuringAnEvaluationEndsTheRunWithIt) {
+  ResolvedSpec spec = Spec();
+  spec.spec.mutable_evaluate()->set_path("held_out.jsonl");
+  spec.spec.mutable_evaluate()->set_every(1);
+  ledger_ = *Ledger::Open(":memory:");
+  core_ =
+      std::make_unique<RunCore>(spec, RunRows{&rows_, &rows_, nullptr}, *ledger_->Recover(), now_);
+  Tell({});
+  const std::vector<Generate> leases = Begin();
+  ASSERT_THAT(leases, SizeIs(3));
+  Give(DrainRun{});
+  EXPECT_EQ(OnlyAnswer().state, v1::RUN_STATE_DRAINING);
+  Tell({Arrived(leases[0], 0), Arrived(leases[1], 0), Arrived(leases[2], 0)});
+  const ScoreEpisodes score = Did<ScoreEpisodes>().at(0);
+  Tell({ScoresArrived{score.call, Scored(score)}});
+  // At once: no other event would come.
+  ASSERT_THAT(Did<SaveCheckpoint>(), SizeIs(1));
+  EXPECT_THAT(Did<Generate>(), IsEmpty());
+  Tell({CheckpointSaved{Did<SaveCheckpoint>()[0].call, {}}});
+  EXPECT_EQ(View().state(), v1::RUN_STATE_STOPPED);
+  EXPECT_EQ(View().reason(), "drained: because");
+}
+
 TEST_F(OrdersTest, AnEndedRunRefusesOrders) {
   Begin();
   Give(StopRun{});
