@@ -39,7 +39,7 @@ class LiveControlTest : public ::testing::Test {
   }
 
   void Connect() {
-    ASSERT_NE(fleet_->address(), "") << fleet_->controller_errors();
+    ASSERT_NE(fleet_->address(), "") << fleet_->Condition();
     calls_ = v1::ControllerService::NewStub(Dial(fleet_->address()));
   }
 
@@ -86,11 +86,11 @@ class LiveControlTest : public ::testing::Test {
   }
   bool WaitUntil(const std::string& run, const std::function<bool(const v1::GetResponse&)>& holds) {
     const absl::Time give_up = absl::Now() + kPatience;
-    while (absl::Now() < give_up) {
+    while (absl::Now() < give_up && fleet_->WorkersRun()) {
       if (holds(Get(run))) return true;
       absl::SleepFor(absl::Milliseconds(20));
     }
-    ADD_FAILURE() << Get(run).ShortDebugString() << fleet_->controller_errors();
+    ADD_FAILURE() << Get(run).ShortDebugString() << fleet_->Condition();
     return false;
   }
   // Policy step `step` has been made.

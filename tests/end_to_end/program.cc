@@ -11,7 +11,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "base/digest.h"
@@ -47,6 +49,23 @@ std::string TemporaryFile() {
   const int fd = mkstemp(path.data());
   close(fd);
   return path;
+}
+
+// Name, state and place in the kernel of each thread.
+std::string ThreadsOf(pid_t pid) {
+  std::string threads;
+  std::error_code gone;
+  const std::string tasks = absl::StrCat("/proc/", pid, "/task");
+  for (const auto& task : std::filesystem::directory_iterator(tasks, gone)) {
+    absl::StrAppend(&threads, "  ", task.path().filename().string());
+    for (const char* file : {"comm", "wchan", "syscall", "stat"}) {
+      const auto text = ReadFile(absl::StrCat(task.path().string(), "/", file));
+      absl::StrAppend(&threads, "  ",
+                      text.ok() ? absl::StripAsciiWhitespace(*text).substr(0, 100) : "?");
+    }
+    absl::StrAppend(&threads, "\n");
+  }
+  return threads;
 }
 
 std::string Take(const std::string& path) {
@@ -144,23 +163,23 @@ Outcome LiveRun::Wait() {
   return {ExitCode(status), output_, errors.ok() ? *errors : ""};
 }
 
-LiveProcess::LiveProcess(const std::vector<std::string>& arguments)
-    : errors_path_(TemporaryFile()) {
-  const int err = open(errors_path_.c_str(), O_WRONLY | O_CLOEXEC);
+LiveProcess::LiveProcess(const std::vector<std::string>& arguments, std::string log_path)
+    : log_stays_(!log_path.empty()),
+      errors_path_(log_stays_ ? std::move(log_path) : TemporaryFile()) {
+  const int err = open(errors_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   pid_ = Spawn(arguments, err, err);
   close(err);
 }
 
 LiveProcess::~LiveProcess() {
   Kill();
-  unlink(errors_path_.c_str());
+  if (!log_stays_) unlink(errors_path_.c_str());
 }
 
 std::string LiveProcess::Address() {
   const absl::Time give_up = absl::Now() + kPatience;
   while (absl::Now() < give_up) {
-    const bool ended = waitpid(pid_, nullptr, WNOHANG) != 0;
-    if (ended) pid_ = -1;
+    const bool ended = !Runs();
     const std::string log = Errors();
     const std::string key = "\"address\":\"";
     const size_t at = log.find(key);
@@ -185,6 +204,27 @@ void LiveProcess::Kill() {
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
+}
+
+bool LiveProcess::Runs() {
+  int status = 0;
+  if (pid_ > 0 && waitpid(pid_, &status, WNOHANG) == pid_) {
+    ended_ = WIFSIGNALED(status) ? absl::StrCat("died of signal ", WTERMSIG(status))
+                                 : absl::StrCat("ended with code ", WEXITSTATUS(status));
+    pid_ = -1;
+  }
+  return pid_ > 0;
+}
+
+std::string LiveProcess::Condition() {
+  std::string condition =
+      Runs() ? absl::StrCat("process ", pid_, " runs\n", ThreadsOf(pid_))
+             : absl::StrCat(ended_.empty() ? "the test ended it" : "it " + ended_, "\n");
+  std::vector<std::string> lines = absl::StrSplit(Errors(), '\n', absl::SkipEmpty());
+  constexpr size_t kLinesMax = 40;
+  if (lines.size() > kLinesMax) lines.erase(lines.begin(), lines.end() - kLinesMax);
+  absl::StrAppend(&condition, "the end of ", errors_path_, ":\n", absl::StrJoin(lines, "\n"), "\n");
+  return condition;
 }
 
 std::string LiveProcess::Errors() const {

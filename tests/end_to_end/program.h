@@ -44,7 +44,8 @@ class LiveRun {
 // A serving verb while it runs.
 class LiveProcess {
  public:
-  explicit LiveProcess(const std::vector<std::string>& arguments);
+  // log_path: its stderr is added there and stays; otherwise it goes with this.
+  explicit LiveProcess(const std::vector<std::string>& arguments, std::string log_path = "");
   ~LiveProcess();  // kills it when it still runs
 
   // Where it serves, once it says so; "" when it ended first or two minutes went by.
@@ -53,9 +54,14 @@ class LiveProcess {
   int Stop();
   void Kill();                 // SIGKILL
   std::string Errors() const;  // its stderr so far
+  bool Runs();                 // has not ended by itself
+  // For a failure's message: how it ended or what its threads wait for, and the end of its log.
+  std::string Condition();
 
  private:
   pid_t pid_ = -1;
+  std::string ended_;  // how, when it ended by itself
+  const bool log_stays_;
   std::string errors_path_;
 };
 

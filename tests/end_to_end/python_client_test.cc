@@ -66,7 +66,7 @@ class PythonClientTest : public testing::Test {
                     spec, absl::StrReplaceAll(*text, {{"\"steps\": 12", "\"steps\": 5000"}}))
                     .ok());
     const LiveFleet fleet(folder_ + "/runs");
-    ASSERT_NE(fleet.address(), "") << fleet.controller_errors();
+    ASSERT_NE(fleet.address(), "") << fleet.Condition();
     Run(python, kScenario, absl::StrCat(fleet.address(), " ", spec));
   }
   static bool DebianCan() {
