@@ -19,6 +19,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -87,6 +88,26 @@ v1::CodeOptions Options(bool cgroups, bool tight) {
   return options;
 }
 
+// Bubblewrap makes the folder that becomes a job's root out of a mount on /tmp: whatever a sandbox
+// mounts would come through to us there. Other mounts of the machine come and go as they like.
+bool MadeForASandbox(const std::string& mount_point) {
+  return mount_point == "/tmp" || absl::StartsWith(mount_point + "/", "/tmp/newroot/") ||
+         absl::StartsWith(mount_point + "/", "/tmp/oldroot/");
+}
+
+// The lines of those mounts.
+std::string SandboxMounts() {
+  const auto text = ReadFile("/proc/self/mountinfo");
+  if (!text.ok()) return absl::StrCat(text.status().ToString(), "\n");
+  std::string mounts;
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(*text, '\n', absl::SkipEmpty()))) {
+    const std::vector<std::string> fields = absl::StrSplit(line, ' ');
+    if (fields.size() > 4 && MadeForASandbox(fields[4])) absl::StrAppend(&mounts, line, "\n");
+  }
+  return mounts;
+}
+
 // What may not grow: our processes, descriptors, mounts, cgroups, IPC objects and files.
 std::string Traces() {
   std::string traces;
@@ -118,10 +139,7 @@ std::string Traces() {
     groups += at->is_directory(ignored) && absl::StrContains(at->path().string(), own_group);
   }
   absl::StrAppend(&traces, "cgroups: ", groups, "\n");
-  for (const char* file : {"/proc/self/mountinfo"}) {
-    const auto text = ReadFile(file);
-    absl::StrAppend(&traces, file, ": ", text.ok() ? std::ranges::count(*text, '\n') : -1, "\n");
-  }
+  absl::StrAppend(&traces, "mounts:\n", SandboxMounts());
   for (const char* file : {"/proc/sysvipc/shm", "/proc/sysvipc/sem", "/proc/sysvipc/msg"}) {
     const auto text = ReadFile(file);  // 32315 = 0x7e3b, the key that H26 uses
     absl::StrAppend(&traces, file, ": ", text.ok() && absl::StrContains(*text, " 32315 "), "\n");
