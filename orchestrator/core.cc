@@ -18,5 +18,6 @@ void RunCore::Describe(absl::Duration uptime, v1::GetResponse& run) const {
   state_->Describe(uptime, run);
 }
 bool RunCore::ended() const { return state_->ended(); }
+int64_t RunCore::version() const { return state_->version(); }
 
 }  // namespace temper::orchestrator

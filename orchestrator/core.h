@@ -204,6 +204,7 @@ class RunCore {
   void Describe(absl::Duration uptime, v1::GetResponse& run) const;
 
   bool ended() const;
+  int64_t version() const;  // steps recorded, warm start included
 
  private:
   class State;

@@ -26,6 +26,7 @@ class RunCore::State {
   absl::Duration NextTick() const;
   void Describe(absl::Duration uptime, v1::GetResponse& run) const;
   bool ended() const { return ended_; }
+  int64_t version() const { return board_.version; }
 
  private:
   // Events.

@@ -294,9 +294,8 @@ void RunLoop::Finish(const Answer& answer) {
 }
 
 int64_t RunLoop::steps_made() const {
-  v1::GetResponse run;
-  Describe(run);
-  return run.step() - run.warm_start_steps();
+  const int64_t version = core_.has_value() ? core_->version() : rest_.version;
+  return version - place_.spec.warm_start_steps();
 }
 
 void RunLoop::Describe(v1::GetResponse& run) const {
