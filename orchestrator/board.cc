@@ -33,9 +33,6 @@ const char* KindName(Call::Kind kind) {
   return "call";
 }
 
-// What Fail() does with each when its deadline passes: the worker is fenced, the work given again.
-v1::WaitPolicy PolicyOf(Call::Kind) { return v1::WAIT_POLICY_RETRY; }
-
 Board::Board(ResolvedSpec resolved, RunRows run_rows, const RecoveredRun& recovered,
              absl::Duration uptime)
     : spec(std::move(resolved)),

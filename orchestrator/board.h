@@ -50,7 +50,8 @@ struct Call {
   bool stalled = false;  // that was told
 };
 const char* KindName(Call::Kind kind);
-v1::WaitPolicy PolicyOf(Call::Kind kind);
+// What becomes of each when its deadline passes: the worker is fenced, the work given again.
+inline constexpr v1::WaitPolicy kCallPolicy = v1::WAIT_POLICY_RETRY;
 
 class Board {
  public:

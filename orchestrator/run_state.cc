@@ -224,7 +224,7 @@ void RunCore::State::FindStalls() {
         board_.StallAfter(KindName(call.kind), call.deadline - call.since);
     if (call.stalled || board_.now - call.since < stalls) continue;
     call.stalled = true;
-    board_.PublishStall(call.waits_for, PolicyOf(call.kind), call.since, call.deadline);
+    board_.PublishStall(call.waits_for, kCallPolicy, call.since, call.deadline);
   }
 }
 

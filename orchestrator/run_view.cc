@@ -97,7 +97,7 @@ void RunCore::State::Describe(absl::Duration uptime, v1::GetResponse& run) const
     wait.set_deadline_seconds(absl::ToDoubleSeconds(deadline - since));
   };
   for (const auto& [number, call] : board_.calls) {
-    add(call.waits_for, call.since, call.deadline, PolicyOf(call.kind));
+    add(call.waits_for, call.since, call.deadline, kCallPolicy);
   }
   gathering_.AddWaits(uptime, run);
   for (const auto& [role, since] : absent_since_) {
