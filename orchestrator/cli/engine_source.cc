@@ -87,10 +87,8 @@ absl::StatusOr<std::unique_ptr<EngineSource>> EngineSource::Open(Options options
     return absl::InvalidArgumentError(
         absl::StrCat(folder.path, ": has no tokenizer.json, which an evaluation needs"));
   }
-  absl::StatusOr<model::ChatTemplate> read = model::ChatTemplate::Read(folder.path);
-  if (!read.ok() && !absl::IsNotFound(read.status())) return read.status();
-  std::optional<model::ChatTemplate> chat;
-  if (read.ok()) chat = *std::move(read);
+  TEMPER_ASSIGN_OR_RETURN(std::optional<model::ChatTemplate> chat,
+                          model::ChatTemplate::ReadIfAny(folder.path));
   return std::unique_ptr<EngineSource>(
       new EngineSource(std::move(options), std::move(folder), std::move(chat)));
 }

@@ -95,10 +95,8 @@ rollout::GroupRequest RequestFor(const RecordedGroup& group, int64_t version,
 
 absl::StatusOr<std::unique_ptr<GroupRedraw>> GroupRedraw::Open(Options options) {
   TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(options.model_dir));
-  absl::StatusOr<model::ChatTemplate> read = model::ChatTemplate::Read(folder.path);
-  if (!read.ok() && !absl::IsNotFound(read.status())) return read.status();
-  std::optional<model::ChatTemplate> chat;
-  if (read.ok()) chat = *std::move(read);
+  TEMPER_ASSIGN_OR_RETURN(std::optional<model::ChatTemplate> chat,
+                          model::ChatTemplate::ReadIfAny(folder.path));
   return std::unique_ptr<GroupRedraw>(
       new GroupRedraw(std::move(options), std::move(folder), std::move(chat)));
 }

@@ -51,9 +51,7 @@ class ServedModel {
       const std::string& path, int threads, const rollout::Engine::Options& options) {
     TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(path));
     Words words;
-    absl::StatusOr<model::ChatTemplate> chat = model::ChatTemplate::Read(path);
-    if (!chat.ok() && !absl::IsNotFound(chat.status())) return chat.status();
-    if (chat.ok()) words.chat = *std::move(chat);
+    TEMPER_ASSIGN_OR_RETURN(words.chat, model::ChatTemplate::ReadIfAny(path));
     if (folder.tokenizer != nullptr) {
       TEMPER_ASSIGN_OR_RETURN(words.added_tokens, model::ReadAddedTokens(path));
     }

@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
+#include "policy/model/chat/jinja/json_value.h"
 #include "policy/model/chat/jinja/machine.h"
 #include "policy/model/chat/jinja/parser.h"
-#include "policy/model/chat/jinja/json_value.h"
 #include "policy/model/chat/jinja/token.h"
 #include "policy/model/chat/jinja/unicode.h"
 
@@ -170,6 +170,13 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Read(const std::string& folder) {
   }
   TEMPER_RETURN_IF_ERROR(chat.ChooseDefault(folder));
   return chat;
+}
+
+absl::StatusOr<std::optional<ChatTemplate>> ChatTemplate::ReadIfAny(const std::string& folder) {
+  absl::StatusOr<ChatTemplate> read = Read(folder);
+  if (absl::IsNotFound(read.status())) return std::nullopt;
+  if (!read.ok()) return read.status();
+  return *std::move(read);
 }
 
 const ChatTemplate::Program& ChatTemplate::ProgramFor(const ChatInput& input) const {

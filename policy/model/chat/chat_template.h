@@ -46,6 +46,8 @@ class ChatTemplate {
   // Of a model folder, found as transformers finds it: chat_template.jinja, else "chat_template" of
   // tokenizer_config.json, a text or a list of named ones. NOT_FOUND: the folder has none.
   static absl::StatusOr<ChatTemplate> Read(const std::string& folder);
+  // Empty where the folder has none.
+  static absl::StatusOr<std::optional<ChatTemplate>> ReadIfAny(const std::string& folder);
 
   // What transformers.apply_chat_template makes of it. INVALID_ARGUMENT: the input cannot be meant,
   // or the template refuses it. RESOURCE_EXHAUSTED: a limit was met.

@@ -106,6 +106,18 @@ TEST_F(ChatFolderTest, TheFileWinsOverTheConfig) {
   EXPECT_EQ(Hello(), "<B>hi<E>");
 }
 
+TEST_F(ChatFolderTest, AFolderMayHaveNoneButNotABrokenOne) {
+  const auto none = ChatTemplate::ReadIfAny(folder_);
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_FALSE(none->has_value());
+  Write("chat_template.jinja", "{% if %}");
+  EXPECT_FALSE(ChatTemplate::ReadIfAny(folder_).ok());
+  Write("chat_template.jinja", "x");
+  const auto one = ChatTemplate::ReadIfAny(folder_);
+  ASSERT_TRUE(one.ok() && one->has_value()) << one.status();
+  EXPECT_EQ((*one)->source(), "x");
+}
+
 TEST_F(ChatFolderTest, ToolsChooseTheirOwnTemplate) {
   Write("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "plain"},
         {"name": "tool_use", "template": "{{ tools | length }} tools"}]})");
