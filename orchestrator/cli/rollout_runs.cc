@@ -9,8 +9,7 @@
 #include "base/status_macros.h"
 #include "kernels/device.h"
 #include "orchestrator/cli/capabilities.h"
-#include "policy/model/chat/chat_prompt.h"
-#include "policy/model/chat/chat_template.h"
+#include "policy/model/chat/prompt_encoder.h"
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/parameters.h"
 #include "policy/model/weights.h"
@@ -50,11 +49,8 @@ class ServedModel {
   static absl::StatusOr<std::unique_ptr<ServedModel>> Open(
       const std::string& path, int threads, const rollout::Engine::Options& options) {
     TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(path));
-    Words words;
-    TEMPER_ASSIGN_OR_RETURN(words.chat, model::ChatTemplate::ReadIfAny(path));
-    if (folder.tokenizer != nullptr) {
-      TEMPER_ASSIGN_OR_RETURN(words.added_tokens, model::ReadAddedTokens(path));
-    }
+    TEMPER_ASSIGN_OR_RETURN(model::FolderWords words,
+                            model::FolderWords::Read(path, folder.tokenizer != nullptr));
     return std::unique_ptr<ServedModel>(
         new ServedModel(std::move(folder), std::move(words), threads, options));
   }
@@ -76,13 +72,7 @@ class ServedModel {
   int64_t progress() const { return loop_->progress().load(); }
 
  private:
-  // What a folder says of prompts; a folder may have neither.
-  struct Words {
-    std::optional<model::ChatTemplate> chat;
-    std::vector<std::string> added_tokens;
-  };
-
-  ServedModel(model::ModelFolder folder, Words words, int threads,
+  ServedModel(model::ModelFolder folder, model::FolderWords words, int threads,
               const rollout::Engine::Options& options)
       : folder_(std::move(folder)),
         chat_(std::move(words.chat)),

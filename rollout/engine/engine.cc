@@ -141,11 +141,13 @@ absl::Status Engine::Complete(GroupRequest& request) const {
   TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(config_, "this worker's model"));
   if (request.prompt_tokens.empty()) {
     TEMPER_ASSIGN_OR_RETURN(
-        EncodedPrompt encoded,
+        model::EncodedPrompt encoded,
         encoder_.ForResponse({request.prompt_id, request.prompt_text, request.chat_json},
                              content_as_text_));
     request.prompt_tokens = std::move(encoded.tokens);
-    if (encoded.thinking.has_value()) request.thinking = encoded.thinking;
+    if (encoded.thinking_budget.has_value()) {
+      request.thinking = {.tokens = *encoded.thinking_budget, .open = encoded.in_thought};
+    }
   }
   TEMPER_RETURN_IF_ERROR(CheckSampling(request.sampling, tokenizer_ != nullptr));
   TEMPER_RETURN_IF_ERROR(CheckThinking(request.thinking, tokenizer_ != nullptr));
@@ -164,7 +166,7 @@ absl::StatusOr<Measurement> Engine::Complete(const MeasureRequest& request) cons
   Measurement measurement{.version = version_, .prompt_tokens = request.prompt_tokens};
   if (measurement.prompt_tokens.empty()) {
     TEMPER_ASSIGN_OR_RETURN(
-        EncodedPrompt encoded,
+        model::EncodedPrompt encoded,
         encoder_.ForMeasure({request.prompt_id, request.prompt_text, request.chat_json}));
     measurement.prompt_tokens = std::move(encoded.tokens);
   }

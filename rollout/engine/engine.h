@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "policy/model/chat/chat_template.h"
+#include "policy/model/chat/prompt_encoder.h"
 #include "policy/model/config.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/parameters.h"
@@ -23,7 +24,6 @@
 #include "policy/model/weights.h"
 #include "rollout/engine/accounts.h"
 #include "rollout/engine/measurer.h"
-#include "rollout/engine/prompt_encoder.h"
 #include "rollout/engine/sampler.h"
 #include "rollout/engine/scheduler.h"
 #include "rollout/engine/weight_values.h"
@@ -105,7 +105,7 @@ class Engine {
   const model::ModelConfig& config_;
   const model::ParameterLayout& layout_;
   const model::Tokenizer* const tokenizer_;
-  const PromptEncoder encoder_;
+  const model::PromptEncoder encoder_;
   const bool content_as_text_;
   kernels::Device& device_;
 

@@ -1,5 +1,6 @@
 // Turns what callers give as a prompt into tokens: plain text, or a conversation in the form of the
-// folder's chat template.
+// folder's chat template. One room for who samples, who measures and who trains: the same words are
+// the same tokens.
 //
 // Immutable; any thread.
 #pragma once
@@ -14,9 +15,8 @@
 #include "policy/model/chat/chat_prompt.h"
 #include "policy/model/chat/chat_template.h"
 #include "policy/model/tokenizer/tokenizer.h"
-#include "rollout/engine/thought.h"
 
-namespace temper::rollout {
+namespace temper::model {
 
 // A prompt as it came. A conversation counts in place of the text when it is not empty.
 struct PromptText {
@@ -26,15 +26,24 @@ struct PromptText {
 };
 
 struct EncodedPrompt {
-  std::vector<int32_t> tokens;  // at least one
-  std::optional<ThinkingBudget> thinking;
+  std::vector<int32_t> tokens;             // at least one
+  std::optional<int64_t> thinking_budget;  // where the conversation asks for one
+  bool in_thought = false;                 // with a budget: the prompt ends inside of a thought
+};
+
+// What a model folder says of prompts besides its tokenizer; it may say nothing.
+struct FolderWords {
+  std::optional<ChatTemplate> chat;
+  std::vector<std::string> added_tokens;  // of the tokenizer, longest first
+
+  static absl::StatusOr<FolderWords> Read(const std::string& folder, bool has_tokenizer);
 };
 
 class PromptEncoder {
  public:
   // Everything borrowed outlives it. tokenizer, chat: null for a folder without one.
-  // added_tokens: of the tokenizer, longest first (model::ReadAddedTokens).
-  PromptEncoder(const model::Tokenizer* tokenizer, const model::ChatTemplate* chat,
+  // added_tokens: of the tokenizer, longest first (ReadAddedTokens).
+  PromptEncoder(const Tokenizer* tokenizer, const ChatTemplate* chat,
                 std::vector<std::string> added_tokens)
       : tokenizer_(tokenizer), chat_(chat), added_tokens_(std::move(added_tokens)) {}
 
@@ -44,6 +53,7 @@ class PromptEncoder {
   // What is measured: a conversation that ends with the assistant's message stays as it is, unless
   // it asks for a generation prompt itself; no message can spell a special token.
   absl::StatusOr<EncodedPrompt> ForMeasure(const PromptText& prompt) const;
+  bool has_template() const { return chat_ != nullptr; }
   // Appended to a prompt: as text, by itself, at least one token.
   absl::StatusOr<std::vector<int32_t>> Continuation(std::string_view text) const;
 
@@ -53,9 +63,9 @@ class PromptEncoder {
   absl::StatusOr<EncodedPrompt> Render(const PromptText& prompt, Use use, bool guard) const;
   EncodedPrompt EncodePlain(std::string_view text) const;
 
-  const model::Tokenizer* const tokenizer_;
-  const model::ChatTemplate* const chat_;
+  const Tokenizer* const tokenizer_;
+  const ChatTemplate* const chat_;
   const std::vector<std::string> added_tokens_;
 };
 
-}  // namespace temper::rollout
+}  // namespace temper::model

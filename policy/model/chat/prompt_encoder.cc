@@ -1,12 +1,12 @@
 // Without a clock: the same row makes the same prompt on every day and every worker.
-#include "rollout/engine/prompt_encoder.h"
+#include "policy/model/chat/prompt_encoder.h"
 
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
-namespace temper::rollout {
+namespace temper::model {
 namespace {
 
 constexpr char kNoTokenizer[] =
@@ -14,35 +14,46 @@ constexpr char kNoTokenizer[] =
 
 }  // namespace
 
+absl::StatusOr<FolderWords> FolderWords::Read(const std::string& folder, bool has_tokenizer) {
+  FolderWords words;
+  absl::StatusOr<ChatTemplate> chat = ChatTemplate::Read(folder);
+  if (!chat.ok() && !absl::IsNotFound(chat.status())) return chat.status();
+  if (chat.ok()) words.chat = *std::move(chat);
+  if (has_tokenizer) {
+    TEMPER_ASSIGN_OR_RETURN(words.added_tokens, ReadAddedTokens(folder));
+  }
+  return words;
+}
+
 EncodedPrompt PromptEncoder::EncodePlain(std::string_view text) const {
-  return {.tokens = tokenizer_->Encode(text, model::Tokenizer::Special::kAsText,
+  return {.tokens = tokenizer_->Encode(text, Tokenizer::Special::kAsText,
                                        /*add_special_tokens=*/true)};
 }
 
 absl::StatusOr<EncodedPrompt> PromptEncoder::Render(const PromptText& prompt, Use use,
                                                     bool guard) const {
   const std::string place = absl::StrCat("prompt \"", std::string(prompt.id), "\"");
-  TEMPER_ASSIGN_OR_RETURN(model::ChatRequest chat,
-                          model::ParseChatRequest(prompt.chat_json, place));
+  TEMPER_ASSIGN_OR_RETURN(ChatRequest chat, ParseChatRequest(prompt.chat_json, place));
   if (chat_ == nullptr) {
-    if (model::IsLoneUserText(chat)) return EncodePlain(prompt.text);
+    if (IsLoneUserText(chat)) return EncodePlain(prompt.text);
     return absl::InvalidArgumentError(
         absl::StrCat(place,
                      ": is a conversation, and the model folder has no chat template "
                      "(chat_template.jinja, or chat_template in tokenizer_config.json)"));
   }
-  if (use == Use::kMeasure && !chat.chose_generation_prompt && model::EndsWithAssistant(chat)) {
+  if (use == Use::kMeasure && !chat.chose_generation_prompt && EndsWithAssistant(chat)) {
     chat.input.add_generation_prompt = false;
   }
   const std::optional<int64_t> budget = chat.thinking_budget;
   TEMPER_ASSIGN_OR_RETURN(
-      const model::RenderedChat rendered,
-      model::RenderRequest(*chat_, model::FindThinkingSwitch(chat_->source()), std::move(chat)));
+      const RenderedChat rendered,
+      RenderRequest(*chat_, FindThinkingSwitch(chat_->source()), std::move(chat)));
   EncodedPrompt encoded;
   encoded.tokens =
-      model::EncodeChat(*tokenizer_, rendered, guard ? added_tokens_ : std::vector<std::string>());
+      EncodeChat(*tokenizer_, rendered, guard ? added_tokens_ : std::vector<std::string>());
   if (budget.has_value()) {
-    encoded.thinking = {.tokens = *budget, .open = model::EndsInThought(rendered.text)};
+    encoded.thinking_budget = budget;
+    encoded.in_thought = EndsInThought(rendered.text);
   }
   return encoded;
 }
@@ -74,10 +85,10 @@ absl::StatusOr<EncodedPrompt> PromptEncoder::ForMeasure(const PromptText& prompt
 
 absl::StatusOr<std::vector<int32_t>> PromptEncoder::Continuation(std::string_view text) const {
   if (tokenizer_ == nullptr) return absl::InvalidArgumentError(kNoTokenizer);
-  std::vector<int32_t> tokens = tokenizer_->Encode(text, model::Tokenizer::Special::kAsText,
+  std::vector<int32_t> tokens = tokenizer_->Encode(text, Tokenizer::Special::kAsText,
                                                    /*add_special_tokens=*/false);
   if (!tokens.empty()) return tokens;
   return absl::InvalidArgumentError("no tokens, expected at least one");
 }
 
-}  // namespace temper::rollout
+}  // namespace temper::model
