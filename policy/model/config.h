@@ -86,7 +86,7 @@ struct ModelConfig {
   float norm_epsilon = 1e-5f;
   bool tie_word_embeddings = false;  // false beside a reward head: there is nothing to tie
   // ...ForSequenceClassification of one label: the layers end in one number, the value of the
-  // sequence up to a token, in place of logits. Such a model neither samples nor trains.
+  // sequence up to a token, in place of logits. Such a model does not sample; pairs train it.
   bool reward_head = false;
   float initializer_range = 0.02f;
   float time_step_min = 0.001f, time_step_max = 0.1f, time_step_floor = 1e-4f;  // init only

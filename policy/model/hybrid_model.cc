@@ -90,17 +90,47 @@ class BlockCutter {
   int64_t taken_ = 0;  // tokens of the current slice
 };
 
-void CheckBatch(const PackedBatch& batch) {
+// Their rows.
+int64_t CheckSegments(const PackedBatch& batch) {
   int64_t rows = 0;
   for (const Segment& segment : batch.segments) {
     TEMPER_CHECK(segment.begin == rows && segment.length > 0 && segment.position == 0);
     rows += segment.length;
   }
   TEMPER_CHECK(rows == static_cast<int64_t>(batch.tokens.size()));
+  return rows;
+}
+
+void CheckBatch(const PackedBatch& batch) {
+  const int64_t rows = CheckSegments(batch);
   TEMPER_CHECK(batch.prediction_rows.size() == batch.prediction_targets.size());
   TEMPER_CHECK(std::is_sorted(batch.prediction_rows.begin(), batch.prediction_rows.end()));
   TEMPER_CHECK(batch.prediction_rows.empty() ||
                (batch.prediction_rows.front() >= 0 && batch.prediction_rows.back() < rows));
+}
+
+// As many whole sequences from `first` on as kRowsMax rows hold, at least one.
+struct WholeSequences {
+  WholeSequences(const PackedBatch& batch, size_t first)
+      : last(first), begin(batch.segments[first].begin), end(begin) {
+    for (; last < batch.segments.size(); ++last) {
+      const Segment& segment = batch.segments[last];
+      if (last > first && segment.begin + segment.length - begin > kRowsMax) break;
+      segments.push_back({.begin = segment.begin - begin, .length = segment.length});
+      end = segment.begin + segment.length;
+    }
+  }
+  size_t last;         // the first sequence that is not among them
+  int64_t begin, end;  // rows
+  std::vector<Segment> segments;
+};
+
+std::vector<int32_t> LastRows(std::span<const Segment> segments) {
+  std::vector<int32_t> rows;
+  for (const Segment& segment : segments) {
+    rows.push_back(static_cast<int32_t>(segment.begin + segment.length - 1));
+  }
+  return rows;
 }
 
 }  // namespace
@@ -245,17 +275,10 @@ void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::s
   TEMPER_CHECK(logprob.size() == predictions && (entropy.empty() || entropy.size() == predictions));
   size_t done = 0;
   for (size_t first = 0, last; first < batch.segments.size(); first = last) {
-    // As many whole sequences as kRowsMax rows hold, at least one.
-    const int64_t begin = batch.segments[first].begin;
-    int64_t end = begin;
-    std::vector<Segment> segments;
-    for (last = first; last < batch.segments.size(); ++last) {
-      const Segment& segment = batch.segments[last];
-      if (last > first && segment.begin + segment.length - begin > kRowsMax) break;
-      segments.push_back({.begin = segment.begin - begin, .length = segment.length});
-      end = segment.begin + segment.length;
-    }
-    const Pass pass{device_.ops(), device_.stream(), weights, segments, {}};
+    const WholeSequences some(batch, first);
+    const int64_t begin = some.begin, end = some.end;
+    last = some.last;
+    const Pass pass{device_.ops(), device_.stream(), weights, some.segments, {}};
     const View<float> h =
         Forward(pass, std::span(batch.tokens).subspan(begin, end - begin), Keep::kNothing);
     const auto past =
@@ -288,6 +311,36 @@ void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenL
                         .targets = batch.prediction_targets,
                         .temperature = batch.temperature},
                        loss, dh, gradients.data());
+  Backward(pass, batch.tokens, dh, gradients.data());
+}
+
+void HybridModel::Values(const Weights& weights, const PackedBatch& batch,
+                         std::span<float> values) {
+  CheckSegments(batch);
+  TEMPER_CHECK(config_.reward_head && values.size() == batch.segments.size());
+  for (size_t first = 0, last; first < batch.segments.size(); first = last) {
+    const WholeSequences some(batch, first);
+    last = some.last;
+    const Pass pass{device_.ops(), device_.stream(), weights, some.segments, {}};
+    const View<float> h = Forward(
+        pass, std::span(batch.tokens).subspan(some.begin, some.end - some.begin), Keep::kNothing);
+    const auto count = static_cast<int64_t>(some.segments.size());
+    scratch_->head.Logits(pass, h, LastRows(some.segments),
+                          View<float>(values.data() + first, count, 1));
+  }
+}
+
+void HybridModel::TrainValues(const Weights& weights, const PackedBatch& batch, ValueLoss loss,
+                              std::span<float> gradients) {
+  CheckSegments(batch);
+  TEMPER_CHECK(config_.reward_head && !batch.segments.empty());
+  TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
+  const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};
+  const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
+  CountExperts();
+  const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
+  std::fill_n(dh.data, h.rows * h.cols, 0.0f);
+  scratch_->head.TrainValues(pass, h, LastRows(batch.segments), loss, dh, gradients.data());
   Backward(pass, batch.tokens, dh, gradients.data());
 }
 

@@ -25,7 +25,8 @@ struct Slice {
   std::span<const int32_t> tokens;
 };
 
-// Whole sequences laid end to end, for scoring and training; no padding.
+// Whole sequences laid end to end, for scoring and training; no padding. With a reward head, each
+// has a value after its last token, and the predictions are empty.
 struct PackedBatch {
   std::vector<int32_t> tokens;
   std::vector<kernels::Segment> segments;  // all at position 0
@@ -41,6 +42,10 @@ struct PackedBatch {
 using TokenLoss = absl::FunctionRef<void(int64_t first, std::span<const float> logprob,
                                          std::span<const float> entropy, std::span<float> dlogprob,
                                          std::span<float> dentropy)>;
+
+// The loss as a reward head sees it, called once: reads the value of each sequence, in order, and
+// writes d(loss)/d(value).
+using ValueLoss = absl::FunctionRef<void(std::span<const float> values, std::span<float> dvalues)>;
 
 struct Pass;
 
@@ -68,7 +73,13 @@ class HybridModel {
   void Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
              std::span<float> gradients);
 
-  // Tokens that chose each expert in the Train() calls since the last reset: one list a layer,
+  // Of a model with a reward head: the value of each sequence, with the bits of Extend().
+  void Values(const Weights& weights, const PackedBatch& batch, std::span<float> values);
+  // As Train(): the gradient goes through the head and all that is below it.
+  void TrainValues(const Weights& weights, const PackedBatch& batch, ValueLoss loss,
+                   std::span<float> gradients);
+
+  // Tokens that chose each expert in the Train...() calls since the last reset: one list a layer,
   // empty for layers of other kinds.
   const std::vector<std::vector<int64_t>>& expert_loads() const;
   void ResetExpertLoads();

@@ -101,6 +101,13 @@ void Fill(uint64_t seed, const Chunk& chunk) {
 
 }  // namespace
 
+void InitializePart(const ModelConfig& config, const ParameterSpec& spec, uint64_t seed,
+                    int64_t first, std::span<float> values) {
+  TEMPER_CHECK(first % 4 == 0 && first + static_cast<int64_t>(values.size()) <= spec.size);
+  const Recipe recipe = RecipeOf(config, spec);
+  Fill(seed, {&recipe, HashName(spec.name), first, values});
+}
+
 void Initialize(const ModelConfig& config, const ParameterLayout& layout, uint64_t seed,
                 std::span<float> values) {
   TEMPER_CHECK(static_cast<int64_t>(values.size()) == layout.size());

@@ -76,5 +76,9 @@ class ParameterLayout {
 // Fresh values (model.md section 5), a function of the seed and each tensor's name alone.
 void Initialize(const ModelConfig& config, const ParameterLayout& layout, uint64_t seed,
                 std::span<float> values);
+// One tensor's share of that: values of [first, first + values.size()) of it. `first`: a multiple
+// of 4.
+void InitializePart(const ModelConfig& config, const ParameterSpec& spec, uint64_t seed,
+                    int64_t first, std::span<float> values);
 
 }  // namespace temper::model

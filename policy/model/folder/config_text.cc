@@ -82,4 +82,16 @@ std::string WithMemberSet(std::string_view json, std::string_view key, std::stri
   return text;
 }
 
+std::string WithMember(std::string_view json, std::string_view key, std::string_view value) {
+  if (HasMember(json, key)) return WithMemberSet(json, key, value);
+  const size_t inside = json.find('{') + 1;
+  const size_t next = SkipSpace(json, inside);
+  const std::string_view space = json.substr(inside, next - inside);
+  const bool alone = next < json.size() && json[next] == '}';
+  std::string text(json.substr(0, inside));
+  text.append(space).append("\"").append(key).append("\": ").append(value);
+  if (!alone) text.append(",").append(space.empty() ? " " : space);
+  return text.append(json.substr(alone ? inside : next));
+}
+
 }  // namespace temper::model

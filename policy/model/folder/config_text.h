@@ -13,5 +13,7 @@ bool HasMember(std::string_view json, std::string_view key);
 std::string WithoutMember(std::string_view json, std::string_view key);
 // The text is `json` where there is no such member. value: JSON, quotes included.
 std::string WithMemberSet(std::string_view json, std::string_view key, std::string_view value);
+// There is one afterwards, the first where it is new.
+std::string WithMember(std::string_view json, std::string_view key, std::string_view value);
 
 }  // namespace temper::model

@@ -91,11 +91,34 @@ void Head::Train(const Pass& pass, View<const float> h, const Predictions& predi
 
 void Head::Backward(const Pass& pass, const Block& block, const Predictions& predictions,
                     View<float> dh, float* gradients) {
-  const kernels::Ops& ops = pass.ops;
-  const int64_t hidden = config_.hidden_size;
-  ops.target_log_prob_backward(
+  pass.ops.target_log_prob_backward(
       pass.stream, block.logits, predictions.targets.subspan(block.first, block.count),
       predictions.temperature, block.lse, entropy_.data(), d_logprob_.data(), d_entropy_.data());
+  BackwardLogits(pass, block, predictions.rows.subspan(block.first, block.count),
+                 predictions.first_row, dh, gradients);
+}
+
+// All values at once: a loss may compare any two.
+void Head::TrainValues(const Pass& pass, View<const float> h, std::span<const int32_t> rows,
+                       ValueLoss loss, View<float> dh, float* gradients) {
+  const int64_t count = static_cast<int64_t>(rows.size());
+  Block block{.count = count};
+  block.input = input_.Matrix(count, config_.hidden_size);
+  block.normed = normed_.Matrix(count, config_.hidden_size);
+  block.logits = logits_.Matrix(count, 1);
+  Normalize(pass, h, rows, 0, block.input, block.normed);
+  pass.ops.matmul(pass.stream, block.normed, pass.weights.matrix(layout_.head()), block.logits,
+                  Write::kReplace);
+  const std::vector<float> values(block.logits.data, block.logits.data + count);
+  std::fill_n(block.logits.data, count, 0.0f);
+  loss(values, std::span(block.logits.data, static_cast<size_t>(count)));
+  BackwardLogits(pass, block, rows, 0, dh, gradients);
+}
+
+void Head::BackwardLogits(const Pass& pass, const Block& block, std::span<const int32_t> rows,
+                          int64_t first_row, View<float> dh, float* gradients) {
+  const kernels::Ops& ops = pass.ops;
+  const int64_t hidden = config_.hidden_size;
   const View<float>& d_logits = block.logits;
   ops.matmul_backward_weight(
       pass.stream, block.normed, d_logits,
@@ -109,7 +132,7 @@ void Head::Backward(const Pass& pass, const Block& block, const Predictions& pre
                         rstd_.Floats(block.count), d_normed, d_input,
                         gradients + layout_.final_norm());
   for (int64_t i = 0; i < block.count; ++i) {
-    float* row = dh.row(predictions.rows[block.first + i] - predictions.first_row);
+    float* row = dh.row(rows[i] - first_row);
     for (int64_t c = 0; c < hidden; ++c) row[c] += d_input.row(i)[c];
   }
 }

@@ -1,6 +1,7 @@
 // The end of the model: final norm, vocabulary projection and log-probabilities, in blocks of rows.
 //
-// A reward head is a projection to one row: Logits() gives its values, the others are not for it.
+// A reward head is a projection to one row: Logits() gives its values and TrainValues() goes back;
+// Score() and Train() are not for it.
 // [rows, vocab] exists for one block at a time only.
 #pragma once
 
@@ -30,6 +31,9 @@ class Head {
   // Scores, asks the loss, goes back: dh [rows of h, hidden] accumulates, and so do the gradients.
   void Train(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
              TokenLoss loss, kernels::View<float> dh, float* gradients);
+  // The same with values after `rows`, ascending, for a reward head.
+  void TrainValues(const Pass& pass, kernels::View<const float> h, std::span<const int32_t> rows,
+                   ValueLoss loss, kernels::View<float> dh, float* gradients);
 
  private:
   struct Block {
@@ -44,6 +48,9 @@ class Head {
                 int64_t first, float* logprob, float* entropy);
   void Backward(const Pass& pass, const Block& block, const Predictions& predictions,
                 kernels::View<float> dh, float* gradients);
+  // The block's logits are their gradients by now. dh row rows[i] - first_row takes row i's.
+  void BackwardLogits(const Pass& pass, const Block& block, std::span<const int32_t> rows,
+                      int64_t first_row, kernels::View<float> dh, float* gradients);
 
   const ModelConfig& config_;
   const ParameterLayout& layout_;

@@ -58,6 +58,13 @@ TEST(ConfigTextTest, AValueIsReplaced) {
   EXPECT_EQ(WithMemberSet(kConfig, "nothing", "5"), kConfig);
 }
 
+TEST(ConfigTextTest, AMemberThatIsNewComesFirst) {
+  EXPECT_EQ(WithMember("{\"a\": 1}", "a", "2"), "{\"a\": 2}");
+  EXPECT_EQ(WithMember("{\"a\": 1}", "b", "2"), "{\"b\": 2, \"a\": 1}");
+  EXPECT_EQ(WithMember("{\n  \"a\": 1\n}", "b", "[]"), "{\n  \"b\": [],\n  \"a\": 1\n}");
+  EXPECT_EQ(WithMember("{}", "b", "2"), "{\"b\": 2}");
+}
+
 TEST(ConfigTextTest, WhateverIsTakenOutTheRestIsTheSameJson) {
   const std::string text = R"({"x":{"y":[1,2,{"z":"\\\""}]},"u":null,"v":true,"w":"ü","e":[]})";
   const nlohmann::json all = nlohmann::json::parse(text);
