@@ -1,6 +1,7 @@
 // Checks what came over the wire, then lays it end to end.
 #include "policy/learner/batch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -89,25 +90,41 @@ absl::StatusOr<std::vector<Sequence>> PolicySequences(const temper::v1::PolicyBa
   return sequences;
 }
 
+EndTokens FindEndTokens(const model::PromptEncoder& encoder, std::span<const int32_t> eos) {
+  EndTokens ends{.text = eos.front(), .turn = eos.front()};
+  if (!encoder.has_template()) return ends;
+  constexpr char kExchange[] = R"({"messages": [{"role": "user", "content": "a"},
+                                                {"role": "assistant", "content": "b"}]})";
+  const auto exchange = encoder.ForMeasure({.id = "probe", .text = "", .chat_json = kExchange});
+  if (!exchange.ok()) return ends;  // a template that refuses it; its own words come later
+  const auto last = std::find_first_of(exchange->tokens.rbegin(), exchange->tokens.rend(),
+                                       eos.begin(), eos.end());
+  if (last != exchange->tokens.rend()) ends.turn = *last;
+  return ends;
+}
+
 absl::StatusOr<std::vector<Sequence>> SupervisedSequences(const temper::v1::SupervisedBatch& batch,
                                                           const model::Tokenizer& tokenizer,
-                                                          int32_t end_token) {
+                                                          const model::PromptEncoder& encoder,
+                                                          const EndTokens& ends) {
   using Special = model::Tokenizer::Special;
   std::vector<Sequence> sequences;
   sequences.reserve(batch.examples_size());
   for (const temper::v1::SupervisedExample& example : batch.examples()) {
     Sequence sequence;
     sequence.name = absl::StrCat("example ", sequences.size());
-    sequence.tokens = tokenizer.Encode(example.prompt(), Special::kAsText, true);
-    if (sequence.tokens.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(sequence.name, ": the prompt has no tokens, expected at least one"));
-    }
+    TEMPER_ASSIGN_OR_RETURN(
+        model::EncodedPrompt prompt,
+        encoder.ForResponse(
+            {.id = sequence.name, .text = example.prompt(), .chat_json = example.chat_json()},
+            /*content_as_text=*/false));
+    sequence.tokens = std::move(prompt.tokens);
     sequence.prompt_tokens = static_cast<int64_t>(sequence.tokens.size());
     const std::vector<int32_t> response =
         tokenizer.Encode(example.response(), Special::kAsText, false);
     sequence.tokens.insert(sequence.tokens.end(), response.begin(), response.end());
-    sequence.tokens.push_back(end_token);
+    const bool in_turn = !example.chat_json().empty() && encoder.has_template();
+    sequence.tokens.push_back(in_turn ? ends.turn : ends.text);
     sequences.push_back(std::move(sequence));
   }
   return sequences;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "policy/model/chat/prompt_encoder.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/tokenizer/tokenizer.h"
 #include "temper/v1/learner.pb.h"
@@ -37,11 +38,20 @@ struct Sequence {
 absl::StatusOr<std::vector<Sequence>> PolicySequences(const temper::v1::PolicyBatch& batch,
                                                       int64_t vocab_size);
 
-// Prompt and response are tokenised apart, as a rollout worker would see them, and `end_token` is
+// What ends a response: of one to a plain text, and of one in a conversation.
+struct EndTokens {
+  int32_t text = 0;
+  int32_t turn = 0;
+};
+// `eos`: of the folder, at least one. A turn ends with the one that the chat template writes last.
+EndTokens FindEndTokens(const model::PromptEncoder& encoder, std::span<const int32_t> eos);
+
+// Prompt and response are tokenised apart, as a rollout worker would see them, and the end token is
 // appended.
 absl::StatusOr<std::vector<Sequence>> SupervisedSequences(const temper::v1::SupervisedBatch& batch,
                                                           const model::Tokenizer& tokenizer,
-                                                          int32_t end_token);
+                                                          const model::PromptEncoder& encoder,
+                                                          const EndTokens& ends);
 
 // What one forward (and backward) pass takes.
 struct MicroBatch {

@@ -53,4 +53,11 @@ TokenTerm PolicyTerm(const PolicyObjective& objective, double advantage, double 
 
 TokenTerm SupervisedTerm(double logprob) { return {.value = -logprob, .slope = -1.0}; }
 
+// Only exponentials of what is not positive: no overflow, however far the values are apart.
+PairTerm PreferenceTerm(double margin) {
+  const double odds = std::exp(-std::abs(margin));
+  const double wrong = (margin > 0 ? odds : 1.0) / (1.0 + odds);  // sigmoid(-margin)
+  return {.value = std::max(-margin, 0.0) + std::log1p(odds), .slope = -wrong};
+}
+
 }  // namespace temper::learner

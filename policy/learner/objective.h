@@ -54,4 +54,15 @@ TokenTerm PolicyTerm(const PolicyObjective& objective, double advantage, double 
 // -logprob.
 TokenTerm SupervisedTerm(double logprob);
 
+// One pair's term before its weight.
+struct PairTerm {
+  double value = 0;
+  double slope = 0;  // d(value) / d(margin)
+};
+
+// Bradley-Terry: -log sigmoid(margin), margin = value(chosen) - value(rejected). Times a weight of
+// the pair it is "scaled" (HelpSteer2-Preference, 2410.01257: by how much the chosen one is
+// better).
+PairTerm PreferenceTerm(double margin);
+
 }  // namespace temper::learner

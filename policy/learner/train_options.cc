@@ -93,4 +93,8 @@ absl::StatusOr<PassOptions> SupervisedPass(const temper::v1::TrainOptions& optio
   return pass;
 }
 
+absl::Status CheckPreferenceOptions(const temper::v1::TrainOptions& options) {
+  return AboveZero("tokens_per_micro_batch", options.tokens_per_micro_batch());
+}
+
 }  // namespace temper::learner

@@ -21,4 +21,7 @@ absl::StatusOr<PassOptions> PolicyPass(const temper::v1::TrainOptions& options,
 absl::StatusOr<PassOptions> SupervisedPass(const temper::v1::TrainOptions& options,
                                            std::span<const Sequence> sequences);
 
+// All that preference batches take from them.
+absl::Status CheckPreferenceOptions(const temper::v1::TrainOptions& options);
+
 }  // namespace temper::learner

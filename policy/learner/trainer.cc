@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "policy/learner/expert_balance.h"
+#include "policy/learner/preference_pass.h"
 #include "policy/learner/train_options.h"
 
 namespace temper::learner {
@@ -51,11 +52,25 @@ TrainMetrics MetricsOf(const PassTotals& totals) {
   return metrics;
 }
 
+TrainMetrics MetricsOf(const PreferenceTotals& totals) {
+  TrainMetrics metrics;
+  metrics.set_loss(totals.loss);
+  metrics.set_tokens(totals.tokens);
+  metrics.set_loss_tokens(2 * totals.pairs);  // each response's last
+  metrics.set_pair_accuracy(totals.accuracy());
+  metrics.set_pair_margin(totals.margin());
+  return metrics;
+}
+
 }  // namespace
 
-Trainer::Trainer(const Options& options, model::ModelFolder folder, std::atomic<int64_t>& progress)
+Trainer::Trainer(const Options& options, model::ModelFolder folder, model::FolderWords words,
+                 std::atomic<int64_t>& progress)
     : options_(options),
       folder_(std::move(folder)),
+      words_(std::move(words)),
+      encoder_(folder_.tokenizer.get(), words_.chat.has_value() ? &*words_.chat : nullptr,
+               words_.added_tokens),
       layout_(folder_.config),
       device_(kernels::OpenCpuDevice(options.threads)),
       checkpoints_(JoinPath(options.run_dir, "checkpoints"), options.model_dir, folder_.config,
@@ -71,8 +86,10 @@ Trainer::Trainer(const Options& options, model::ModelFolder folder, std::atomic<
 absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
                                                        std::atomic<int64_t>& progress) {
   TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(options.model_dir));
-  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
-  std::unique_ptr<Trainer> trainer(new Trainer(options, std::move(folder), progress));
+  TEMPER_ASSIGN_OR_RETURN(model::FolderWords words,
+                          model::FolderWords::Read(folder.path, folder.tokenizer != nullptr));
+  std::unique_ptr<Trainer> trainer(
+      new Trainer(options, std::move(folder), std::move(words), progress));
   TEMPER_RETURN_IF_ERROR(trainer->Load());
   TEMPER_ASSIGN_OR_RETURN(trainer->store_,
                           WeightStore::Open({.run_dir = options.run_dir,
@@ -157,19 +174,19 @@ absl::StatusOr<TrainResponse> Trainer::Train(const TrainRequest& request) {
 absl::StatusOr<std::vector<Sequence>> Trainer::Sequences(const TrainRequest& request) const {
   if (request.has_policy()) return PolicySequences(request.policy(), folder_.config.vocab_size);
   if (!request.has_supervised()) {
-    return absl::InvalidArgumentError("batch: missing, expected policy or supervised");
+    return absl::InvalidArgumentError("batch: missing, expected policy, supervised or preference");
   }
   if (folder_.tokenizer == nullptr || folder_.config.eos_token_ids.empty()) {
     return absl::FailedPreconditionError(absl::StrCat(
         options_.model_dir, ": has no ", folder_.tokenizer == nullptr ? "tokenizer" : "eos token",
         ", which supervised batches need"));
   }
-  return SupervisedSequences(request.supervised(), *folder_.tokenizer,
-                             folder_.config.eos_token_ids.front());
+  return SupervisedSequences(request.supervised(), *folder_.tokenizer, encoder_,
+                             FindEndTokens(encoder_, folder_.config.eos_token_ids));
 }
 
-absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
-  TEMPER_ASSIGN_OR_RETURN(const AdamW adamw, AdamWOptions(request.options()));
+absl::StatusOr<TrainMetrics> Trainer::TokenGradient(const TrainRequest& request) {
+  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder_.config, folder_.path));
   TEMPER_ASSIGN_OR_RETURN(const std::vector<Sequence> sequences, Sequences(request));
   TEMPER_ASSIGN_OR_RETURN(const PassOptions pass,
                           request.has_policy() ? PolicyPass(request.options(), sequences)
@@ -177,28 +194,60 @@ absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
   if (request.has_policy()) {
     TEMPER_RETURN_IF_ERROR(EnsureReference(pass.objective.kl > 0));
   }
-  std::ranges::fill(gradients_, 0.0f);
-  model_.ResetExpertLoads();
   GradientPass gradient_pass(model_, *weights_, reference_.get(), progress_);
   TEMPER_ASSIGN_OR_RETURN(const PassTotals totals, gradient_pass.Run(sequences, pass, gradients_));
+  return MetricsOf(totals);
+}
 
-  TrainMetrics metrics = MetricsOf(totals);
+absl::StatusOr<TrainMetrics> Trainer::PreferenceGradient(const TrainRequest& request) {
+  TEMPER_RETURN_IF_ERROR(CheckPreferenceOptions(request.options()));
+  if (!folder_.config.reward_head) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder_.path, ": has no reward head (ForSequenceClassification), which pairs train"));
+  }
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
+                          EncodePairs(request.preference().pairs(), encoder_));
+  if (pairs.empty()) {
+    return absl::InvalidArgumentError("batch: holds nothing, expected at least one pair");
+  }
+  PreferencePass pass(model_, *weights_, progress_);
+  return MetricsOf(pass.Train(pairs, request.options().tokens_per_micro_batch(), gradients_));
+}
+
+absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
+  TEMPER_ASSIGN_OR_RETURN(const AdamW adamw, AdamWOptions(request.options()));
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<Pair> held_out,
+                          EncodePairs(request.preference().held_out(), encoder_));
+  std::ranges::fill(gradients_, 0.0f);
+  model_.ResetExpertLoads();
+  TEMPER_ASSIGN_OR_RETURN(TrainMetrics metrics, request.has_preference()
+                                                    ? PreferenceGradient(request)
+                                                    : TokenGradient(request));
+  Step(request, adamw, metrics);
+  if (!held_out.empty()) {
+    PreferencePass pass(model_, *weights_, progress_);
+    const int64_t tokens = request.options().tokens_per_micro_batch();
+    metrics.set_held_out_accuracy(pass.Measure(held_out, tokens).accuracy());
+  }
+  return metrics;
+}
+
+void Trainer::Step(const TrainRequest& request, const AdamW& adamw, TrainMetrics& metrics) {
   const LoadSummary load = Summarize(model_.expert_loads());
   metrics.set_expert_load_max(load.max);
   metrics.set_experts_idle(load.idle);
   optimizer_.Mask(adamw, gradients_);
   const double norm = optimizer_.GradientNorm(gradients_);
   metrics.set_grad_norm(norm);
-  metrics.set_skipped(!Optimizer::Safe(adamw, norm) || !std::isfinite(totals.loss));
+  metrics.set_skipped(!Optimizer::Safe(adamw, norm) || !std::isfinite(metrics.loss()));
   if (metrics.skipped()) {
     log::Warning("update skipped: the loss or a gradient is not finite",
-                 {{"step", request.step()}, {"loss", totals.loss}, {"grad_norm", norm}});
-    return metrics;
+                 {{"step", request.step()}, {"loss", metrics.loss()}, {"grad_norm", norm}});
+    return;
   }
   optimizer_.Update(adamw, norm, gradients_, values_);
   BalanceExperts(layout_, model_.expert_loads(), request.options().balance_rate(), values_);
   weights_->Repack(values_);
-  return metrics;
 }
 
 absl::Status Trainer::EnsureReference(bool needed) {

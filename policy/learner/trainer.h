@@ -19,6 +19,7 @@
 #include "policy/learner/gradient_pass.h"
 #include "policy/learner/optimizer.h"
 #include "policy/learner/weight_store.h"
+#include "policy/model/chat/prompt_encoder.h"
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/weights.h"
@@ -51,7 +52,8 @@ class Trainer {
   const WeightStore& store() const { return *store_; }
 
  private:
-  Trainer(const Options& options, model::ModelFolder folder, std::atomic<int64_t>& progress);
+  Trainer(const Options& options, model::ModelFolder folder, model::FolderWords words,
+          std::atomic<int64_t>& progress);
   absl::Status Load();
   // Refuses a step that is not the next; the recorded answer when it was the last.
   absl::StatusOr<std::optional<temper::v1::TrainResponse>> Recorded(
@@ -59,12 +61,21 @@ class Trainer {
   // The answer for the version held, which is published if it is not yet.
   absl::StatusOr<temper::v1::TrainResponse> Answer();
   absl::StatusOr<temper::v1::TrainMetrics> Update(const temper::v1::TrainRequest& request);
+  // The gradient of the batch, in gradients_, and its figures; refuses what the model is not for.
+  absl::StatusOr<temper::v1::TrainMetrics> TokenGradient(const temper::v1::TrainRequest& request);
+  absl::StatusOr<temper::v1::TrainMetrics> PreferenceGradient(
+      const temper::v1::TrainRequest& request);
   absl::StatusOr<std::vector<Sequence>> Sequences(const temper::v1::TrainRequest& request) const;
+  // Makes the update from gradients_; fills in what became of it.
+  void Step(const temper::v1::TrainRequest& request, const AdamW& adamw,
+            temper::v1::TrainMetrics& metrics);
   // Makes sure that a reference is on disk and, when `needed`, in memory.
   absl::Status EnsureReference(bool needed);
 
   const Options options_;
   const model::ModelFolder folder_;
+  const model::FolderWords words_;
+  const model::PromptEncoder encoder_;
   const model::ParameterLayout layout_;
   const std::unique_ptr<kernels::Device> device_;
   CheckpointFolder checkpoints_;
