@@ -135,7 +135,7 @@ struct Train {  // LearnerService.Train -> Trained
   int64_t call = 0;
   std::string worker;
   int64_t step = 0;
-  // A supervised step's request. Null: send Ledger::ReadTrainRequest(step), read after the commit.
+  // A warm-start step's request. Null: send Ledger::ReadTrainRequest(step), read after the commit.
   std::shared_ptr<const v1::TrainRequest> request;
   absl::Duration timeout;
 };
@@ -180,6 +180,7 @@ struct RunRows {
   const RowSource* dataset = nullptr;
   const RowSource* evaluation = nullptr;
   const RowSource* warm_start = nullptr;
+  const RowSource* held_out = nullptr;
 };
 
 // XXH3-128 over the manifest's tensor digests, in its order: what UpdateWeights must answer.

@@ -68,10 +68,6 @@ json* LastUserText(json& messages) {
   return nullptr;
 }
 
-bool IsLoneUserText(json& messages) {
-  return messages.size() == 1 && LastUserText(messages) != nullptr;
-}
-
 absl::Status CheckMessages(const json& messages, const std::string& name) {
   if (!messages.is_array() || messages.empty()) {
     return absl::InvalidArgumentError(
@@ -110,16 +106,9 @@ absl::StatusOr<json> MessagesOf(const json& line, const v1::Dataset& source, Row
 }
 
 // Fills in the prompt: its text, and the conversation that the workers render.
-absl::Status AddPrompt(const json& line, const v1::Dataset& source, RowKind kind, Row& row) {
+absl::Status AddPrompt(const json& line, const v1::Dataset& source, Row& row) {
   TEMPER_ASSIGN_OR_RETURN(json messages, MessagesOf(line, source, row));
   if (messages.is_null()) return absl::OkStatus();
-  if (kind == RowKind::kExample) {
-    if (IsLoneUserText(messages)) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", Name(source, "messages"),
-                     "\" of a worked example may hold one message of role \"user\" with a string "
-                     "as content: the warm start does not render a chat template yet"));
-  }
   json chat = {{"messages", std::move(messages)}};
   if (const json* tools = Find(line, source, "tools")) chat["tools"] = *tools;
   if (const auto thinking = line.find("enable_thinking"); thinking != line.end()) {
@@ -139,10 +128,36 @@ absl::Status AddPrompt(const json& line, const v1::Dataset& source, RowKind kind
   return absl::OkStatus();
 }
 
+// The chosen response, those it was preferred to, and the margin where there is one.
+absl::Status AddPair(const json& line, const v1::Dataset& source, RowKind kind, Row& row) {
+  const json* chosen = Find(line, source, "chosen");
+  if (chosen == nullptr) return Lacks(line, source, "chosen");
+  row.chosen = AsText(*chosen);
+  const json* rejected = Find(line, source, "rejected");
+  if (rejected == nullptr) return Lacks(line, source, "rejected");
+  for (const json& one : rejected->is_array() ? *rejected : json::array({*rejected})) {
+    row.rejected.push_back(AsText(one));
+  }
+  if (row.rejected.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Name(source, "rejected"), "\" is an empty list"));
+  }
+  const json* margin = Find(line, source, "margin");
+  if (margin == nullptr) {
+    return kind == RowKind::kPair ? absl::OkStatus() : Lacks(line, source, "margin");
+  }
+  if (!margin->is_number() || !(margin->get<double>() > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", Name(source, "margin"), "\" is no number above 0"));
+  }
+  row.margin = margin->get<double>();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind kind, int number) {
   if (!line.is_object()) return absl::InvalidArgumentError("expected a JSON object");
   Row row;
-  TEMPER_RETURN_IF_ERROR(AddPrompt(line, source, kind, row));
+  TEMPER_RETURN_IF_ERROR(AddPrompt(line, source, row));
   if (const json* answer = Find(line, source, "answer")) row.answer = AsText(*answer);
   if (const json* response = Find(line, source, "response")) row.response = AsText(*response);
   if (kind == RowKind::kProblem && Find(line, source, "answer") == nullptr) {
@@ -150,6 +165,9 @@ absl::StatusOr<Row> RowOf(const json& line, const v1::Dataset& source, RowKind k
   }
   if (kind == RowKind::kExample && Find(line, source, "response") == nullptr) {
     return Lacks(line, source, "response");
+  }
+  if (kind == RowKind::kPair || kind == RowKind::kScaledPair) {
+    TEMPER_RETURN_IF_ERROR(AddPair(line, source, kind, row));
   }
   if (const json* task = Find(line, source, "task")) row.task = AsText(*task);
   const json* id = Find(line, source, "id");

@@ -15,13 +15,16 @@
 namespace temper::orchestrator {
 
 struct Row {
-  std::string id;             // the line's "id", or its number (from 1) as text
-  std::string prompt;         // after the template; of a conversation: its last user text
-  std::string chat_json;      // a conversation, for Prompt.chat_json; empty for a plain prompt
-  std::string answer;         // numbers and other JSON as their text
-  std::string response;       // of a worked example
-  std::string metadata_json;  // the other keys, "{}" when none
-  std::string task;           // chooses the parts of the rubric; empty where the line names none
+  std::string id;         // the line's "id", or its number (from 1) as text
+  std::string prompt;     // after the template; of a conversation: its last user text
+  std::string chat_json;  // a conversation, for Prompt.chat_json; empty for a plain prompt
+  std::string answer;     // numbers and other JSON as their text
+  std::string response;   // of a worked example
+  std::string chosen;     // of a pair
+  std::vector<std::string> rejected;  // of a pair, each against the chosen one
+  double margin = 0;                  // by how much the chosen one is better; 0: not said
+  std::string metadata_json;          // the other keys, "{}" when none
+  std::string task;  // chooses the parts of the rubric; empty where the line names none
 };
 
 class RowSource {
@@ -35,8 +38,9 @@ class RowSource {
   virtual const std::vector<int64_t>& RowsOf(const std::string& task) const;
 };
 
-// What every line must hold beside a prompt: nothing, an answer, or a response.
-enum class RowKind { kPrompt, kProblem, kExample };
+// What every line must hold beside a prompt: nothing, an answer, a response, or a chosen and
+// rejected responses (kScaledPair: and a margin).
+enum class RowKind { kPrompt, kProblem, kExample, kPair, kScaledPair };
 
 // Any thread may read.
 class Dataset : public RowSource {

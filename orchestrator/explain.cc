@@ -109,7 +109,9 @@ class Explanation {
   void Formulas() {
     const v1::RunSpec& spec = resolved_.spec;
     absl::StrAppend(&text_, "\nFormulas in force\n");
-    if (spec.has_warm_start()) {
+    if (resolved_.makes_reward_model()) {
+      RewardModelFormulas();
+    } else if (spec.has_warm_start()) {
       absl::StrAppend(&text_, "  warm start   L = -sum log p(token) / response tokens of the ",
                       "batch, end token included; steps 1 to ", spec.warm_start().steps(), "\n");
     }
@@ -131,6 +133,22 @@ class Explanation {
     } else {
       absl::StrAppend(&text_, "  kl           none: L = -J\n");
     }
+  }
+
+  void RewardModelFormulas() {
+    const v1::WarmStart& stage = resolved_.spec.warm_start();
+    const bool scaled = stage.preference_loss() == "scaled_bradley_terry";
+    absl::StrAppend(&text_, "  reward model L = mean over the batch's pairs of ",
+                    scaled ? "-margin * " : "-", "log sigmoid(v(chosen) - v(rejected)), v the ",
+                    "head's value after the response's last token; steps 1 to ", stage.steps(),
+                    "\n");
+    absl::StrAppend(&text_, "  accuracy     share of pairs with v(chosen) > v(rejected), a tie ",
+                    "counts half; before the update on its pairs");
+    if (stage.has_held_out()) {
+      absl::StrAppend(&text_, ", after every ", stage.held_out().every(),
+                      "th and the last on the held-out pairs");
+    }
+    absl::StrAppend(&text_, "\n");
   }
 
   const ResolvedSpec& resolved_;

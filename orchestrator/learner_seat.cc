@@ -72,7 +72,7 @@ void LearnerSeat::Ask(CoreWorker& worker) {
 void LearnerSeat::Train(CoreWorker& worker, int64_t step) {
   std::shared_ptr<const v1::TrainRequest> request;
   if (step < board_.spec.warm_start_steps()) {
-    request = SupervisedRequest(step);
+    request = WarmStartRequest(step);
     if (request == nullptr) return;
   }
   const int64_t call =
@@ -104,9 +104,9 @@ void LearnerSeat::Save(CoreWorker& worker, bool pin) {
   board_.Do(SaveCheckpoint{call, worker.name, std::move(request), kSaveTimeout});
 }
 
-std::shared_ptr<const v1::TrainRequest> LearnerSeat::SupervisedRequest(int64_t step) {
+std::shared_ptr<const v1::TrainRequest> LearnerSeat::WarmStartRequest(int64_t step) {
   absl::StatusOr<v1::TrainRequest> request =
-      SupervisedRequestAt(board_.spec, *board_.rows.warm_start, step);
+      WarmStartRequestAt(board_.spec, {board_.rows.warm_start, board_.rows.held_out}, step);
   if (request.ok()) return std::make_shared<v1::TrainRequest>(*std::move(request));
   board_.Fail(std::string(request.status().message()));
   return nullptr;

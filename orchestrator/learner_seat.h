@@ -48,7 +48,7 @@ class LearnerSeat {
   void Train(CoreWorker& worker, int64_t step);
   void Save(CoreWorker& worker, bool pin);
   void Hold(const v1::WeightsManifest& manifest);
-  std::shared_ptr<const v1::TrainRequest> SupervisedRequest(int64_t step);
+  std::shared_ptr<const v1::TrainRequest> WarmStartRequest(int64_t step);
 
   Board& board_;
   std::string worker_;                               // the name of the learner that joined last

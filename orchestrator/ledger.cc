@@ -337,7 +337,8 @@ absl::Status Ledger::SetIdentity(const LedgerIdentity& identity) {
            {"base_digest", absl::BytesToHexString(identity.origin.weights_digest)},
            {"dataset_digest", identity.dataset_digest},
            {"evaluation_digest", identity.evaluation_digest},
-           {"warm_start_digest", identity.warm_start_digest}}) {
+           {"warm_start_digest", identity.warm_start_digest},
+           {"held_out_digest", identity.held_out_digest}}) {
     if (absl::Status status = writer.SetMeta(key, value); !status.ok()) {
       database_->Script("ROLLBACK;").IgnoreError();
       return status;

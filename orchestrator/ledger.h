@@ -175,6 +175,7 @@ struct LedgerIdentity {
   std::string dataset_digest;
   std::string evaluation_digest;
   std::string warm_start_digest;
+  std::string held_out_digest;
 };
 
 class Ledger {

@@ -205,6 +205,7 @@ absl::StatusOr<LedgerIdentity> Ledger::Identity() {
   TEMPER_ASSIGN_OR_RETURN(identity.dataset_digest, Meta(*database_, "dataset_digest"));
   TEMPER_ASSIGN_OR_RETURN(identity.evaluation_digest, Meta(*database_, "evaluation_digest"));
   TEMPER_ASSIGN_OR_RETURN(identity.warm_start_digest, Meta(*database_, "warm_start_digest"));
+  TEMPER_ASSIGN_OR_RETURN(identity.held_out_digest, Meta(*database_, "held_out_digest"));
   return identity;
 }
 

@@ -125,6 +125,11 @@ void RunCore::State::RecordTrained(const v1::TrainResponse& response) {
   step_.set_tokens(metrics.tokens());
   step_.set_expert_load_max(metrics.expert_load_max());
   step_.set_experts_idle(metrics.experts_idle());
+  step_.set_pair_accuracy(metrics.pair_accuracy());
+  step_.set_pair_margin(metrics.pair_margin());
+  if (metrics.has_held_out_accuracy()) {
+    step_.set_held_out_accuracy(metrics.held_out_accuracy());
+  }
   v1::StepSeconds& seconds = *step_.mutable_seconds();
   seconds.set_train(absl::ToDoubleSeconds(board_.now - scored_at_));
   seconds.set_total(absl::ToDoubleSeconds(board_.now - step_from_));

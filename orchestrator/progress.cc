@@ -36,9 +36,19 @@ Progress::Progress(const v1::RunSpec& spec, Style style, FILE* out)
     : style_(style),
       out_(out),
       warm_start_steps_(spec.has_warm_start() ? spec.warm_start().steps() : 0),
+      reward_model_(spec.warm_start().objective() == "reward_model"),
       policy_steps_total_(spec.steps()) {}
 
 std::string Progress::StepLine(const v1::StepMetrics& step) const {
+  if (reward_model_) {
+    const std::string held_out = step.has_held_out_accuracy()
+                                     ? absl::StrFormat("  held out %.3f", step.held_out_accuracy())
+                                     : "";
+    return absl::StrFormat("reward model %d/%d  loss %.4f  right %.3f  margin %.3f%s  %s tok/s",
+                           step.step(), warm_start_steps_, step.loss(), step.pair_accuracy(),
+                           step.pair_margin(), held_out,
+                           WithCommas(std::llround(step.tokens_per_second())));
+  }
   if (step.stage() == "warm_start") {
     return absl::StrFormat("warm start %d/%d  loss %.4f  %s tok/s", step.step(), warm_start_steps_,
                            step.loss(), WithCommas(std::llround(step.tokens_per_second())));
@@ -78,7 +88,8 @@ void Progress::Show(const v1::RunEvent& event) {
     if (style_ == Style::kTerminal) {
       if (!warm) absl::StrAppend(&line, "  left ", Duration(SecondsLeft()));
       Transient(line);
-    } else if (!warm || step.step() % 25 == 0 || step.step() == warm_start_steps_) {
+    } else if (!warm || step.step() % 25 == 0 || step.has_held_out_accuracy() ||
+               step.step() == warm_start_steps_) {
       Line(line);
     }
   } else if (event.has_evaluation()) {

@@ -40,6 +40,7 @@ class Progress {
   const Style style_;
   FILE* const out_;
   const int64_t warm_start_steps_;
+  const bool reward_model_;
   const int64_t policy_steps_total_;
   bool transient_ = false;
   std::vector<double> recent_seconds_;

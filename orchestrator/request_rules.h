@@ -20,9 +20,14 @@ namespace temper::orchestrator {
 // comes again in a later epoch is drawn anew.
 v1::Sampling SamplingAt(const v1::RunSpec& spec, int64_t version);
 
-// The examples of warm-start step `step`: every epoch is a permutation of the file's.
-absl::StatusOr<v1::TrainRequest> SupervisedRequestAt(const ResolvedSpec& spec,
-                                                     const RowSource& rows, int64_t step);
+// What a warm start reads; `held_out` may be null.
+struct WarmStartRows {
+  const RowSource* rows = nullptr;
+  const RowSource* held_out = nullptr;
+};
+// The examples or pairs of warm-start step `step`: every epoch is a permutation of the file's.
+absl::StatusOr<v1::TrainRequest> WarmStartRequestAt(const ResolvedSpec& spec,
+                                                    const WarmStartRows& rows, int64_t step);
 
 // The dataset line's "task"; empty where it has none.
 std::string TaskOf(const v1::Group& group);

@@ -14,11 +14,13 @@ RowKind ProblemKind(const v1::Rubric& rubric) {
   return reward::NeedsAnswers(rubric) ? RowKind::kProblem : RowKind::kPrompt;
 }
 
-v1::Dataset SourceOf(const v1::Evaluation& evaluate) {
+// Of an Evaluation or HeldOutPairs.
+template <class Measured>
+v1::Dataset SourceOf(const Measured& measured) {
   v1::Dataset source;
-  source.set_path(evaluate.path());
-  source.set_template_(evaluate.template_());
-  *source.mutable_fields() = evaluate.fields();
+  source.set_path(measured.path());
+  source.set_template_(measured.template_());
+  *source.mutable_fields() = measured.fields();
   return source;
 }
 
@@ -45,17 +47,28 @@ absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec) {
         files.evaluation, Dataset::Open(SourceOf(spec.evaluate()), kind, spec.evaluate().limit()));
   }
   if (spec.has_warm_start()) {
-    TEMPER_ASSIGN_OR_RETURN(files.warm_start,
-                            Dataset::Open(spec.warm_start().dataset(), RowKind::kExample));
+    TEMPER_RETURN_IF_ERROR(OpenWarmStartFiles(spec.warm_start(), files));
   }
   return files;
+}
+
+absl::Status OpenWarmStartFiles(const v1::WarmStart& stage, RunFiles& files) {
+  const RowKind kind = stage.objective() != "reward_model"                 ? RowKind::kExample
+                       : stage.preference_loss() == "scaled_bradley_terry" ? RowKind::kScaledPair
+                                                                           : RowKind::kPair;
+  TEMPER_ASSIGN_OR_RETURN(files.warm_start, Dataset::Open(stage.dataset(), kind));
+  if (!stage.has_held_out()) return absl::OkStatus();
+  TEMPER_ASSIGN_OR_RETURN(files.held_out, Dataset::Open(SourceOf(stage.held_out()), RowKind::kPair,
+                                                        stage.held_out().limit()));
+  return absl::OkStatus();
 }
 
 LedgerIdentity IdentityOf(const v1::RunSpec& spec, const RunFiles& files) {
   return {.spec_json = ToJson(spec),
           .dataset_digest = DigestOf(files.dataset),
           .evaluation_digest = DigestOf(files.evaluation),
-          .warm_start_digest = DigestOf(files.warm_start)};
+          .warm_start_digest = DigestOf(files.warm_start),
+          .held_out_digest = DigestOf(files.held_out)};
 }
 
 absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles& files) {
@@ -68,7 +81,9 @@ absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles
   TEMPER_RETURN_IF_ERROR(CheckSame("dataset.path", before.dataset_digest, now.dataset_digest));
   TEMPER_RETURN_IF_ERROR(
       CheckSame("evaluate.path", before.evaluation_digest, now.evaluation_digest));
-  return CheckSame("warm_start.dataset.path", before.warm_start_digest, now.warm_start_digest);
+  TEMPER_RETURN_IF_ERROR(
+      CheckSame("warm_start.dataset.path", before.warm_start_digest, now.warm_start_digest));
+  return CheckSame("warm_start.held_out.path", before.held_out_digest, now.held_out_digest);
 }
 
 }  // namespace temper::orchestrator

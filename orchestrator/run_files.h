@@ -16,12 +16,18 @@ struct RunFiles {
   std::unique_ptr<Dataset> dataset;  // null where the spec names none
   std::unique_ptr<Dataset> evaluation;
   std::unique_ptr<Dataset> warm_start;
+  std::unique_ptr<Dataset> held_out;
 
-  RunRows rows() const { return {dataset.get(), evaluation.get(), warm_start.get()}; }
+  RunRows rows() const {
+    return {dataset.get(), evaluation.get(), warm_start.get(), held_out.get()};
+  }
 };
 
 // Reads and checks every line of every file.
 absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec);
+
+// The warm start's two files alone; `files` takes them.
+absl::Status OpenWarmStartFiles(const v1::WarmStart& stage, RunFiles& files);
 
 // What a ledger of this run belongs to; not a fork.
 LedgerIdentity IdentityOf(const v1::RunSpec& spec, const RunFiles& files);

@@ -60,6 +60,14 @@ void FillWarmStart(v1::WarmStart& stage) {
   TEMPER_DEFAULT(stage, warmup_steps, 0);
   Default(stage.mutable_decay(), "constant");
   Default(stage.mutable_dataset()->mutable_template_(), "{prompt}");
+  Default(stage.mutable_objective(), "sft");
+  if (stage.objective() == "reward_model") {
+    Default(stage.mutable_preference_loss(), "bradley_terry");
+  }
+  if (stage.has_held_out()) {
+    TEMPER_DEFAULT(*stage.mutable_held_out(), every, 10);
+    Default(stage.mutable_held_out()->mutable_template_(), "{prompt}");
+  }
 }
 
 void FillFleet(v1::RunSpec& spec) {
@@ -108,7 +116,9 @@ void ResolvePaths(v1::RunSpec& spec, const std::string& folder) {
   ResolvePath(spec.mutable_init(), folder);
   if (spec.has_dataset()) ResolvePath(spec.mutable_dataset()->mutable_path(), folder);
   if (spec.has_warm_start()) {
-    ResolvePath(spec.mutable_warm_start()->mutable_dataset()->mutable_path(), folder);
+    v1::WarmStart& stage = *spec.mutable_warm_start();
+    ResolvePath(stage.mutable_dataset()->mutable_path(), folder);
+    if (stage.has_held_out()) ResolvePath(stage.mutable_held_out()->mutable_path(), folder);
   }
   if (spec.has_evaluate()) ResolvePath(spec.mutable_evaluate()->mutable_path(), folder);
 }
@@ -162,7 +172,11 @@ absl::Status CheckResumable(const v1::RunSpec& before, const v1::RunSpec& now) {
     // The ledger compares the files themselves, by digest.
     if (spec->has_dataset()) spec->mutable_dataset()->clear_path();
     if (spec->has_evaluate()) spec->mutable_evaluate()->clear_path();
-    if (spec->has_warm_start()) spec->mutable_warm_start()->mutable_dataset()->clear_path();
+    if (!spec->has_warm_start()) continue;
+    v1::WarmStart& stage = *spec->mutable_warm_start();
+    stage.mutable_dataset()->clear_path();
+    if (stage.has_held_out()) stage.mutable_held_out()->clear_path();
+    Default(stage.mutable_objective(), "sft");  // runs from before there was another
   }
   google::protobuf::util::MessageDifferencer differencer;
   std::string difference;

@@ -17,6 +17,9 @@ struct ResolvedSpec {
   v1::RunSpec given;
 
   int64_t warm_start_steps() const { return spec.has_warm_start() ? spec.warm_start().steps() : 0; }
+  bool makes_reward_model() const {
+    return spec.has_warm_start() && spec.warm_start().objective() == "reward_model";
+  }
   // Warm start and policy.
   int64_t steps() const { return warm_start_steps() + spec.steps(); }
 };

@@ -104,8 +104,8 @@ class SpecCheck {
       Say(absl::StrCat(field, "template: found \"", form,
                        "\", expected a text with \"{prompt}\" in it"));
     }
-    static const std::vector<std::string> kKeys = {"prompt",   "messages", "answer",
-                                                   "response", "id",       "task"};
+    static const std::vector<std::string> kKeys = {
+        "prompt", "messages", "answer", "response", "id", "task", "chosen", "rejected", "margin"};
     for (const auto& [key, name] : fields) {
       OneOf(absl::StrCat(field, "fields.", key), key, kKeys);
       if (name.empty()) {
@@ -207,6 +207,32 @@ class SpecCheck {
     AtLeast("warm_start.batch_size", stage.batch_size(), 1);
     Positive("warm_start.learning_rate", stage.learning_rate());
     CheckSchedule("warm_start.", stage.warmup_steps(), stage.decay());
+    OneOf("warm_start.objective", stage.objective(), {"sft", "reward_model"});
+    if (stage.objective() == "reward_model") {
+      CheckRewardModel();
+    } else {
+      const bool loss = !stage.preference_loss().empty();
+      if (loss || stage.has_held_out()) {
+        Say(absl::StrCat("warm_start.", loss ? "preference_loss" : "held_out",
+                         ": is present, expected it only with objective \"reward_model\""));
+      }
+    }
+  }
+
+  void CheckRewardModel() {
+    const v1::WarmStart& stage = spec_.warm_start();
+    OneOf("warm_start.preference_loss", stage.preference_loss(),
+          {"bradley_terry", "scaled_bradley_terry"});
+    if (spec_.steps() > 0 || spec_.has_evaluate()) {
+      Say(absl::StrCat(spec_.steps() > 0 ? "steps" : "evaluate",
+                       ": is present, expected none: warm_start.objective is \"reward_model\", and "
+                       "a reward model gives no tokens"));
+    }
+    if (!stage.has_held_out()) return;
+    CheckDataset("warm_start.held_out.", stage.held_out().path(), stage.held_out().template_(),
+                 stage.held_out().fields());
+    AtLeast("warm_start.held_out.every", stage.held_out().every(), 1);
+    AtLeast("warm_start.held_out.limit", stage.held_out().limit(), 0);
   }
 
   void CheckEvaluation() {

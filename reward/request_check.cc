@@ -22,7 +22,7 @@ bool Blank(const std::string& text) { return absl::StripAsciiWhitespace(text).em
 
 absl::Status CheckItem(const temper::v1::ScoreItem& item, int index, const Rubric& rubric) {
   const size_t bytes = item.response().size() + item.prompt().size() + item.answer().size() +
-                       item.metadata_json().size();
+                       item.chat_json().size() + item.metadata_json().size();
   if (bytes > kItemBytesMax) {
     return Wrong(index, "response",
                  absl::StrCat("the item has ", bytes, " bytes, expected at most ", kItemBytesMax));

@@ -11,6 +11,7 @@ inline Response ToResponse(const temper::v1::ScoreItem& item) {
   return {.text = item.response(),
           .gold = item.answer(),
           .prompt = item.prompt(),
+          .chat = item.chat_json(),
           .metadata = item.metadata_json(),
           .tokens = item.tokens(),
           .tokens_max = item.tokens_max(),

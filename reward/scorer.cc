@@ -53,8 +53,8 @@ absl::Duration DeadlineOf(const RubricPart& part, Lane lane) {
 // With lengths, so that no two items look the same.
 std::string DigestOfItem(const ScoreItem& item) {
   std::string bytes;
-  for (const std::string* text :
-       {&item.response(), &item.answer(), &item.prompt(), &item.metadata_json()}) {
+  for (const std::string* text : {&item.response(), &item.answer(), &item.prompt(),
+                                  &item.metadata_json(), &item.chat_json()}) {
     absl::StrAppend(&bytes, text->size(), ":", *text);
   }
   absl::StrAppend(&bytes, item.tokens(), ",", item.tokens_max(), ",",

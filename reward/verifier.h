@@ -14,6 +14,7 @@ struct Response {
   std::string_view text;      // the whole response, special tokens left out
   std::string_view gold;      // the gold answer
   std::string_view prompt;    // the problem, or the last thing the user said
+  std::string_view chat;      // the whole conversation, as Prompt.chat_json; empty: just a prompt
   std::string_view metadata;  // JSON object, the other keys of the dataset line: "tests", ...
   int tokens = 0;             // length of the response; 0: not known
   int tokens_max = 0;         // the most it could have; 0: not known

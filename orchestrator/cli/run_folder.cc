@@ -15,19 +15,34 @@
 #include "orchestrator/run_files.h"
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/folder/model_folder_writer.h"
+#include "policy/model/reward_folder.h"
 
 namespace temper::cli {
 namespace {
 
 constexpr char kSpecFile[] = "spec.json";
 
-std::string ModelDir(const std::string& dir, const v1::RunSpec& spec) {
-  return spec.model().empty() ? JoinPath(dir, "model") : spec.model();
+// A run keeps a model of its own where the spec's is no folder, or no reward model yet.
+std::string ModelDir(const std::string& dir, const orchestrator::ResolvedSpec& resolved) {
+  const std::string own = JoinPath(dir, "model");
+  const std::string& model = resolved.spec.model();
+  return model.empty() || (resolved.makes_reward_model() && Exists(own)) ? own : model;
 }
 
-// Fresh weights in DIR/model; there already: kept.
-absl::Status MakeModel(const std::string& path, const v1::RunSpec& spec) {
+// Makes DIR/model where the run needs one of its own; there already: kept.
+absl::Status MakeModel(const std::string& path, const orchestrator::ResolvedSpec& resolved) {
+  const v1::RunSpec& spec = resolved.spec;
   if (Exists(path)) return absl::OkStatus();
+  if (resolved.makes_reward_model()) {
+    if (!spec.init().empty()) {
+      return model::InitializeRewardFolder(spec.init(), spec.seed(), path);
+    }
+    TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config,
+                            model::ReadModelConfig(JoinPath(spec.model(), "config.json")));
+    return config.reward_head ? absl::OkStatus()
+                              : model::MakeRewardFolder(spec.model(), spec.seed(), path);
+  }
+  if (spec.init().empty()) return absl::OkStatus();
   TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, model::ReadModelConfig(spec.init()));
   TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(config, spec.init()));
   const model::ParameterLayout layout(config);
@@ -36,9 +51,9 @@ absl::Status MakeModel(const std::string& path, const v1::RunSpec& spec) {
   return model::WriteModelFolder(path, Dirname(spec.init()), config, layout, values);
 }
 
-absl::Status CheckModel(const std::string& path) {
+absl::Status CheckModel(const std::string& path, bool reward_model) {
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(path));
-  TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, path));
+  if (!reward_model) TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, path));
   if (folder.tokenizer != nullptr) return absl::OkStatus();
   return absl::NotFoundError(
       absl::StrCat(path, ": no tokenizer.json; a run needs one to turn prompts into tokens"));
@@ -50,7 +65,7 @@ absl::StatusOr<RunFolder> OpenRunFolder(const std::string& dir) {
   RunFolder folder;
   folder.dir = std::filesystem::absolute(dir).string();
   TEMPER_ASSIGN_OR_RETURN(folder.spec, orchestrator::LoadSpec(JoinPath(folder.dir, kSpecFile), {}));
-  folder.model_dir = ModelDir(folder.dir, folder.spec.spec);
+  folder.model_dir = ModelDir(folder.dir, folder.spec);
   folder.resumed = true;
   return folder;
 }
@@ -79,7 +94,6 @@ absl::StatusOr<RunFolder> MakeRunFolder(const orchestrator::ResolvedSpec& resolv
   folder.spec = resolved;
   const v1::RunSpec& spec = folder.spec.spec;
   folder.dir = std::filesystem::absolute(dir).lexically_normal().string();
-  folder.model_dir = ModelDir(folder.dir, spec);
   const std::string spec_path = JoinPath(folder.dir, kSpecFile);
   if (Exists(spec_path)) {
     TEMPER_ASSIGN_OR_RETURN(const orchestrator::ResolvedSpec before,
@@ -90,8 +104,9 @@ absl::StatusOr<RunFolder> MakeRunFolder(const orchestrator::ResolvedSpec& resolv
   TEMPER_RETURN_IF_ERROR(
       orchestrator::OpenRunFiles(spec).status());  // every line is checked before anything is made
   TEMPER_RETURN_IF_ERROR(MakeDirectories(folder.dir));
-  if (!spec.init().empty()) TEMPER_RETURN_IF_ERROR(MakeModel(folder.model_dir, spec));
-  TEMPER_RETURN_IF_ERROR(CheckModel(folder.model_dir));
+  TEMPER_RETURN_IF_ERROR(MakeModel(JoinPath(folder.dir, "model"), resolved));
+  folder.model_dir = ModelDir(folder.dir, resolved);
+  TEMPER_RETURN_IF_ERROR(CheckModel(folder.model_dir, resolved.makes_reward_model()));
   TEMPER_RETURN_IF_ERROR(MakeDirectories(JoinPath(folder.dir, "logs")));
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(spec_path, ToJson(spec) + "\n"));
   return folder;

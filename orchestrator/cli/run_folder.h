@@ -17,7 +17,8 @@ struct RunFolder {
 };
 
 // `target`: a spec file, or the folder of a run to resume. dir "": runs/<name>. Creates the folder,
-// keeps the canonical spec.json, makes DIR/model for specs with `init`. A folder that belongs to
+// keeps the canonical spec.json, makes DIR/model for specs with `init` and for reward models that
+// begin as a language model. A folder that belongs to
 // another spec is refused.
 absl::StatusOr<RunFolder> PrepareRunFolder(const std::string& target, const std::string& dir,
                                            const std::vector<std::string>& settings);

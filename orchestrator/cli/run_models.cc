@@ -10,6 +10,7 @@
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/footprint.h"
 #include "policy/model/memory_plan.h"
+#include "policy/model/reward_folder.h"
 
 namespace temper::cli {
 namespace {
@@ -17,10 +18,12 @@ namespace {
 using orchestrator::ResolvedSpec;
 using orchestrator::RunPlace;
 
-absl::StatusOr<model::ModelConfig> ConfigOf(const v1::RunSpec& spec) {
+absl::StatusOr<model::ModelConfig> ConfigOf(const ResolvedSpec& resolved) {
+  const v1::RunSpec& spec = resolved.spec;
   const std::string path =
       spec.model().empty() ? spec.init() : JoinPath(spec.model(), "config.json");
   TEMPER_ASSIGN_OR_RETURN(model::ModelConfig config, model::ReadModelConfig(path));
+  if (resolved.makes_reward_model()) return model::WithRewardHead(config, path);
   TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(config, path));
   return config;
 }
@@ -42,7 +45,7 @@ absl::StatusOr<RunPlace> LinkedModels::Prepare(const ResolvedSpec& spec, const s
 }
 
 absl::StatusOr<std::string> LinkedModels::CheckModel(const ResolvedSpec& spec) {
-  TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, ConfigOf(spec.spec));
+  TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, ConfigOf(spec));
   const std::string folder =
       spec.spec.model().empty() ? Dirname(spec.spec.init()) : spec.spec.model();
   if (!Exists(JoinPath(folder, "tokenizer.json"))) {
@@ -55,7 +58,7 @@ absl::StatusOr<std::string> LinkedModels::CheckModel(const ResolvedSpec& spec) {
 // The learner holds float32 values, gradients and both moments beside the weights it computes with;
 // a rollout worker the weights, the next version's while it takes them, and its sequences.
 absl::StatusOr<orchestrator::ModelMemory> LinkedModels::Memory(const ResolvedSpec& spec) {
-  TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, ConfigOf(spec.spec));
+  TEMPER_ASSIGN_OR_RETURN(const model::ModelConfig config, ConfigOf(spec));
   const model::Footprint footprint = model::FootprintOf(config);
   const model::WeightDtype dtype =
       spec.spec.dtype() == "bfloat16" ? model::kBfloat16 : model::kFloat32;

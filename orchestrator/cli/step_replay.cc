@@ -21,6 +21,7 @@
 #include "orchestrator/replay/recorded_step.h"
 #include "orchestrator/replay/tally.h"
 #include "orchestrator/request_rules.h"
+#include "orchestrator/run_files.h"
 #include "orchestrator/spec.h"
 #include "orchestrator/spec_in_force.h"
 #include "policy/learner/trainer.h"
@@ -119,18 +120,20 @@ class StepReplay {
 
   absl::StatusOr<v1::TrainRequest> RequestOf(int64_t step) {
     if (step >= began_.warm_start_steps()) return ledger_->ReadTrainRequest(step);
-    if (examples_ == nullptr) {
-      TEMPER_ASSIGN_OR_RETURN(examples_,
-                              orchestrator::Dataset::Open(began_.spec.warm_start().dataset(),
-                                                          orchestrator::RowKind::kExample));
-      if (examples_->digest() != identity_.warm_start_digest) {
+    if (files_.warm_start == nullptr) {
+      TEMPER_RETURN_IF_ERROR(orchestrator::OpenWarmStartFiles(began_.spec.warm_start(), files_));
+      const bool held_out =
+          files_.held_out == nullptr || files_.held_out->digest() == identity_.held_out_digest;
+      if (files_.warm_start->digest() != identity_.warm_start_digest || !held_out) {
         return absl::FailedPreconditionError(
-            absl::StrCat(began_.spec.warm_start().dataset().path(),
+            absl::StrCat(held_out ? began_.spec.warm_start().dataset().path()
+                                  : began_.spec.warm_start().held_out().path(),
                          ": has changed since the run was started; restore it, or replay a step "
                          "that a kept checkpoint lies before"));
       }
     }
-    return orchestrator::SupervisedRequestAt(began_, *examples_, step);
+    return orchestrator::WarmStartRequestAt(began_,
+                                            {files_.warm_start.get(), files_.held_out.get()}, step);
   }
 
   absl::Status Lead() {
@@ -201,7 +204,7 @@ class StepReplay {
   v1::RunSpec in_force_;              // at the step
   int64_t version_ = 0;               // that the step trains
   std::unique_ptr<learner::Trainer> trainer_;
-  std::unique_ptr<orchestrator::Dataset> examples_;  // of the warm start, once it is needed
+  orchestrator::RunFiles files_;  // those of the warm start, once they are needed
   orchestrator::ReplayTally tally_;
 };
 

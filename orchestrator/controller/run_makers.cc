@@ -69,9 +69,10 @@ std::vector<v1::Check> ChecksOf(const ResolvedSpec& spec, const std::vector<v1::
     const auto lines = [](const char* name, const std::unique_ptr<Dataset>& file) {
       return file == nullptr ? std::string() : absl::StrCat(name, " ", file->size(), " lines; ");
     };
-    checks.push_back(Passed("data", absl::StrCat(lines("dataset", files->dataset),
-                                                 lines("evaluation", files->evaluation),
-                                                 lines("warm start", files->warm_start))));
+    checks.push_back(Passed(
+        "data",
+        absl::StrCat(lines("dataset", files->dataset), lines("evaluation", files->evaluation),
+                     lines("warm start", files->warm_start), lines("held out", files->held_out))));
   } else {
     checks.push_back(Failed("data", files.status()));
   }

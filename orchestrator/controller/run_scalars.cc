@@ -18,6 +18,13 @@ RunScalars ScalarsOf(const v1::RunEvent& event) {
                {stage + "entropy", m.entropy()},
                {stage + "tokens_per_second", m.tokens_per_second()},
                {stage + "seconds/total", m.seconds().total()}};
+    if (m.pair_accuracy() > 0 || m.pair_margin() != 0) {  // a reward model in the making
+      scalars.insert(scalars.end(), {{stage + "pair_accuracy", m.pair_accuracy()},
+                                     {stage + "pair_margin", m.pair_margin()}});
+    }
+    if (m.has_held_out_accuracy()) {
+      scalars.emplace_back(stage + "held_out_accuracy", m.held_out_accuracy());
+    }
     if (m.stage() == "policy") {
       scalars.insert(scalars.end(), {{"reward_mean", m.reward_mean()},
                                      {"reward_std", m.reward_std()},

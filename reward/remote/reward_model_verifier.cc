@@ -15,11 +15,15 @@
 namespace temper::reward {
 namespace {
 
-std::string ConversationOf(std::string_view prompt, const std::string& text) {
-  const nlohmann::ordered_json chat = {{"messages",
-                                        {{{"role", "user"}, {"content", std::string(prompt)}},
-                                         {{"role", "assistant"}, {"content", text}}}}};
-  return chat.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+// What the response answers, all of it, and the response.
+std::string ConversationOf(const Response& response, const std::string& text) {
+  using Json = nlohmann::ordered_json;
+  Json chat = Json::parse(response.chat, nullptr, /*allow_exceptions=*/false);
+  if (!chat.is_object() || !chat.contains("messages") || !chat["messages"].is_array()) {
+    chat = {{"messages", {{{"role", "user"}, {"content", std::string(response.prompt)}}}}};
+  }
+  chat["messages"].push_back({{"role", "assistant"}, {"content", text}});
+  return chat.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -64,8 +68,7 @@ absl::StatusOr<Judgement> RewardModelVerifier::Judge(const Response& response) c
   v1::MeasureRequest request;
   const std::string text = WithoutThinking(response.text);
   request.mutable_prompt()->set_text(absl::StrCat(std::string(response.prompt), text));
-  if (!options_.plain())
-    request.mutable_prompt()->set_chat_json(ConversationOf(response.prompt, text));
+  if (!options_.plain()) request.mutable_prompt()->set_chat_json(ConversationOf(response, text));
   const auto answer = client_->Measure(request, timeout_);
   if (!answer.ok()) return OurFailure(options_.rollout(), answer.status());
   const v1::MeasureResponse& measured = *answer;

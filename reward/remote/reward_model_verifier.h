@@ -14,8 +14,8 @@ class RolloutClient;
 
 namespace temper::reward {
 
-// Verdict "judged"; details: {"value": the head's number}. The prompt and the response, thinking
-// removed, are measured as a conversation. Any thread.
+// Verdict "judged"; details: {"value": the head's number}. The conversation with the response,
+// thinking removed, is measured. Any thread.
 class RewardModelVerifier : public Verifier {
  public:
   // INVALID_ARGUMENT names the field, "reward_model.scale: ...". Dials lazily.

@@ -98,9 +98,34 @@ TEST_F(DatasetTest, RefusesConversationsThatCannotBeMeant) {
   EXPECT_THAT(message(lone + ", \"thinking_budget\": 0"), HasSubstr("no whole number from 1"));
   EXPECT_THAT(message(lone + ", \"thinking_budget\": \"5\""), HasSubstr("no whole number from 1"));
   EXPECT_EQ(message(lone, RowKind::kExample), "");
-  EXPECT_THAT(
-      message("\"messages\": [{\"role\": \"system\", \"content\": \"s\"}]", RowKind::kExample),
-      HasSubstr("worked example"));
+}
+
+TEST_F(DatasetTest, APairHasOneChosenAndOneOrMoreRejectedResponses) {
+  const auto dataset =
+      Dataset::Open(Source(R"({"prompt": "p", "chosen": "good", "rejected": "bad", "margin": 2}
+                {"messages": [{"role": "user", "content": "u"}], "chosen": "good",)"
+                           R"( "rejected": ["bad", "worse"]})"),
+                    RowKind::kPair);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const Row one = *(*dataset)->Read(0), two = *(*dataset)->Read(1);
+  EXPECT_EQ(one.chosen, "good");
+  EXPECT_EQ(one.rejected, std::vector<std::string>{"bad"});
+  EXPECT_EQ(one.margin, 2.0);
+  EXPECT_EQ(one.chat_json, "");
+  EXPECT_EQ(two.rejected, (std::vector<std::string>{"bad", "worse"}));
+  EXPECT_EQ(two.chat_json, R"({"messages":[{"role":"user","content":"u"}]})");
+  const auto message = [&](const std::string& keys, RowKind kind) {
+    return std::string(StatusOf("{\"prompt\": \"p\"" + keys + "}\n", kind).message());
+  };
+  EXPECT_THAT(message("", RowKind::kPair), HasSubstr("rows.jsonl:1: lacks \"chosen\""));
+  EXPECT_THAT(message(R"(, "chosen": "a")", RowKind::kPair), HasSubstr("lacks \"rejected\""));
+  EXPECT_THAT(message(R"(, "chosen": "a", "rejected": [])", RowKind::kPair),
+              HasSubstr("\"rejected\" is an empty list"));
+  const std::string pair = R"(, "chosen": "a", "rejected": "b")";
+  EXPECT_EQ(message(pair, RowKind::kPair), "");
+  EXPECT_THAT(message(pair, RowKind::kScaledPair), HasSubstr("lacks \"margin\""));
+  EXPECT_THAT(message(pair + R"(, "margin": 0)", RowKind::kScaledPair),
+              HasSubstr("\"margin\" is no number above 0"));
 }
 
 TEST_F(DatasetTest, NamesFileAndLineOfWhatIsWrong) {

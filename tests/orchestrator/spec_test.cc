@@ -125,6 +125,50 @@ TEST_F(SpecTest, ExplainTellsValuesOriginsAndFormulas) {
   EXPECT_THAT(text, Not(HasSubstr("warm start   L")));
 }
 
+TEST_F(SpecTest, ARewardModelIsAllThatItsJobMakes) {
+  folder_.Write("pairs.jsonl", "{\"prompt\":\"p\",\"chosen\":\"a\",\"rejected\":\"b\"}\n");
+  const auto load = [&](const std::string& stage, const std::string& more = "") {
+    return LoadSpec(
+        folder_.Write("pairs.json", absl::StrCat(R"({"name": "t", "init": "config.json", )", more,
+                                                 R"("warm_start": {"dataset": {"path": )",
+                                                 R"("pairs.jsonl"}, )", stage, "}}")),
+        {});
+  };
+  const auto refusal = [&](const std::string& stage, const std::string& more = "") {
+    const auto spec = load(stage, more);
+    EXPECT_FALSE(spec.ok()) << stage;
+    return std::string(spec.status().message());
+  };
+  const std::string kind = "\"objective\": \"reward_model\"";
+  const auto plain = load(kind + R"(, "held_out": {"path": "pairs.jsonl"})");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_TRUE(plain->makes_reward_model());
+  EXPECT_EQ(plain->spec.warm_start().preference_loss(), "bradley_terry");
+  EXPECT_EQ(plain->spec.warm_start().held_out().every(), 10);
+  EXPECT_THAT(Explain(*plain), AllOf(HasSubstr("of -log sigmoid(v(chosen) - v(rejected))"),
+                                     HasSubstr("after every 10th")));
+  const auto scaled = load(kind + R"(, "preference_loss": "scaled_bradley_terry")");
+  ASSERT_TRUE(scaled.ok()) << scaled.status();
+  EXPECT_THAT(Explain(*scaled), HasSubstr("of -margin * log sigmoid"));
+  EXPECT_THAT(refusal("\"objective\": \"reward\""), HasSubstr("did you mean \"reward_model\"?"));
+  EXPECT_THAT(refusal(kind + R"(, "preference_loss": "bt")"), HasSubstr("preference_loss: found"));
+  EXPECT_THAT(refusal(kind + R"(, "held_out": {"every": 2})"), HasSubstr("held_out.path"));
+  EXPECT_THAT(refusal("\"preference_loss\": \"bradley_terry\""),
+              HasSubstr("preference_loss: is present, expected it only with objective"));
+  EXPECT_THAT(refusal(kind, R"("steps": 2, "dataset": {"path": "rows.jsonl"},
+                                "rubric": {"parts": [{"verifier": "answer"}]}, )"),
+              HasSubstr("steps: is present, expected none"));
+}
+
+// A run that was started when there was no other objective.
+TEST_F(SpecTest, AnOlderWarmStartResumes) {
+  const auto now = Load(R"("warm_start": {"dataset": {"path": "rows.jsonl"}})");
+  ASSERT_TRUE(now.ok()) << now.status();
+  v1::RunSpec before = now->spec;
+  before.mutable_warm_start()->clear_objective();
+  EXPECT_EQ(CheckResumable(before, now->spec), absl::OkStatus());
+}
+
 TEST_F(SpecTest, ARunMayBeResumedWithAnotherFleetButNotWithOtherKnobs) {
   const auto before = Load("");
   const auto other_fleet = Load("", {"fleet.rollout_workers=3", "checkpoint.every=1"});
