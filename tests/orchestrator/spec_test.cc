@@ -150,7 +150,8 @@ TEST_F(SpecTest, ARewardModelIsAllThatItsJobMakes) {
   const auto scaled = load(kind + R"(, "preference_loss": "scaled_bradley_terry")");
   ASSERT_TRUE(scaled.ok()) << scaled.status();
   EXPECT_THAT(Explain(*scaled), HasSubstr("of -margin * log sigmoid"));
-  EXPECT_THAT(refusal("\"objective\": \"reward\""), HasSubstr("did you mean \"reward_model\"?"));
+  EXPECT_THAT(refusal("\"objective\": \"reward_modl\""),
+              HasSubstr("did you mean \"reward_model\"?"));
   EXPECT_THAT(refusal(kind + R"(, "preference_loss": "bt")"), HasSubstr("preference_loss: found"));
   EXPECT_THAT(refusal(kind + R"(, "held_out": {"every": 2})"), HasSubstr("held_out.path"));
   EXPECT_THAT(refusal("\"preference_loss\": \"bradley_terry\""),
