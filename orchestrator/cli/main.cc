@@ -78,6 +78,7 @@ int Main(int argc, char** argv) {
   AddVerify(program, chosen);
   AddEval(program, chosen);
   AddGraph(program, chosen);
+  AddRecipe(program, chosen);
   AddVerifierHost(program, chosen);
   AddCerts(program, chosen);
   AddBench(program, chosen);

@@ -49,6 +49,7 @@ void AddScore(CLI::App& program, Chosen& chosen);
 void AddTokenize(CLI::App& program, Chosen& chosen);
 void AddVerify(CLI::App& program, Chosen& chosen);
 void AddEval(CLI::App& program, Chosen& chosen);
+void AddRecipe(CLI::App& program, Chosen& chosen);
 void AddVerifierHost(CLI::App& program, Chosen& chosen);  // not for people: it is not listed
 void AddCerts(CLI::App& program, Chosen& chosen);
 void AddBench(CLI::App& program, Chosen& chosen);

@@ -16,9 +16,7 @@ constexpr char kNoTokenizer[] =
 
 absl::StatusOr<FolderWords> FolderWords::Read(const std::string& folder, bool has_tokenizer) {
   FolderWords words;
-  absl::StatusOr<ChatTemplate> chat = ChatTemplate::Read(folder);
-  if (!chat.ok() && !absl::IsNotFound(chat.status())) return chat.status();
-  if (chat.ok()) words.chat = *std::move(chat);
+  TEMPER_ASSIGN_OR_RETURN(words.chat, ChatTemplate::ReadIfAny(folder));
   if (has_tokenizer) {
     TEMPER_ASSIGN_OR_RETURN(words.added_tokens, ReadAddedTokens(folder));
   }
