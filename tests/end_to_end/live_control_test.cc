@@ -35,7 +35,9 @@ class LiveControlTest : public ::testing::Test {
   }
   void TearDown() override {
     fleet_.reset();
-    if (!HasFailure()) EXPECT_TRUE(RemoveAll(folder_).ok());
+    if (!HasFailure()) {
+      EXPECT_TRUE(RemoveAll(folder_).ok());
+    }
   }
 
   void Connect() {
@@ -291,6 +293,13 @@ TEST_F(LiveControlTest, ARunIsPausedAlteredForkedReplayedAndSurvivesTheDaemon) {
   for (const char* run : {"story", "branch"}) {
     EXPECT_EQ(Get(run).state(), v1::RUN_STATE_STOPPED);
   }
+  // A run that rests is described from its ledger: its spec as it was in force.
+  fleet_->KillController();
+  fleet_->RestartController();
+  Connect();
+  EXPECT_EQ(Get("story").spec().learning_rate(), 0.0005);
+  EXPECT_EQ(Get("story").spec().temperature(), 0.9);
+  EXPECT_EQ(Get("branch").spec().clip_high(), 0.3);
   fleet_->KillController();
   for (const char* run : {"story", "branch"}) {
     const Outcome audit = Temper({"audit", absl::StrCat(folder_, "/runs/", run)});
