@@ -4,16 +4,10 @@
 #include "absl/strings/str_cat.h"
 #include "orchestrator/alteration.h"
 #include "orchestrator/run_state.h"
+#include "orchestrator/state_word.h"
 
 namespace temper::orchestrator {
 namespace {
-
-std::string StateWord(v1::RunState state) {
-  const std::string name = v1::RunState_Name(state).substr(sizeof("RUN_STATE_") - 1);
-  std::string word;
-  for (const char c : name) word += static_cast<char>(c - 'A' + 'a');
-  return word;
-}
 
 std::string Words(const Order& order, const char* otherwise) {
   return order.reason.empty() ? otherwise : order.reason;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/cli/screen_text.h"
 #include "orchestrator/progress.h"
+#include "orchestrator/state_word.h"
 
 namespace temper::cli {
 namespace {
@@ -87,22 +88,11 @@ void AppendSection(std::string& text, const char* title, const std::string& body
 }  // namespace
 
 std::string StateWord(v1::RunState state, bool live) {
-  switch (state) {
-    case v1::RUN_STATE_SUBMITTED:
-      return "submitted";
-    case v1::RUN_STATE_PAUSED:
-      return "paused";
-    case v1::RUN_STATE_DRAINING:
-      return live ? "draining" : "interrupted";
-    case v1::RUN_STATE_DONE:
-      return "done";
-    case v1::RUN_STATE_FAILED:
-      return "failed";
-    case v1::RUN_STATE_STOPPED:
-      return "stopped";
-    default:
-      return live ? "running" : "interrupted";
-  }
+  const bool under_way = state == v1::RUN_STATE_UNSPECIFIED || state == v1::RUN_STATE_RUNNING ||
+                         state == v1::RUN_STATE_DRAINING;
+  if (under_way && !live) return "interrupted";
+  return orchestrator::StateWord(state == v1::RUN_STATE_UNSPECIFIED ? v1::RUN_STATE_RUNNING
+                                                                    : state);
 }
 
 std::string RoleWord(v1::Role role) {

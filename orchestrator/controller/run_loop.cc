@@ -15,6 +15,7 @@
 #include "orchestrator/controller/event_stream.h"
 #include "orchestrator/controller/run_scalars.h"
 #include "orchestrator/spec_in_force.h"
+#include "orchestrator/state_word.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -273,7 +274,7 @@ void RunLoop::Take(OrderCall call) {
     rest_ = *std::move(recovered);
     if (!resume || !MayGoOn(rest_.state)) {
       return call.finish(absl::FailedPreconditionError(
-          absl::StrCat("the run has ended (", v1::RunState_Name(rest_.state).substr(10),
+          absl::StrCat("the run has ended (", StateWord(rest_.state),
                        resume ? ") and has nothing left to do" : ")")));
     }
     if (const absl::Status started = StartCore(); !started.ok()) return call.finish(started);

@@ -6,8 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/strip.h"
+#include "orchestrator/state_word.h"
 #include "prometheus/metric_family.h"
 #include "prometheus/text_serializer.h"
 
@@ -78,10 +77,8 @@ void SetRun(const v1::GetResponse& run, Gauges& gauges) {
   const Labels labels = {{"run", run.name()}};
   for (int state = v1::RunState_MIN; state <= v1::RunState_MAX; ++state) {
     if (state == v1::RUN_STATE_UNSPECIFIED || !v1::RunState_IsValid(state)) continue;
-    const std::string& name = v1::RunState_Name(static_cast<v1::RunState>(state));
     Labels with_state = labels;
-    with_state.push_back(
-        {"state", absl::AsciiStrToLower(std::string(absl::StripPrefix(name, "RUN_STATE_")))});
+    with_state.push_back({"state", StateWord(static_cast<v1::RunState>(state))});
     gauges.Set("run_state", "1 for the state that the run is in.", std::move(with_state),
                run.state() == state ? 1 : 0);
   }
