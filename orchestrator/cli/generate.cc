@@ -53,9 +53,9 @@ class Collector final : public rollout::EpisodeSink {
     if (watched != nullptr) live_.emplace(*watched, /*skip_special_tokens=*/true);
   }
 
-  void Progress(int32_t sample, int32_t token) override {
+  void Progress(const rollout::SampledToken& token) override {
     if (!live_.has_value()) return;
-    std::fputs(live_->Append(token).c_str(), stdout);
+    std::fputs(live_->Append(token.token).c_str(), stdout);
     std::fflush(stdout);
   }
   void Deliver(rollout::Episode episode) override {

@@ -348,11 +348,15 @@ absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logp
     const std::string_view piece = tokenizer_->TokenBytes(*token, /*skip_special_tokens=*/true);
     sequence.text += piece;
     sequence.added = piece.size();
-    request.sink->Progress(sequence.sample, *token);
   } else {
     sequence.added = 0;
   }
   sequence.thought.Observe(*token, sequence.text, sequence.added);
+  request.sink->Progress({.sample = sequence.sample,
+                          .token = *token,
+                          .logprob = sequence.logprobs.back(),
+                          .forced = forced.has_value(),
+                          .logprobs = logprobs});
   return absl::OkStatus();
 }
 

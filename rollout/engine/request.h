@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,13 +45,23 @@ struct Episode {
   double entropy_sum = 0.0;  // nats
 };
 
+// One token of a sample under way.
+struct SampledToken {
+  int32_t sample = 0;
+  int32_t token = 0;     // perhaps one that the tokenizer does not know
+  float logprob = 0.0f;  // as in Episode
+  bool forced = false;   // put in by a thinking budget
+  // Of every token that could have come, by id; there until Progress() returns.
+  std::span<const float> logprobs;
+};
+
 // Where a group's episodes go. The engine's thread calls Deliver() once for each sample that ended,
 // then Done() exactly once, and nothing after it.
 class EpisodeSink {
  public:
   virtual ~EpisodeSink() = default;
-  // One more token that the tokenizer knows, of a sample under way.
-  virtual void Progress(int32_t sample, int32_t token) {}
+  // Every token of every sample as it comes, each sample's in order, before its Deliver().
+  virtual void Progress(const SampledToken& token) {}
   virtual void Deliver(Episode episode) = 0;
   // OK: all samples were delivered.
   virtual void Done(const absl::Status& status) = 0;

@@ -66,6 +66,30 @@ TEST(EngineTest, DeliversEverySampleOnceWithALogProbabilityForEveryToken) {
   EXPECT_NE(episodes.at(0).tokens, episodes.at(4).tokens);
 }
 
+TEST(EngineTest, TellsEveryTokenAsItComesWithTheDistributionItCameFrom) {
+  struct Watching : KeepingSink {
+    void Progress(const SampledToken& token) override {
+      EXPECT_FALSE(episodes.contains(token.sample));
+      ASSERT_EQ(token.logprobs.size(), static_cast<size_t>(kVocab));
+      EXPECT_EQ(token.logprobs[token.token], token.logprob);
+      EXPECT_FALSE(token.forced);
+      tokens[token.sample].push_back(token.token);
+      logprobs[token.sample].push_back(token.logprob);
+    }
+    std::map<int32_t, std::vector<int32_t>> tokens;
+    std::map<int32_t, std::vector<float>> logprobs;
+  };
+  TinyRollout tiny;
+  const auto sink = std::make_shared<Watching>();
+  ASSERT_TRUE(tiny.engine.Submit(RequestOf(Prompt(20, 1), 3, 40, sink)).ok());
+  RunAll(tiny.engine);
+  ASSERT_EQ(sink->episodes.size(), 3u);
+  for (const auto& [sample, episode] : sink->episodes) {
+    EXPECT_EQ(sink->tokens[sample], episode.tokens);
+    EXPECT_EQ(sink->logprobs[sample], episode.logprobs);
+  }
+}
+
 TEST(EngineTest, EndsAtTheLimitWithTheReasonLength) {
   TinyRollout tiny;
   for (const auto& [sample, episode] :
