@@ -20,7 +20,7 @@
 
 namespace temper::cli {
 
-class ServedModel;  // everything that computes for one run
+class LoadedModel;  // everything that computes for one run
 
 class RolloutRuns final : public RunHost {
  public:
@@ -43,12 +43,12 @@ class RolloutRuns final : public RunHost {
   int64_t progress() const override;  // tokens that went through a model
 
  private:
-  void Start(const std::string& run, std::unique_ptr<ServedModel> model);
+  void Start(const std::string& run, std::unique_ptr<LoadedModel> model);
 
   const int64_t state_bytes_max_;  // of one run
   rollout::EngineDirectory directory_;
   mutable Mutex mutex_;
-  std::map<std::string, std::unique_ptr<ServedModel>> models_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::unique_ptr<LoadedModel>> models_ ABSL_GUARDED_BY(mutex_);
   int64_t closed_progress_ ABSL_GUARDED_BY(mutex_) = 0;  // of runs that are closed
 };
 

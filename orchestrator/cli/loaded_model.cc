@@ -1,0 +1,55 @@
+// Opens a folder, puts its parts together, ends them in order.
+#include "orchestrator/cli/loaded_model.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/rpc.h"
+#include "base/status_macros.h"
+#include "orchestrator/cli/capabilities.h"
+#include "policy/model/weights.h"
+
+namespace temper::cli {
+
+int64_t StateBytesMax(int models_max) {
+  const int64_t memory = MemoryBytesMax();
+  return std::min({int64_t{4} << 30, memory / 4, memory / 2 / std::max(models_max, 1)});
+}
+
+absl::StatusOr<std::unique_ptr<LoadedModel>> LoadedModel::Open(
+    const std::string& path, int threads, const rollout::Engine::Options& options) {
+  TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(path));
+  TEMPER_ASSIGN_OR_RETURN(model::FolderWords words,
+                          model::FolderWords::Read(path, folder.tokenizer != nullptr));
+  return std::unique_ptr<LoadedModel>(
+      new LoadedModel(std::move(folder), std::move(words), threads, options));
+}
+
+LoadedModel::LoadedModel(model::ModelFolder folder, model::FolderWords words, int threads,
+                         const rollout::Engine::Options& options)
+    : folder_(std::move(folder)),
+      words_(std::move(words)),
+      layout_(folder_.config),
+      device_(kernels::OpenCpuDevice(threads)),
+      engine_(
+          {folder_.config, layout_, folder_.tokenizer.get(), *device_, chat(), words_.added_tokens},
+          options),
+      follower_(layout_, HostId()),
+      loop_(std::make_shared<rollout::EngineLoop>(kWaitingGroupsMax)) {}
+
+LoadedModel::~LoadedModel() { loop_->Stop(); }  // before the engine goes
+
+absl::Status LoadedModel::LoadOwnWeights(std::optional<kernels::Dtype> dtype) {
+  TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<model::Weights> weights,
+                          model::Weights::Load(folder_.path, layout_, *device_, dtype));
+  engine_.SetWeights(0, std::move(weights));
+  follows_ = false;
+  return absl::OkStatus();
+}
+
+const std::shared_ptr<rollout::EngineLoop>& LoadedModel::Start() {
+  loop_->Start(engine_, follows_ ? &follower_ : nullptr);
+  return loop_;
+}
+
+}  // namespace temper::cli
