@@ -343,6 +343,11 @@ OpenAiServer::~OpenAiServer() { Stop(absl::ZeroDuration()); }
 
 void OpenAiServer::Stop(absl::Duration grace) { server_->Stop(grace); }
 
+absl::Status OpenAiServer::Check(const Options& options) {
+  TEMPER_RETURN_IF_ERROR(ParsePlace(options.listen, !options.api_key.empty()).status());
+  return RequestGate::Create(options.api_key, options.body_bytes_max).status();
+}
+
 absl::StatusOr<std::unique_ptr<OpenAiServer>> OpenAiServer::Start(Options options,
                                                                   ChatBackend& backend) {
   TEMPER_ASSIGN_OR_RETURN(const Place place, ParsePlace(options.listen, !options.api_key.empty()));

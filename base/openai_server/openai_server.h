@@ -28,6 +28,8 @@ class OpenAiServer {
     size_t body_bytes_max = size_t{4} << 20;
   };
 
+  // What Start() would refuse, the port in use apart: for those whose backend is long to make.
+  static absl::Status Check(const Options& options);
   // The backend outlives it. INVALID_ARGUMENT: the address or the key. UNAVAILABLE: the port is in
   // use.
   static absl::StatusOr<std::unique_ptr<OpenAiServer>> Start(Options options, ChatBackend& backend);

@@ -74,6 +74,7 @@ int Main(int argc, char** argv) {
   AddExport(program, chosen);
   AddGenerate(program, chosen);
   AddScore(program, chosen);
+  AddServe(program, chosen);
   AddTokenize(program, chosen);
   AddVerify(program, chosen);
   AddEval(program, chosen);

@@ -46,6 +46,7 @@ void AddInspect(CLI::App& program, Chosen& chosen);
 void AddExport(CLI::App& program, Chosen& chosen);
 void AddGenerate(CLI::App& program, Chosen& chosen);
 void AddScore(CLI::App& program, Chosen& chosen);
+void AddServe(CLI::App& program, Chosen& chosen);
 void AddTokenize(CLI::App& program, Chosen& chosen);
 void AddVerify(CLI::App& program, Chosen& chosen);
 void AddEval(CLI::App& program, Chosen& chosen);
