@@ -160,7 +160,7 @@ absl::StatusOr<double> Judge::Preference(const Result& result) const {
   }
   switch (node_.parse.kind) {
     case ParseRule::Kind::kVerdict: {
-      TEMPER_ASSIGN_OR_RETURN(const Verdict verdict, ReadArenaVerdict(result.text));
+      TEMPER_ASSIGN_OR_RETURN(const Verdict verdict, ReadVerdict(result.text));
       return agents::Preference(verdict);
     }
     case ParseRule::Kind::kGenRmJson: {
@@ -177,7 +177,7 @@ absl::StatusOr<double> Judge::Preference(const Result& result) const {
     case ParseRule::Kind::kRating:
     case ParseRule::Kind::kNone:
       if (execution_.graph().roles[static_cast<size_t>(node_.role)].kind != RoleKind::kGenRm) {
-        TEMPER_ASSIGN_OR_RETURN(const Verdict verdict, ReadArenaVerdict(result.text));
+        TEMPER_ASSIGN_OR_RETURN(const Verdict verdict, ReadVerdict(result.text));
         return agents::Preference(verdict);
       }
       [[fallthrough]];

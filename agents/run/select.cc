@@ -8,7 +8,6 @@
 #include "agents/select/pairwise_contest.h"
 #include "agents/select/score_choice.h"
 #include "agents/select/vote.h"
-#include "re2/re2.h"
 
 namespace temper::agents {
 namespace {
@@ -42,9 +41,19 @@ class Select : public NodeWork {
         }
         return;
       case By::kVote: {
+        std::optional<AnswerPattern> pattern;
+        if (!node_.pattern.empty()) {
+          absl::StatusOr<AnswerPattern> read = AnswerPattern::Create(node_.pattern);
+          if (!read.ok()) {
+            Fail(std::string(read.status().message()));
+            return;
+          }
+          pattern.emplace(*std::move(read));
+        }
         std::vector<std::optional<std::string>> answers;
         for (size_t i = 0; i < items_.size(); ++i) {
-          answers.push_back(Answer(TextOf(items_[i], fields_[i])));
+          std::string text = TextOf(items_[i], fields_[i]);
+          answers.push_back(pattern.has_value() ? pattern->Read(text) : std::move(text));
         }
         Decide(ChooseByVote(answers, Keep()));
         return;
@@ -76,21 +85,6 @@ class Select : public NodeWork {
 
  private:
   static constexpr int64_t kPlacesMax = 1 << 20;
-
-  // What is counted: what the pattern's group finds last, else the whole text.
-  std::optional<std::string> Answer(const std::string& text) const {
-    if (node_.pattern.empty()) return text;
-    const RE2 pattern(node_.pattern, RE2::Quiet);
-    std::string answer;
-    std::optional<std::string> last;
-    re2::StringPiece input(text);
-    while (pattern.ok() && pattern.NumberOfCapturingGroups() == 1 &&
-           RE2::FindAndConsume(&input, pattern, &answer)) {
-      last = answer;
-      if (input.empty()) break;
-    }
-    return last;
-  }
 
   int Keep() const { return static_cast<int>(node_.keep.value_or(1)); }
 

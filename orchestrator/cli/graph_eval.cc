@@ -11,7 +11,9 @@
 #include "agents/eval/formats/question.h"
 #include "agents/eval/judging/judge_task.h"
 #include "agents/eval/judging/judged.h"
+#include "agents/eval/score/arena_score.h"
 #include "agents/eval/score/score_row.h"
+#include "agents/eval/score/style_control.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/graph.h"
@@ -25,8 +27,10 @@ using json = nlohmann::ordered_json;
 struct EvalArguments {
   GraphArguments graph;
   std::string questions, format, model, baseline, judges;
-  int64_t limit = 0;
+  std::string difficulty, gamed;  // AlpacaEval's tables
+  int64_t limit = 0, length_margin = -1;
   int resamples = 1000;
+  bool battles = false;
   bool answers_only = false;
 };
 
@@ -136,6 +140,54 @@ absl::StatusOr<std::vector<std::optional<agents::JudgeReply>>> Judge(
   return replies;
 }
 
+// AlpacaEval and WildBench have arrays, the others lines.
+std::string Ending(agents::EvalFormat format) {
+  return format == agents::EvalFormat::kAlpacaEval || format == agents::EvalFormat::kWildBench
+             ? ".json"
+             : ".jsonl";
+}
+
+absl::StatusOr<agents::AlpacaTables> ReadTables(const EvalArguments& arguments) {
+  agents::AlpacaTables tables;
+  if (!arguments.difficulty.empty()) {
+    TEMPER_ASSIGN_OR_RETURN(const std::string text, ReadFile(arguments.difficulty));
+    TEMPER_ASSIGN_OR_RETURN(tables.difficulty,
+                            agents::ReadInstructionDifficulty(text, arguments.difficulty));
+  }
+  if (!arguments.gamed.empty()) {
+    TEMPER_ASSIGN_OR_RETURN(const std::string text, ReadFile(arguments.gamed));
+    TEMPER_ASSIGN_OR_RETURN(tables.gamed, agents::ReadGamedRows(text, arguments.gamed));
+  }
+  return tables;
+}
+
+// The win rate at equal style, beside the plain one: Arena-Hard's formats only.
+absl::StatusOr<std::vector<agents::ScoreRow>> StyleRows(
+    const std::string& judged_text, const std::string& judged_file, const std::string& model,
+    const std::vector<agents::EvalAnswer>& given, const Answers& baseline,
+    const agents::BootstrapOptions& bootstrap) {
+  std::vector<agents::EvalAnswer> others;
+  for (const auto& [id, answer] : baseline) others.push_back(answer);
+  const std::string other = others.front().model;
+  TEMPER_ASSIGN_OR_RETURN(const std::vector<agents::ArenaJudgement> judgements,
+                          agents::ReadArenaJudgements(judged_text, judged_file));
+  TEMPER_ASSIGN_OR_RETURN(
+      const agents::StyleControlled controlled,
+      agents::ControlStyle(judgements,
+                           {{model, agents::StylesOf(given)}, {other, agents::StylesOf(others)}},
+                           other, {.bootstrap = bootstrap}));
+  std::vector<agents::ScoreRow> rows;
+  for (const agents::StyleControlledModel& one : controlled.models) {
+    rows.push_back({.name = absl::StrCat("at equal style, against ", other),
+                    .scale = "%",
+                    .estimate = one.equal_style,
+                    .n = controlled.questions,
+                    .invalid = controlled.invalid + controlled.unstyled,
+                    .interval_over = "questions"});
+  }
+  return rows;
+}
+
 absl::StatusOr<Answers> ReadBaseline(const std::string& path) {
   Answers answers;
   if (path.empty()) return answers;
@@ -235,7 +287,7 @@ absl::Status Evaluate(EvalArguments arguments) {
   }
   const std::string judged_file =
       absl::StrCat(arguments.graph.dir, "/model_judgment/", ModelFile(judge), "/",
-                   ModelFile(arguments.model), ".jsonl");
+                   ModelFile(arguments.model), Ending(questions.format));
   const std::string judged_text = agents::JudgementFile(questions.format, judgements);
   TEMPER_RETURN_IF_ERROR(MakeDirectories(std::string(Dirname(judged_file))));
   TEMPER_RETURN_IF_ERROR(WriteFileAtomically(judged_file, judged_text));
@@ -244,11 +296,26 @@ absl::Status Evaluate(EvalArguments arguments) {
   agents::EvalScoreOptions options;
   options.model = arguments.model;
   options.arena.bootstrap = {.resamples = arguments.resamples, .seed = arguments.graph.seed};
+  if (arguments.battles) options.arena.unit = agents::ArenaScoreOptions::Unit::kBattles;
   options.bootstrap = options.arena.bootstrap;
+  options.length_margin = arguments.length_margin;
+  TEMPER_ASSIGN_OR_RETURN(options.alpaca, ReadTables(arguments));
   if (!baseline.empty()) options.reference = baseline.begin()->second.model;
-  TEMPER_ASSIGN_OR_RETURN(const std::vector<agents::ScoreRow> rows,
+  TEMPER_ASSIGN_OR_RETURN(std::vector<agents::ScoreRow> rows,
                           agents::ScoreJudgements(questions.format, judged_text, judged_file,
                                                   questions.questions, given, options));
+  if (!baseline.empty() && (questions.format == agents::EvalFormat::kArenaHardV01 ||
+                            questions.format == agents::EvalFormat::kArenaHardV2)) {
+    auto styled =
+        StyleRows(judged_text, judged_file, arguments.model, given, baseline, options.bootstrap);
+    // Too few battles for five numbers: told, and the plain rate stands.
+    if (!styled.ok()) {
+      std::fprintf(stderr, "temper: no style control: %s\n",
+                   std::string(styled.status().message()).c_str());
+    } else {
+      rows.insert(rows.end(), styled->begin(), styled->end());
+    }
+  }
   if (arguments.graph.json) {
     std::printf("%s\n", agents::ToJson(rows).dump().c_str());
   } else {
@@ -281,6 +348,13 @@ void AddGraphEval(CLI::App& group, Chosen& chosen) {
                    "The folder of judges' graphs; default: judges/ beside the graph");
   verb->add_option("--limit", arguments->limit, "Only the first questions");
   verb->add_option("--resamples", arguments->resamples, "Of the bootstrap")->capture_default_str();
+  verb->add_flag("--battles", arguments->battles,
+                 "Arena-Hard: resample battles, as its own scripts do, instead of questions");
+  verb->add_option("--length-margin", arguments->length_margin,
+                   "WildBench's pairs: a slight win by so many characters more is a tie");
+  verb->add_option("--difficulty", arguments->difficulty,
+                   "AlpacaEval's instruction_difficulty.csv, for its length control");
+  verb->add_option("--gamed", arguments->gamed, "AlpacaEval's df_gamed.csv, likewise");
   verb->add_flag("--answers-only", arguments->answers_only, "Write the answers; judge nothing");
   verb->callback([arguments, &chosen] {
     chosen = [arguments] {
