@@ -355,6 +355,7 @@ void Runner::EndWhereNothingGoes() {
     if (!late && running->open_calls > 0) continue;
     bool waits = running->open_calls > 0;
     bool priced_out = false;
+    Cost next;
     for (const auto& [want, one] : running->wants) {
       const auto key = keys_.find(one.key);
       // Another execution may be paying for it.
@@ -373,8 +374,9 @@ void Runner::EndWhereNothingGoes() {
     const Cost& spent = running->budget.spent();
     End(*running, "budget_exhausted",
         late ? absl::StrCat("its ", *limits.seconds, " seconds are over")
-             : absl::StrCat("the next call does not fit: ", spent.tokens, " tokens, ", spent.usd,
-                            " usd and ", spent.calls, " calls are spent"),
+             : absl::StrCat("the next call may cost ", next.tokens, " tokens and ", next.usd,
+                            " usd; ", spent.tokens, " tokens, ", spent.usd, " usd and ",
+                            spent.calls, " calls are spent"),
         std::move(best));
   }
 }

@@ -104,6 +104,9 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
         status = absl::CancelledError(one->why);
       } else if (one->outcome == "refused") {
         status = absl::InvalidArgumentError(one->why);
+      } else if (one->outcome == "budget_exhausted") {
+        status = absl::InvalidArgumentError(
+            absl::StrCat("the graph's budget has no room for this request: ", one->why));
       } else {
         status = absl::AbortedError(absl::StrCat(one->outcome, ": ", one->why));
       }

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
+#include <sstream>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -233,6 +235,97 @@ TEST_F(GraphTest, AServedGraphIsAModelAndAKeyNamesItsAnswer) {
   EXPECT_TRUE(absl::StrContains(streamed, text.substr(0, 20))) << streamed;
   EXPECT_TRUE(absl::StrContains(streamed, "data: [DONE]")) << streamed;
   EXPECT_EQ(serving.Stop(), 0) << serving.Errors();
+}
+
+TEST_F(GraphTest, OpenAisOwnClientUnderstandsAServedGraph) {
+  const char* const named = std::getenv("TEMPER_TEST_OPENAI_PYTHON");
+  const std::string python = named != nullptr ? named : "python3";
+  if (std::system((python + " -c 'import openai' 2>/dev/null").c_str()) != 0) {
+    GTEST_SKIP() << "the package openai is not here (TEMPER_TEST_OPENAI_PYTHON may name a Python "
+                    "that has it): OpenAI's client was not run against a graph";
+  }
+  std::vector<std::string> arguments = Arguments("serve", "served");
+  arguments.insert(arguments.end(), {"--listen", "127.0.0.1:0"});
+  LiveProcess serving(arguments);
+  const std::string address = serving.Address();
+  ASSERT_FALSE(address.empty()) << serving.Errors();
+  const int code = std::system(absl::StrCat("timeout 300 ", python, " ", TEMPER_SOURCE,
+                                            "/tests/end_to_end/openai_graph_scenario.py http://",
+                                            address, "/v1 feedback-edit > ", folder_, "/log 2>&1")
+                                   .c_str());
+  const auto words = ReadFile(folder_ + "/log");
+  EXPECT_EQ(code, 0) << (words.ok() ? *words : "") << serving.Errors();
+}
+
+// The score as one would compute it by hand from the file that is written.
+double ArenaScoreByHand(const std::string& judgements, int& counted) {
+  const std::map<std::string, std::pair<double, int>> kBattles = {
+      {"A>>B", {1, 3}}, {"A>B", {1, 1}}, {"A=B", {0.5, 1}}, {"B>A", {0, 1}}, {"B>>A", {0, 3}}};
+  double won = 0;
+  int battles = 0;
+  counted = 0;
+  std::istringstream lines(judgements);
+  for (std::string line; std::getline(lines, line);) {
+    const auto record = nlohmann::json::parse(line);
+    const auto& games = record["games"];
+    if (games[0]["score"].is_null() || games[1]["score"].is_null()) continue;
+    ++counted;
+    const auto [first, first_count] = kBattles.at(games[0]["score"]);
+    const auto [second, second_count] = kBattles.at(games[1]["score"]);
+    // The candidate is B in the first game and A in the second.
+    won += (1 - first) * first_count + second * second_count;
+    battles += first_count + second_count;
+  }
+  return 100 * won / battles;
+}
+
+TEST_F(GraphTest, ArenaHardIsAnsweredJudgedAndScoredAsByHand) {
+  Serve(R"({"rules": [{"match": {"model": "judge"},
+    "reply": "Mine is better. [[{{random A>>B A>B A=B B>A B>>A undecided}}]]"}]})");
+  auto endpoints = ReadFile(folder_ + "/endpoints.json");
+  ASSERT_TRUE(endpoints.ok());
+  std::ofstream(folder_ + "/endpoints.json") << absl::StrReplaceAll(
+      *endpoints,
+      {{"\"reward\":", absl::StrCat(R"("judge": {"kind": "openai", "url": "http://127.0.0.1:)",
+                                    server_->port(), R"(/v1"}, "reward":)")}});
+  const std::string questions = folder_ + "/questions.jsonl";
+  std::ofstream file(questions);
+  for (int i = 0; i < 40; ++i) {
+    file << R"({"uid": "q)" << i
+         << R"(", "category": "hard_prompt", "subcategory": "s", "prompt": )"
+         << "\"Question number " << i << "?\"}\n";
+  }
+  file.close();
+  const auto evaluate = [&](const std::string& dir, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"graph",
+                                          "eval",
+                                          kGraphs + "/best_of_n.json",
+                                          "--questions",
+                                          questions,
+                                          "--endpoints",
+                                          folder_ + "/endpoints.json",
+                                          "--dir",
+                                          folder_ + "/" + dir};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Temper(arguments);
+  };
+  const Outcome base = evaluate("base", {"--model", "base", "--seed", "1", "--answers-only"});
+  ASSERT_EQ(base.exit_code, 0) << base.errors;
+  const Outcome judged =
+      evaluate("arena", {"--model", "mine", "--seed", "2", "--json", "--baseline",
+                         folder_ + "/base/model_answer/base.jsonl"});
+  ASSERT_EQ(judged.exit_code, 0) << judged.errors;
+  const auto judgements = ReadFile(folder_ + "/arena/model_judgment/judge/mine.jsonl");
+  ASSERT_TRUE(judgements.ok()) << judgements.status();
+  int counted = 0;
+  const double by_hand = ArenaScoreByHand(*judgements, counted);
+  EXPECT_GT(counted, 10);
+  EXPECT_LT(counted, 40);
+  const auto rows = nlohmann::json::parse(judged.output, nullptr, false);
+  ASSERT_TRUE(rows.is_array()) << judged.output;
+  EXPECT_NEAR(rows[0]["value"].get<double>(), by_hand, 1e-9) << judged.output;
+  EXPECT_EQ(rows[0]["n"], counted);
+  EXPECT_EQ(rows[0]["invalid"], 40 - counted);
 }
 
 }  // namespace
