@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "agents/endpoint/endpoints_file.h"
 #include "agents/graph/edges.h"
 #include "agents/graph/graph_file.h"
 #include "agents/graph/node_rules.h"
@@ -25,7 +26,7 @@ using agents::Node;
 struct GraphShowOptions {
   std::string file;
   bool mermaid = false;
-  std::string svg;
+  std::string svg, endpoints;
   bool json = false;
   int64_t input_tokens = 1000;
 };
@@ -134,7 +135,17 @@ int Show(const GraphShowOptions& options) {
     const absl::Status written = WriteFileAtomically(options.svg, agents::Svg(**graph));
     return written.ok() ? kDone : Report(written);
   }
-  const agents::Plan plan = agents::MakePlan(**graph, {.input_tokens = options.input_tokens});
+  agents::PlanOptions assumed{.input_tokens = options.input_tokens};
+  if (!options.endpoints.empty()) {
+    const auto specs = agents::ReadEndpoints(options.endpoints);
+    if (!specs.ok()) return ReportGraph(specs.status());
+    for (const agents::EndpointSpec& spec : *specs) {
+      assumed.prices[spec.name] = {.usd_per_million_in = spec.usd_per_million_in,
+                                   .usd_per_million_out = spec.usd_per_million_out,
+                                   .samples_max = spec.n_max};
+    }
+  }
+  const agents::Plan plan = agents::MakePlan(**graph, assumed);
   if (options.json) {
     std::printf("%s\n", agents::PlanJson(**graph, plan).dump(2).c_str());
     return kDone;
@@ -160,6 +171,8 @@ void AddGraphShow(CLI::App& group, Chosen& chosen) {
   mermaid->excludes(svg);
   mermaid->excludes(json);
   svg->excludes(json);
+  verb->add_option("--endpoints", options->endpoints,
+                   "Prices and samples of a call, from an endpoints file; asks nobody");
   verb->add_option("--input-tokens", options->input_tokens,
                    "How long each input is taken to be (default 1000)")
       ->check(CLI::Range(int64_t{0}, int64_t{10'000'000}));
