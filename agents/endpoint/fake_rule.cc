@@ -247,7 +247,7 @@ absl::StatusOr<FakeTemplate> FakeTemplate::Parse(std::string_view text) {
   return made;
 }
 
-std::string FakeTemplate::Fill(const Values& values) const {
+std::string FakeTemplate::Fill(const FakeTemplateValues& values) const {
   std::string text;
   uint64_t draw = 0;
   for (const Piece& piece : pieces_) {

@@ -36,18 +36,20 @@ struct FakeNumber {
   double Value(std::string_view last, uint64_t hash) const;
 };
 
+// What fills the holes of a reply.
+struct FakeTemplateValues {
+  uint64_t hash;
+  int64_t sample;
+  const std::string& last;
+  const std::array<std::string, 9>& groups;
+};
+
 // A reply with its holes.
 class FakeTemplate {
  public:
   static absl::StatusOr<FakeTemplate> Parse(std::string_view text);
 
-  struct Values {
-    uint64_t hash;
-    int64_t sample;
-    const std::string& last;
-    const std::array<std::string, 9>& groups;
-  };
-  std::string Fill(const Values& values) const;
+  std::string Fill(const FakeTemplateValues& values) const;
 
  private:
   struct Piece {

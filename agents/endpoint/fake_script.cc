@@ -106,6 +106,25 @@ absl::StatusOr<std::shared_ptr<const FakeScript>> FakeScript::Parse(std::string_
   return script;
 }
 
+// `rule` may be null.
+FakeText FakeScript::TextOf(const Rule* rule, const FakeQuestion& question,
+                            const FakeTemplateValues& values) {
+  const FakeTemplate* const reply = rule != nullptr && rule->reply ? &*rule->reply : nullptr;
+  if (question.logprobs && ((rule != nullptr && rule->yes) || reply == nullptr)) {
+    const FakeNumber number = rule != nullptr && rule->yes ? *rule->yes : FakeNumber();
+    const auto tokens = YesAndNo(number.Value(values.last, values.hash));
+    FakeText text = Finished(tokens.front().first, question.max_tokens);
+    text.first_token = tokens;
+    return text;
+  }
+  FakeText text = Finished(reply != nullptr ? reply->Fill(values) : DefaultFakeText(values.hash),
+                           question.max_tokens);
+  if (question.logprobs) {
+    text.first_token = {{text.text.substr(0, text.text.find(' ')), std::log(0.9)}};
+  }
+  return text;
+}
+
 FakeReply FakeScript::Answer(const FakeQuestion& question, uint64_t seed) const {
   const Rendered rendered = Render(*question.messages);
   const std::string identity = Xxh3Digest(std::string(question.model) + '\0' + rendered.prompt);
@@ -130,24 +149,7 @@ FakeReply FakeScript::Answer(const FakeQuestion& question, uint64_t seed) const 
       (rule != nullptr && rule->score ? *rule->score : by_digest).Value(rendered.last, last_hash);
   for (const auto& [stands_for, sample] : question.samples) {
     const uint64_t hash = HashName(absl::StrCat(identity, stands_for));
-    FakeText text;
-    if (question.logprobs && (rule == nullptr || rule->yes || !rule->reply)) {
-      const double yes =
-          (rule != nullptr && rule->yes ? *rule->yes : by_digest).Value(rendered.last, hash);
-      const auto tokens = YesAndNo(yes);
-      text = Finished(tokens.front().first, question.max_tokens);
-      text.first_token = tokens;
-    } else {
-      const FakeTemplate* const reply_text =
-          rule != nullptr && rule->reply ? &*rule->reply : nullptr;
-      text = Finished(reply_text != nullptr
-                          ? reply_text->Fill({hash, sample, rendered.last, match.groups})
-                          : DefaultFakeText(hash),
-                      question.max_tokens);
-      if (question.logprobs) {
-        text.first_token = {{text.text.substr(0, text.text.find(' ')), std::log(0.9)}};
-      }
-    }
+    FakeText text = TextOf(rule, question, {hash, sample, rendered.last, match.groups});
     if (reply.fault == FakeFault::kLength) {
       text = Finished(text.text, std::max<int64_t>(text.tokens / 2, 1));
       text.finish_reason = "length";

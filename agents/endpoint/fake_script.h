@@ -16,7 +16,6 @@
 // question gives the same bits, but for `times`. Tokens are words. Any thread.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -88,6 +87,9 @@ class FakeScript {
   static int64_t CountTokens(const nlohmann::ordered_json& messages);  // of all contents
 
  private:
+  static FakeText TextOf(const Rule* rule, const FakeQuestion& question,
+                         const struct FakeTemplateValues& values);
+
   std::vector<std::unique_ptr<Rule>> rules_;
   absl::Duration latency_, jitter_;
   std::string digest_ = "default";

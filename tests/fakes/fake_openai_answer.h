@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "agents/endpoint/fake_script.h"
 #include "nlohmann/json.hpp"

@@ -22,14 +22,8 @@
 namespace temper::fakes {
 namespace {
 
-using agents::FakeFault;
-using agents::FakeReply;
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-std::string Chunk(const std::string& bytes) {
-  return absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
-}
 
 }  // namespace
 
@@ -243,6 +237,21 @@ void FakeOpenAiServer::AnswerAfter(Connection& connection, absl::Duration latenc
                Due{connection.descriptor, connection.identity, std::move(answer)});
 }
 
+// Whatever is sent after it belongs to the next request. May close the connection.
+void FakeOpenAiServer::Finish(Connection& connection, const Outcome& outcome) {
+  {
+    const std::lock_guard lock(mutex_);
+    --stats_.open;
+    stats_.served += outcome.fault ? 0 : 1;
+    stats_.faults += outcome.fault ? 1 : 0;
+    stats_.samples += outcome.samples;
+    stats_.scored += outcome.scored;
+  }
+  connection.answering = false;
+  connection.close_after = outcome.close;
+  Write(connection, outcome.bytes);
+}
+
 void FakeOpenAiServer::HandlePost(Connection& connection, Request request) {
   const json& body = request.body;
   int64_t open = 0;
@@ -252,49 +261,8 @@ void FakeOpenAiServer::HandlePost(Connection& connection, Request request) {
     stats_.open_max = std::max(stats_.open_max, open);
   }
   connection.answering = true;
-  // Ends the answer: whatever is sent after it belongs to the next request.
-  const auto finish = [this, &connection](std::string bytes, int64_t samples, int64_t scored,
-                                          bool fault, bool close) {
-    {
-      const std::lock_guard lock(mutex_);
-      --stats_.open;
-      stats_.served += fault ? 0 : 1;
-      stats_.faults += fault ? 1 : 0;
-      stats_.samples += samples;
-      stats_.scored += scored;
-    }
-    connection.answering = false;
-    connection.close_after = close;
-    Write(connection, bytes);  // may close it
-  };
-  const auto refuse = [&finish](int status, const std::string& error,
-                                const std::string& headers = "") {
-    finish(HttpAnswer(status, error, headers), 0, 0, true, false);
-  };
-  const bool known = request.path.ends_with("/chat/completions") ||
-                     request.path.ends_with("/pooling") || request.path.ends_with("/classify") ||
-                     request.path.ends_with("/score");
-  if (!known) return refuse(404, ErrorJson("no such path", "not_found", ""));
-  if (!body.is_object()) return refuse(400, ErrorJson("no JSON", "invalid_request_error", ""));
-  const std::string wanted_key = absl::StrCat("Bearer ", options_.key);
-  if (!options_.key.empty() && request.headers["authorization"] != wanted_key) {
-    return refuse(401, ErrorJson("a wrong key", "invalid_request_error", "invalid_api_key"));
-  }
-  if (options_.echoes_key) {
-    return refuse(400, ErrorJson(absl::StrCat("you came with ", request.headers["authorization"]),
-                                 "invalid_request_error", ""));
-  }
-  if (options_.busy_above > 0 && open > options_.busy_above) {
-    return refuse(429, R"({"status": 429, "title": "Too Many Requests"})");
-  }
-  if (options_.refuses_max_tokens && body.contains("max_tokens")) {
-    return refuse(400, ErrorJson("Unsupported parameter: 'max_tokens' is not supported with this "
-                                 "model. Use 'max_completion_tokens' instead.",
-                                 "invalid_request_error", "unsupported_parameter", "max_tokens"));
-  }
-  const int64_t n = body.value("n", 1);
-  if (options_.refuses_n && n > 1) {
-    return refuse(400, ErrorJson("'n' must be 1", "invalid_request_error", ""));
+  if (const std::string refusal = RefusalOf(request, open); !refusal.empty()) {
+    return Finish(connection, {.bytes = refusal, .fault = true});
   }
   ordered_json messages = ordered_json::array();
   if (body.contains("messages")) {
@@ -303,80 +271,25 @@ void FakeOpenAiServer::HandlePost(Connection& connection, Request request) {
     messages.push_back({{"role", "user"}, {"content", body.value("text_1", "")}});
     messages.push_back({{"role", "assistant"}, {"content", body.value("text_2", "")}});
   }
-  const bool scores = !request.path.ends_with("/chat/completions") ||
-                      (!messages.empty() && messages.back().value("role", "") == "assistant");
-  const std::string model = body.value("model", "");
-  agents::FakeQuestion question{.model = model, .messages = &messages};
+  Asked asked{.path = request.path, .style = {.model = body.value("model", "")}};
+  asked.scores = !request.path.ends_with("/chat/completions") ||
+                 (!messages.empty() && messages.back().value("role", "") == "assistant");
+  asked.stream = body.value("stream", false) && !options_.ignores_stream && !asked.scores;
+  asked.style.usage = !options_.counts_no_tokens;
+  asked.style.token_ids = options_.tells_token_ids && body.value("return_token_ids", false);
+  asked.style.logprobs = body.value("logprobs", false);
+  asked.style.thinks = options_.thinks;
+  agents::FakeQuestion question{.model = asked.style.model, .messages = &messages};
   question.max_tokens = body.value("max_completion_tokens", body.value("max_tokens", INT64_MAX));
   question.logprobs = body.value("top_logprobs", 0) > 0;
   const uint32_t seed = body.value("seed", uint32_t{0});
-  for (int64_t i = 0; i < (scores ? 0 : options_.ignores_n ? 1 : n); ++i) {
+  const int64_t n = asked.scores ? 0 : options_.ignores_n ? 1 : body.value("n", 1);
+  for (int64_t i = 0; i < n; ++i) {
     question.samples.emplace_back((seed + static_cast<uint32_t>(i)) & 0x7fffffffu, i);
   }
-  const FakeReply reply = options_.script->Answer(question, seed);
-  const AnswerStyle style{
-      .model = model,
-      .usage = !options_.counts_no_tokens,
-      .token_ids = options_.tells_token_ids && body.value("return_token_ids", false),
-      .logprobs = body.value("logprobs", false),
-      .thinks = options_.thinks};
-  const bool stream = body.value("stream", false) && !options_.ignores_stream && !scores;
-  const auto answer = [=, this, &connection] {
-    const int64_t samples = static_cast<int64_t>(reply.texts.size());
-    const std::string retry_after =
-        reply.retry_after_seconds > 0
-            ? absl::StrCat("Retry-After: ", reply.retry_after_seconds, "\r\n")
-            : "";
-    const auto fail = [&](int status, const std::string& error) {
-      finish(HttpAnswer(status, error, retry_after), 0, 0, true, false);
-    };
-    switch (reply.fault) {
-      case FakeFault::kHttp503:
-        return fail(503, "the server is busy");
-      case FakeFault::kHttp429:
-        return fail(429, ErrorJson("slow down", "rate_limit_error", "rate_limit_exceeded"));
-      case FakeFault::kQuota:
-        return fail(429, ErrorJson("You exceeded your current quota", "insufficient_quota",
-                                   "insufficient_quota"));
-      case FakeFault::kBadRequest:
-        return fail(400, ErrorJson("a bad request", "invalid_request_error", ""));
-      case FakeFault::kContext:
-        return fail(400, ErrorJson("This model's maximum context length is 8 tokens",
-                                   "invalid_request_error", "context_length_exceeded"));
-      default:
-        break;
-    }
-    const bool broken = reply.fault == FakeFault::kTruncate || reply.fault == FakeFault::kStall ||
-                        reply.fault == FakeFault::kErrorInStream;
-    if (!stream) {
-      const std::string whole =
-          HttpAnswer(200, scores ? ScoreJson(request.path, reply, model) : ChatJson(reply, style));
-      if (!broken) return finish(whole, scores ? 0 : samples, scores ? 1 : 0, false, false);
-      if (reply.fault == FakeFault::kErrorInStream) {
-        return finish(HttpAnswer(200, ErrorJson("the engine died", "server_error", "")), 0, 0, true,
-                      false);
-      }
-      const std::string half = whole.substr(0, whole.size() - 20);
-      if (reply.fault == FakeFault::kTruncate) return finish(half, 0, 0, true, true);
-      return Write(connection, half);  // and no more: it stays open until the client goes
-    }
-    std::string bytes =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-    bytes += Chunk(": hello\n\n");
-    const std::vector<std::string> events = ChatEvents(reply, style);
-    // Where it breaks off, no choice has a finish reason yet.
-    const size_t whole = broken ? 2 * reply.texts.size() : events.size();
-    for (size_t i = 0; i < whole; ++i) bytes += Chunk(events[i]);
-    if (reply.fault == FakeFault::kStall) return Write(connection, bytes);
-    if (reply.fault == FakeFault::kErrorInStream) {
-      bytes +=
-          Chunk(absl::StrCat("data: ", ErrorJson("the engine died", "server_error", ""), "\n\n"));
-    }
-    if (reply.fault != FakeFault::kTruncate) bytes += Chunk("data: [DONE]\n\n");
-    bytes += "0\r\n\r\n";
-    finish(bytes, broken ? 0 : samples, 0, broken, false);
-  };
-  AnswerAfter(connection, reply.latency, answer);
+  asked.reply = options_.script->Answer(question, seed);
+  AnswerAfter(connection, asked.reply.latency,
+              [this, &connection, asked] { Answer(connection, asked); });
 }
 
 void FakeOpenAiServer::Write(Connection& connection, std::string_view bytes) {

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "agents/endpoint/fake_script.h"
 #include "nlohmann/json.hpp"
+#include "tests/fakes/fake_openai_answer.h"
 
 namespace temper::fakes {
 
@@ -69,12 +70,32 @@ class FakeOpenAiServer {
  private:
   struct Connection;
   struct Due;
+  struct Asked {
+    std::string path;
+    AnswerStyle style;
+    bool scores = false;
+    bool stream = false;
+    agents::FakeReply reply;
+  };
+
+  struct Outcome {
+    std::string bytes;
+    int64_t samples = 0;
+    int64_t scored = 0;
+    bool fault = false;
+    bool close = false;
+  };
   void Loop();
   void Accept();
   void OnReadable(Connection& connection);
   void TakeRequests(Connection& connection);
   void Handle(Connection& connection, const std::string& head, const std::string& body);
   void HandlePost(Connection& connection, Request request);
+  std::string RefusalOf(const Request& request, int64_t open) const;
+  void Answer(Connection& connection, const Asked& asked);
+  void AnswerAtOnce(Connection& connection, const Asked& asked);
+  void AnswerInEvents(Connection& connection, const Asked& asked);
+  void Finish(Connection& connection, const Outcome& outcome);
   void AnswerAfter(Connection& connection, absl::Duration latency, std::function<void()> answer);
   void Write(Connection& connection, std::string_view bytes);
   void Flush(Connection& connection);
