@@ -50,6 +50,8 @@ Execution::Execution(std::shared_ptr<const Graph> graph, Options options)
     : graph_(std::move(graph)),
       options_(std::move(options)),
       wiring_(*graph_),
+      stops_early_(std::any_of(graph_->nodes.begin(), graph_->nodes.end(),
+                               [](const Node& one) { return one.enough.has_value(); })),
       values_(graph_->nodes.size()) {}
 
 Execution::~Execution() = default;
@@ -107,6 +109,7 @@ void Execution::ConsiderEnough() {
   if (output_.has_value()) return;
   // Works may close instances while they look.
   std::vector<std::pair<int, Point>> open;
+  if (!stops_early_ && children_.empty()) return;
   for (const auto& [place, work] : works_) {
     const Instance* instance = values_[static_cast<size_t>(place.first)].Find(place.second);
     if (instance->state == Instance::State::kOpen && node(place.first).enough.has_value()) {

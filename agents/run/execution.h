@@ -85,8 +85,9 @@ class Execution {
 
   // ---- For nodes at work (node_work.h).
   Reading Read(const Reference& reference, int reader, const Point& point) const;
-  Reading ReadAs(const Reference& reference, const std::vector<int>& axes,
-                 const Point& point) const;
+  // `partial`: with what is there already of a value that is not complete.
+  Reading ReadAs(const Reference& reference, const std::vector<int>& axes, const Point& point,
+                 bool partial = false) const;
   void Ask(int node, const Point& point, std::shared_ptr<const Question> question, std::string key,
            int64_t sample, int64_t purpose);
   void Publish(int node, const Point& point, int32_t index, Item item);
@@ -139,6 +140,7 @@ class Execution {
   const std::shared_ptr<const Graph> graph_;
   const Options options_;
   const Wiring wiring_;
+  const bool stops_early_;  // some node has an `enough`
   std::vector<Item> inputs_;
   std::vector<NodeValues> values_;  // by node
   std::map<std::pair<int, Point>, std::unique_ptr<NodeWork>> works_;

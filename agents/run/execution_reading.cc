@@ -125,7 +125,7 @@ void Execution::CollectFinal(const Target& target, const Point& prefix, Reading&
 }
 
 Reading Execution::ReadAs(const Reference& reference, const std::vector<int>& axes,
-                          const Point& point) const {
+                          const Point& point, bool partial) const {
   Reading last;
   for (const Reference::Choice& choice : reference.choices) {
     Reading reading;
@@ -133,8 +133,9 @@ Reading Execution::ReadAs(const Reference& reference, const std::vector<int>& ax
     const std::vector<int> own_axes =
         AxesOf(*graph_, choice.target, Inside(*graph_, choice.target, axes));
     reading.list = own_axes.size() > std::min(Shared(axes, own_axes), point.size());
-    Collect(choice.target, axes, point, reading);
-    if (!TargetClosed(choice.target, axes, point)) return reading;  // kNotYet, with what is there
+    const bool closed = TargetClosed(choice.target, axes, point);
+    if (closed || partial) Collect(choice.target, axes, point, reading);
+    if (!closed) return reading;  // kNotYet
     if (!reading.items.empty()) {
       reading.state = Reading::State::kPresent;
       return reading;
@@ -189,7 +190,7 @@ std::optional<Item> Execution::BestOfNode(int index) const {
     }
   };
   for (const Reference& reference : own.from) {
-    const Reading reading = ReadAs(reference, {}, {});
+    const Reading reading = ReadAs(reference, {}, {}, /*partial=*/true);
     for (const Item* item : reading.items) consider(*item);
   }
   if (chosen.has_value()) return chosen;

@@ -116,7 +116,7 @@ Operand ExpressionReader::Get(const Reference& reference) const {
     if (it_ == nullptr) return {};
     return OperandOf(*it_, reference.choices.front().fields);
   }
-  const Reading reading = execution_.ReadAs(reference, axes_, point_);
+  const Reading reading = execution_.ReadAs(reference, axes_, point_, /*partial=*/true);
   if (reading.list) {
     // Also while more may come: a condition of `enough` counts what is there.
     Operand::List list;
