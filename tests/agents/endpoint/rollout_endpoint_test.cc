@@ -3,11 +3,13 @@
 
 #include <set>
 
+#include "absl/time/clock.h"
 #include "agents/endpoint/open_endpoints.h"
 #include "base/rpc.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rollout/service.h"
+#include "rollout/weight_follower.h"
 #include "tests/agents/endpoint/calls.h"
 #include "tests/rollout/rollout_fixture.h"
 #include "tests/rollout/weights_fixture.h"
