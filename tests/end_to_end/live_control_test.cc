@@ -328,6 +328,10 @@ TEST_F(LiveControlTest, BadOrdersAreRefusedWithTheReasonAndChangeNothing) {
   Must(&Stub::Submit, Job("bad", 50));
   ASSERT_TRUE(Reach("bad", 1));
   Must(&Stub::Pause, For<v1::PauseRequest>("bad"));
+  // The step that was training, and a worker that comes late, are events of their own.
+  ASSERT_TRUE(WaitUntil("bad", [](const v1::GetResponse& now) {
+    return now.waits_size() == 0 && now.workers_size() == 4;
+  }));
   const int64_t sequence = Get("bad").sequence();
   const auto expect = [&](grpc::StatusCode code, const std::string& words) {
     EXPECT_EQ(status_.error_code(), code) << status_.error_message();
