@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/utf8.h"
 
 namespace temper {
@@ -37,17 +38,26 @@ Json ChatLogprobs(const std::vector<ServedToken>& tokens) {
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
+// As OpenAI's completions name tokens that are no text by themselves: bytes:\xe2\x80.
+std::string TokenName(std::string_view bytes) {
+  if (ValidUtf8Bytes(bytes) == bytes.size()) return std::string(bytes);
+  std::string name = "bytes:";
+  for (const char byte : bytes) {
+    absl::StrAppend(&name, "\\x", absl::Hex(static_cast<uint8_t>(byte), absl::kZeroPad2));
+  }
+  return name;
+}
+
 Json TextLogprobs(const std::vector<ServedToken>& tokens, bool with_top, int64_t& offset) {
   Json texts = Json::array(), logprobs = Json::array(), tops = Json::array(),
        offsets = Json::array();
   for (const ServedToken& token : tokens) {
-    const std::string text = ValidUtf8(token.bytes);
     offsets.push_back(offset);
-    offset += Characters(text);
-    texts.push_back(text);
+    offset += Characters(ValidUtf8(token.bytes));
+    texts.push_back(TokenName(token.bytes));
     logprobs.push_back(token.logprob);
     Json top = Json::object();
-    for (const auto& [bytes, logprob] : token.top) top.emplace(ValidUtf8(bytes), logprob);
+    for (const auto& [bytes, logprob] : token.top) top.emplace(TokenName(bytes), logprob);
     tops.push_back(std::move(top));
   }
   return {{"tokens", std::move(texts)},

@@ -179,6 +179,7 @@ class OpenAiServer::Server {
       const std::optional<RequestRefusal> refusal = gate_.Refuse(request);
       if (!refusal.has_value()) return httplib::Server::HandlerResponse::Unhandled;
       response.status = refusal->http_code;
+      LogRefused(request, response);
       if (refusal->http_code == 401) response.set_header("WWW-Authenticate", "Bearer");
       response.set_content(Dump(ErrorBody(refusal->http_code, refusal->message, refusal->code)),
                            kJson);
@@ -231,6 +232,10 @@ class OpenAiServer::Server {
     response.set_content(Dump(ErrorBody(error)), kJson);
   }
 
+  static void LogRefused(const Request& http, const Response& response) {
+    log::Info("refused", {{"path", http.path.substr(0, 100)}, {"status", response.status}});
+  }
+
   void ListModels(Response& response) {
     Json list = Json::array();
     for (const ServedModel& model : backend_.Models()) list.push_back(ModelJson(model));
@@ -265,17 +270,17 @@ class OpenAiServer::Server {
   }
 
   void Serve(Kind kind, const Request& http, Response& response) {
-    const InFlight place(in_flight_);
-    if (place.number() > requests_max_) {
-      return SetError(absl::ResourceExhaustedError(
-                          absl::StrCat(requests_max_,
-                                       " requests are served at once, as many as may be; try "
-                                       "again")),
-                      response);
-    }
     const absl::Time began = absl::Now();
-    const auto request = Read(kind, http);
-    if (!request.ok()) return SetError(request.status(), response);
+    const InFlight place(in_flight_);
+    const absl::StatusOr<ServedRequest> request =
+        place.number() <= requests_max_
+            ? Read(kind, http)
+            : absl::ResourceExhaustedError(absl::StrCat(
+                  requests_max_, " requests are served at once, as many as may be; try again"));
+    if (!request.ok()) {
+      SetError(request.status(), response);
+      return LogRefused(http, response);
+    }
     const std::string id = absl::StrCat(kind == Kind::kChat ? "chatcmpl-" : "cmpl-", RandomHex());
     AnswerForm form(*request, id, absl::ToUnixSeconds(began));
     response.set_header("x-request-id", id);

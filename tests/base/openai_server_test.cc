@@ -270,6 +270,8 @@ TEST_F(OpenAiServerTest, TokensBecomeLogprobsAndIdsInBothForms) {
   EXPECT_EQ(completion["object"], "text_completion");
   EXPECT_EQ(completion["choices"][0]["text"], "äb");
   EXPECT_EQ(completion["choices"][0]["logprobs"]["token_logprobs"], Json({-0.5, -1.0}));
+  EXPECT_EQ(completion["choices"][0]["logprobs"]["tokens"],
+            Json({"bytes:\\xc3", "bytes:\\xa4\\x62"}));
   EXPECT_EQ(completion["choices"][0]["logprobs"]["text_offset"], Json({0, 1}));
 }
 

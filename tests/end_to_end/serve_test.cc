@@ -121,7 +121,8 @@ TEST_F(ServeTest, AnswersAreTheBitsOfGenerateAndScoreWholeOrStreamed) {
     ASSERT_EQ(logprobs.size(), line["logprobs"].size());
     for (size_t t = 0; t < logprobs.size(); ++t) {
       EXPECT_EQ(logprobs[t].get<float>(), line["logprobs"][t].get<float>());
-      EXPECT_EQ(choice["logprobs"]["top_logprobs"][t].size(), 2u);
+      // By name: the tokens of an untrained model that have none share one.
+      EXPECT_GE(choice["logprobs"]["top_logprobs"][t].size(), 1u);
     }
     EXPECT_EQ(streamed[i].text, choice["text"]);
     EXPECT_EQ(streamed[i].tokens, choice["token_ids"]);
@@ -279,7 +280,7 @@ TEST_F(ServeTest, HostileTextIsServedOrRefusedAndNeverFatal) {
 
 TEST_F(ServeTest, AClientThatGoesFreesItsPlace) {
   Serve({"--sequences", "1"});
-  // It cannot end by itself: greedy, and long enough for the client to go.
+  // Long: 60 answers, one after the other.
   Json body = {{"prompt", "1+2="}, {"max_tokens", 600}, {"n", 60}, {"stream", true}, {"seed", 1}};
   auto client = Client();
   int chunks = 0;
