@@ -209,4 +209,17 @@ std::string Database::Rows::Bytes(int column) const {
                           : std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
+absl::Status CheckSchema(Database& database, int64_t application_id, int64_t schema,
+                         std::string_view kind) {
+  TEMPER_ASSIGN_OR_RETURN(const int64_t application, database.Count("PRAGMA application_id"));
+  if (application != application_id) {
+    return absl::DataLossError(absl::StrCat(database.path(), ": is not ", std::string(kind)));
+  }
+  TEMPER_ASSIGN_OR_RETURN(const int64_t version, database.Count("PRAGMA user_version"));
+  if (version == schema) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(database.path(), ": has schema ", version,
+                                                    ", this program reads ", schema,
+                                                    "; use the version of temper that made it"));
+}
+
 }  // namespace temper

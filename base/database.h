@@ -80,4 +80,9 @@ class Database {
   std::map<const char*, sqlite3_stmt*> prepared_;  // by the literal's address
 };
 
+// Whether the file is of this kind and schema. DATA_LOSS: "is not <kind>"; FAILED_PRECONDITION:
+// another schema.
+absl::Status CheckSchema(Database& database, int64_t application_id, int64_t schema,
+                         std::string_view kind);
+
 }  // namespace temper

@@ -244,16 +244,8 @@ class Writer {
   Database& database_;
 };
 
-absl::Status CheckSchema(Database& database) {
-  TEMPER_ASSIGN_OR_RETURN(const int64_t application, database.Count("PRAGMA application_id"));
-  if (application != kLedgerApplicationId) {
-    return absl::DataLossError(absl::StrCat(database.path(), ": is not a ledger of temper"));
-  }
-  TEMPER_ASSIGN_OR_RETURN(const int64_t version, database.Count("PRAGMA user_version"));
-  if (version == kLedgerSchemaVersion) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(database.path(), ": has schema ", version,
-                                                    ", this program reads ", kLedgerSchemaVersion,
-                                                    "; use the version of temper that made it"));
+absl::Status CheckKind(Database& database) {
+  return CheckSchema(database, kLedgerApplicationId, kLedgerSchemaVersion, "a ledger of temper");
 }
 
 absl::Status MakeTables(Database& database) {
@@ -314,7 +306,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::Open(const std::string& path) {
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                           Database::Open(path, Database::Mode::kOwn));
   if (path == ":memory:") TEMPER_RETURN_IF_ERROR(MakeTables(*database));
-  TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
+  TEMPER_RETURN_IF_ERROR(CheckKind(*database));
   return std::unique_ptr<Ledger>(new Ledger(std::move(database)));
 }
 
@@ -322,7 +314,7 @@ absl::StatusOr<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& 
   if (!Exists(path)) return absl::NotFoundError(absl::StrCat(path, ": there is no ledger"));
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                           Database::Open(path, Database::Mode::kRead));
-  TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
+  TEMPER_RETURN_IF_ERROR(CheckKind(*database));
   return std::unique_ptr<Ledger>(new Ledger(std::move(database)));
 }
 

@@ -11,16 +11,7 @@ class Filter : public NodeWork {
   using NodeWork::NodeWork;
 
   void Start() override {
-    std::string failure;
-    for (const Reference& reference : node_.from) {
-      const Reading reading = Read(reference);
-      items_.insert(items_.end(), reading.items.begin(), reading.items.end());
-      if (reading.state == Reading::State::kFailed) failure = reading.why;
-    }
-    if (items_.empty() && !failure.empty()) {
-      Fail(failure);
-      return;
-    }
+    if (!TakeFrom()) return;
     const absl::StatusOr<std::vector<int>> kept = Keep();
     if (!kept.ok()) {
       Fail(std::string(kept.status().message()));
@@ -29,7 +20,7 @@ class Filter : public NodeWork {
     int32_t place = 0;
     for (const int source : *kept) {
       if (node_.keep.has_value() && place >= *node_.keep) break;
-      Publish(place++, Kept(*items_[static_cast<size_t>(source)], source));
+      Publish(place++, Kept(items_[static_cast<size_t>(source)], source));
     }
     Close();
   }
@@ -37,7 +28,7 @@ class Filter : public NodeWork {
  private:
   std::vector<std::string> Texts() const {
     std::vector<std::string> texts;
-    for (const Item* item : items_) texts.push_back(TextOf(*item, {}));
+    for (const Item& item : items_) texts.push_back(TextOf(item, {}));
     return texts;
   }
 
@@ -80,15 +71,13 @@ class Filter : public NodeWork {
     std::vector<int> kept;
     for (size_t i = 0; i < items_.size(); ++i) {
       ExpressionReader scope(execution_, node_.instance_axes, point_);
-      scope.SetIt(items_[i]);
+      scope.SetIt(&items_[i]);
       const absl::StatusOr<bool> holds = node_.passing->Holds(scope);
       if (!holds.ok()) return holds.status();
       if (*holds) kept.push_back(static_cast<int>(i));
     }
     return kept;
   }
-
-  std::vector<const Item*> items_;
 };
 
 }  // namespace

@@ -48,4 +48,19 @@ absl::StatusOr<nlohmann::ordered_json> NodeWork::Context() const {
   return AsConversation(*reading.items.front());
 }
 
+bool NodeWork::TakeFrom() {
+  std::string failure;
+  for (const Reference& reference : node_.from) {
+    const Reading reading = Read(reference);
+    for (const Item* item : reading.items) {
+      items_.push_back(*item);
+      fields_.push_back(reading.choice->fields);
+    }
+    if (reading.state == Reading::State::kFailed) failure = reading.why;
+  }
+  if (!items_.empty()) return true;
+  failure.empty() ? Close() : Fail(failure);
+  return false;
+}
+
 }  // namespace temper::agents

@@ -41,6 +41,9 @@ class NodeWork {
   Instance& instance() { return execution_.instance(index_, point_); }
   // The conversation that candidates answer: `context`, else the graph's first input.
   absl::StatusOr<nlohmann::ordered_json> Context() const;
+  // Takes what is there of `from` into items_. False: there is nothing, and the instance is closed
+  // or failed.
+  bool TakeFrom();
   std::string Lineage() const { return execution_.Lineage(index_, point_); }
   std::string Path() const { return PathOf(execution_.graph(), index_); }
 
@@ -48,6 +51,8 @@ class NodeWork {
   const int index_;
   const Point point_;
   const Node& node_;
+  std::vector<Item> items_;                       // of `from`, one reference after another
+  std::vector<std::vector<std::string>> fields_;  // that were asked of each
 };
 
 std::unique_ptr<NodeWork> MakeWork(Execution& execution, int node, const Point& point);

@@ -13,16 +13,7 @@ class Score : public NodeWork {
   using NodeWork::NodeWork;
 
   void Start() override {
-    std::string failure;
-    for (const Reference& reference : node_.from) {
-      const Reading reading = Read(reference);
-      for (const Item* item : reading.items) items_.push_back(*item);
-      if (reading.state == Reading::State::kFailed) failure = reading.why;
-    }
-    if (items_.empty()) {
-      failure.empty() ? Close() : Fail(failure);
-      return;
-    }
+    if (!TakeFrom()) return;
     absl::StatusOr<nlohmann::ordered_json> context = Context();
     if (!context.ok()) {
       Fail(std::string(context.status().message()));
@@ -71,7 +62,6 @@ class Score : public NodeWork {
   }
 
  private:
-  std::vector<Item> items_;
   std::optional<Judge> judge_;
   std::vector<Ballot> ballots_;
   size_t final_ = 0;

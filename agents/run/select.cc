@@ -17,19 +17,7 @@ class Select : public NodeWork {
   using NodeWork::NodeWork;
 
   void Start() override {
-    std::string failure;
-    for (const Reference& reference : node_.from) {
-      const Reading reading = Read(reference);
-      for (const Item* item : reading.items) {
-        items_.push_back(*item);
-        fields_.push_back(reading.choice->fields);
-      }
-      if (reading.state == Reading::State::kFailed) failure = reading.why;
-    }
-    if (items_.empty()) {
-      failure.empty() ? Close() : Fail(failure);
-      return;
-    }
+    if (!TakeFrom()) return;
     switch (node_.by) {
       case By::kScore:
         if (node_.role < 0 && node_.command.empty()) {
@@ -189,8 +177,6 @@ class Select : public NodeWork {
     Close();
   }
 
-  std::vector<Item> items_;
-  std::vector<std::vector<std::string>> fields_;
   std::optional<Judge> judge_;
   std::map<int64_t, Ballot> ballots_;  // by purpose
   // By score.

@@ -45,17 +45,8 @@ COMMIT;
 )sql";
 static_assert(kApplicationId == 1953329255);
 
-absl::Status CheckSchema(Database& database) {
-  TEMPER_ASSIGN_OR_RETURN(const int64_t application, database.Count("PRAGMA application_id"));
-  if (application != kApplicationId) {
-    return absl::DataLossError(
-        absl::StrCat(database.path(), ": is not the store of a temper graph"));
-  }
-  TEMPER_ASSIGN_OR_RETURN(const int64_t version, database.Count("PRAGMA user_version"));
-  if (version == kSchemaVersion) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(database.path(), ": has schema ", version,
-                                                    ", this program reads ", kSchemaVersion,
-                                                    "; use the version of temper that made it"));
+absl::Status CheckKind(Database& database) {
+  return CheckSchema(database, kApplicationId, kSchemaVersion, "the store of a temper graph");
 }
 
 }  // namespace
@@ -71,7 +62,7 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const std::string& 
     if (chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0) return ErrnoStatus(path, "chmod");
     TEMPER_RETURN_IF_ERROR(SyncDirectory(Dirname(path)));
   }
-  TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
+  TEMPER_RETURN_IF_ERROR(CheckKind(*database));
   std::unique_ptr<GraphStore> store(new GraphStore(std::move(database)));
   // What was open when the last process ended may have been paid for.
   TEMPER_RETURN_IF_ERROR(
@@ -86,7 +77,7 @@ absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::OpenReadOnly(const std::
   }
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                           Database::Open(path, Database::Mode::kRead));
-  TEMPER_RETURN_IF_ERROR(CheckSchema(*database));
+  TEMPER_RETURN_IF_ERROR(CheckKind(*database));
   std::unique_ptr<GraphStore> store(new GraphStore(std::move(database)));
   TEMPER_RETURN_IF_ERROR(store->Prepare());
   return store;

@@ -44,16 +44,8 @@ absl::StatusOr<std::unique_ptr<ControllerStore>> ControllerStore::Open(const std
       TEMPER_RETURN_IF_ERROR(SyncDirectory(Dirname(path)));
     }
   }
-  TEMPER_ASSIGN_OR_RETURN(const int64_t application, database->Count("PRAGMA application_id"));
-  if (application != kApplicationId) {
-    return absl::DataLossError(absl::StrCat(path, ": is not the memory of a temper controller"));
-  }
-  TEMPER_ASSIGN_OR_RETURN(const int64_t version, database->Count("PRAGMA user_version"));
-  if (version != kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(path, ": has schema ", version,
-                                                      ", this program reads ", kSchemaVersion,
-                                                      "; use the version of temper that made it"));
-  }
+  TEMPER_RETURN_IF_ERROR(
+      CheckSchema(*database, kApplicationId, kSchemaVersion, "the memory of a temper controller"));
   return std::unique_ptr<ControllerStore>(new ControllerStore(std::move(database)));
 }
 

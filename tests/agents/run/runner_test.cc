@@ -51,14 +51,16 @@ class RunnerTest : public testing::Test {
 
   // Runs one execution to its end.
   ExecutionEnd Run(const std::shared_ptr<const Graph>& graph, Endpoints& endpoints,
-                   Runner::Options options = {}, std::optional<BudgetLimits> budget = {}) {
+                   Runner::Options options = {}, std::optional<BudgetLimits> budget = {},
+                   const nlohmann::ordered_json& inputs = Question1()) {
+    open_max_ = 0;
     auto runner = Runner::Create(graph, endpoints, Store(), nullptr, clock_, options);
     EXPECT_TRUE(runner.ok()) << runner.status();
     Mutex mutex;
     std::optional<ExecutionEnd> end;
     EXPECT_TRUE((*runner)
                     ->Submit({.id = "one",
-                              .inputs = Question1(),
+                              .inputs = inputs,
                               .budget = budget,
                               .on_progress =
                                   [this](const ExecutionProgress& progress) {
@@ -149,41 +151,15 @@ TEST_F(RunnerTest, ABudgetIsNeverExceededAndTheBestAnswerIsGiven) {
   // A kill does not reset it: three runs in one folder spend no more than one.
   int64_t calls = 0;
   for (int run = 0; run < 3; ++run) {
-    auto runner = Runner::Create(graph, *endpoints, Store(), nullptr, clock_, {});
-    ASSERT_TRUE(runner.ok()) << runner.status();
-    Mutex mutex;
-    std::optional<ExecutionEnd> end;
-    std::atomic<int64_t> open_max = 0;
-    ASSERT_TRUE((*runner)
-                    ->Submit({.id = "one",
-                              .inputs = inputs,
-                              .budget = budget,
-                              .on_progress =
-                                  [&](const ExecutionProgress& progress) {
-                                    open_max = std::max(open_max.load(), progress.open);
-                                  },
-                              .on_end =
-                                  [&](ExecutionEnd one) {
-                                    MutexLock lock(mutex);
-                                    end = std::move(one);
-                                    mutex.Changed();
-                                  }})
-                    .ok());
-    (*runner)->Start();
-    {
-      MutexLock lock(mutex);
-      ASSERT_TRUE(
-          mutex.Await(Wait::OrFail("the end", absl::Minutes(1)), [&] { return end.has_value(); }));
-    }
-    (*runner)->Stop();
-    EXPECT_EQ(end->outcome, "budget_exhausted");
-    EXPECT_LE(end->progress.spent.tokens, 1000);
-    EXPECT_LE(open_max, 6);
-    EXPECT_EQ(open_max, run == 0 ? 6 : 0);
-    EXPECT_FALSE(Text(*end).empty());
-    calls += end->calls;
+    const ExecutionEnd end = Run(graph, *endpoints, {}, budget, inputs);
+    EXPECT_EQ(end.outcome, "budget_exhausted");
+    EXPECT_LE(end.progress.spent.tokens, 1000);
+    EXPECT_LE(open_max_, 6);
+    EXPECT_EQ(open_max_, run == 0 ? 6 : 0);
+    EXPECT_FALSE(Text(end).empty());
+    calls += end.calls;
     if (run == 0) continue;
-    EXPECT_EQ(end->calls, 0);
+    EXPECT_EQ(end.calls, 0);
   }
   EXPECT_GE(calls, 6);
 }
