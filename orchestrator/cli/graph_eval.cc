@@ -7,6 +7,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "agents/eval/formats/answer.h"
 #include "agents/eval/formats/question.h"
 #include "agents/eval/judging/judge_task.h"
@@ -91,6 +92,7 @@ absl::StatusOr<bool> AnswerTurn(const EvalArguments& arguments,
     answer.question_id = question.id;
     answer.answer_id = absl::StrCat(question.id, "-", model);
     answer.model = model;
+    answer.tstamp = static_cast<double>(absl::ToUnixMillis(absl::Now())) / 1000;
     answer.turns.push_back(agents::TextOf(end.output.front(), {}));
     answer.token_lens.push_back(end.output.front().candidate->result.usage.tokens_out);
   }));
@@ -235,8 +237,8 @@ absl::Status Evaluate(EvalArguments arguments) {
     records.push_back(agents::AnswerRecord(questions.format, question, answer->second));
     given.push_back(answer->second);
   }
-  const std::string answer_file =
-      absl::StrCat(arguments.graph.dir, "/model_answer/", ModelFile(arguments.model), ".jsonl");
+  const std::string answer_file = absl::StrCat(
+      arguments.graph.dir, "/model_answer/", ModelFile(arguments.model), Ending(questions.format));
   TEMPER_RETURN_IF_ERROR(MakeDirectories(std::string(Dirname(answer_file))));
   TEMPER_RETURN_IF_ERROR(
       WriteFileAtomically(answer_file, agents::AnswerFile(questions.format, records)));
@@ -277,7 +279,8 @@ absl::Status Evaluate(EvalArguments arguments) {
                           {.question = *question,
                            .candidate = answers.at(question->id),
                            .baseline = other == baseline.end() ? nullptr : &other->second,
-                           .judge = judge},
+                           .judge = judge,
+                           .tstamp = static_cast<double>(absl::ToUnixMillis(absl::Now())) / 1000},
                           own, own_replies);
     invalid += judged.invalid;
     for (const std::string& problem : judged.problems) {
