@@ -20,7 +20,10 @@ absl::StatusOr<Json> ConversationOf(const PreferencePair& pair, const std::strin
                                     const model::PromptEncoder& encoder) {
   if (!pair.chat_json().empty()) {
     TEMPER_ASSIGN_OR_RETURN(Json chat, ParseOrderedJson(pair.chat_json(), name));
-    if (chat.is_object() && chat.contains("messages") && chat["messages"].is_array()) return chat;
+    if (chat.is_object() && chat.contains("messages") && chat["messages"].is_array()) {
+      const bool text = !encoder.has_template() && chat["messages"].size() == 1;
+      return text ? Json() : chat;
+    }
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": chat_json: expected {\"messages\": [...], ...}"));
   }

@@ -106,6 +106,8 @@ TEST_F(PreferenceTest, APairIsTwoExchangesAsTheyAreMeasured) {
   const auto plain = EncodePairs(batch.pairs(), texts);
   ASSERT_TRUE(plain.ok()) << plain.status();
   EXPECT_EQ(text_of((*plain)[0].chosen), "qyes");
+  batch.mutable_pairs(0)->set_chat_json(R"({"messages": [{"role": "user", "content": "q"}]})");
+  EXPECT_EQ(text_of((*EncodePairs(batch.pairs(), texts))[0].rejected), "qno</s>");
 
   *batch.mutable_pairs(0) = PairOf("q", "yes", "no", 0);
   EXPECT_THAT(std::string(EncodePairs(batch.pairs(), chats).status().message()),

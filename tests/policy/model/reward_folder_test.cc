@@ -79,6 +79,27 @@ TEST(RewardConfigTextTest, SaysWhatTransformersReads) {
   EXPECT_EQ(again->json, config->json);
 }
 
+// The names in a safetensors file.
+std::vector<std::string> TensorNames(const std::string& folder) {
+  const auto bytes = ReadFile(folder + "/model.safetensors");
+  EXPECT_TRUE(bytes.ok()) << bytes.status();
+  uint64_t size = 0;
+  std::memcpy(&size, bytes->data(), sizeof(size));
+  std::vector<std::string> names;
+  const auto header = nlohmann::json::parse(bytes->substr(sizeof(size), size));
+  for (const auto& [name, tensor] : header.items()) {
+    if (name != "__metadata__") names.push_back(name);
+  }
+  return names;
+}
+
+// reward/llama was saved by LlamaForSequenceClassification.
+TEST(RewardConfigTextTest, ItsTensorsAreNamedAsTransformersNamesThem) {
+  const std::string folder = FreshFolder("names");
+  ASSERT_EQ(MakeRewardFolder(Golden("families/llama").folder(), 1, folder), absl::OkStatus());
+  EXPECT_EQ(TensorNames(folder), TensorNames(Golden("reward/llama").folder()));
+}
+
 TEST(RewardConfigTextTest, ARewardModelIsNotMadeOfARewardModel) {
   const absl::Status status =
       MakeRewardFolder(Golden("reward/llama").folder(), 1, FreshFolder("none"));
