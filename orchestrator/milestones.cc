@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "orchestrator/advantage.h"
+#include "base/advantage.h"
 #include "orchestrator/run_state.h"
 #include "orchestrator/train_options.h"
 

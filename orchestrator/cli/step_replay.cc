@@ -8,11 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "base/advantage.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json_config.h"
 #include "base/status_macros.h"
-#include "orchestrator/advantage.h"
 #include "orchestrator/cli/group_redraw.h"
 #include "orchestrator/cli/rescoring.h"
 #include "orchestrator/core.h"
@@ -177,8 +177,7 @@ class StepReplay {
     for (const RecordedGroup& group : step.groups) {
       std::vector<double> scores;
       for (const auto& sample : group.samples) scores.push_back(sample.score.value());
-      const std::vector<double> advantages =
-          orchestrator::Advantages(in_force_.advantage(), scores);
+      const std::vector<double> advantages = Advantages(in_force_.advantage(), scores);
       for (size_t i = 0; i < scores.size(); ++i) {
         tally_.AddNumber(Compared::kAdvantages,
                          absl::StrCat("group ", group.group.id(), " sample ",

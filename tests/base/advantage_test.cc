@@ -1,4 +1,4 @@
-#include "orchestrator/advantage.h"
+#include "base/advantage.h"
 
 #include <cmath>
 #include <random>
@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace temper::orchestrator {
+namespace temper {
 namespace {
 
 using ::testing::DoubleNear;
@@ -71,4 +71,4 @@ TEST(AdvantageTest, SignalIsADifferenceWithinTheGroup) {
 }
 
 }  // namespace
-}  // namespace temper::orchestrator
+}  // namespace temper

@@ -1,12 +1,12 @@
 // Group baselines; rl.md section 2.1 compares the peers' variants.
-#include "orchestrator/advantage.h"
+#include "base/advantage.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
 
-namespace temper::orchestrator {
+namespace temper {
 namespace {
 
 constexpr double kEpsilon = 1e-6;
@@ -54,4 +54,4 @@ std::vector<double> Advantages(std::string_view kind, std::span<const double> sc
   return advantages;
 }
 
-}  // namespace temper::orchestrator
+}  // namespace temper
