@@ -42,7 +42,7 @@ bool LearnerSeat::CheckpointDue() const {
   return step % board_.spec.spec.checkpoint().every() == 0;
 }
 
-void LearnerSeat::Advance(bool step_ready, bool keep) {
+void LearnerSeat::Advance(bool step_ready, bool keep, bool may_begin) {
   CoreWorker* worker = board_.Find(worker_);
   if (worker == nullptr || !board_.Ready(*worker) || worker->calls_out > 0) return;
   if (held_ == nullptr) return Ask(*worker);
@@ -51,7 +51,7 @@ void LearnerSeat::Advance(bool step_ready, bool keep) {
   const auto saved = checkpoints_.find(board_.version);
   const bool pinned = saved != checkpoints_.end() && saved->second.pinned;
   if (held == board_.version && (CheckpointDue() || (keep && !pinned))) return Save(*worker, keep);
-  if (held == board_.version && step_ready) return Train(*worker, held);
+  if (held == board_.version && step_ready && may_begin) return Train(*worker, held);
   if (held == board_.version) return;
   // One ahead: it trained and the answer was lost; asked again, it tells what it did.
   if (held == board_.version + 1 && step_ready) return Train(*worker, board_.version);

@@ -22,7 +22,8 @@ class LearnerSeat {
 
   // `step_ready`: the batch of step board.version may be trained now. `keep`: a checkpoint of
   // board.version is wanted, also where none would be due.
-  void Advance(bool step_ready, bool keep);
+  // `may_begin`: false in a paused run, where only what the learner has already done is asked for.
+  void Advance(bool step_ready, bool keep, bool may_begin = true);
 
   // The weights of board.version; null until the learner holds exactly them.
   std::shared_ptr<const v1::WeightsManifest> CurrentWeights() const;

@@ -249,10 +249,16 @@ bool RunCore::State::Needs(v1::Role role) const {
   return role == v1::ROLE_LEARNER || NeedsRollout();
 }
 
+bool RunCore::State::StepReady() const {
+  return !EvaluationDue() && !board_.LastVersion() && (board_.InWarmStart() || batch_fixed_);
+}
+
 void RunCore::State::Advance() {
   if (run_state_ == v1::RUN_STATE_PAUSED) {
     // Nothing begins, but for a checkpoint that somebody waits for.
-    if (!checkpoint_orders_.empty()) learner_.Advance(/*step_ready=*/false, /*keep=*/true);
+    if (!checkpoint_orders_.empty()) {
+      learner_.Advance(StepReady(), /*keep=*/true, /*may_begin=*/false);
+    }
     CheckAbsences();
     return;
   }
@@ -262,9 +268,7 @@ void RunCore::State::Advance() {
   if (!board_.failure.empty()) return;
   // It was an evaluation that has ended: with no step begun no event would come that leads here.
   if (ends_here && !StepBegun()) return AdvanceDrain();
-  const bool step_ready =
-      !EvaluationDue() && !board_.LastVersion() && (board_.InWarmStart() || batch_fixed_);
-  learner_.Advance(step_ready, !checkpoint_orders_.empty());
+  learner_.Advance(StepReady(), !checkpoint_orders_.empty());
   AdvanceUpdates();
   CheckAbsences();
   FinishRun();

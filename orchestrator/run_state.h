@@ -74,6 +74,7 @@ class RunCore::State {
   void CheckAbsences();
   absl::Duration AbsenceMax() const;
   bool EvaluationDue() const;
+  bool StepReady() const;
   bool NeedsRollout() const;
   bool Needs(v1::Role role) const;
   void FixBatchOfStep();

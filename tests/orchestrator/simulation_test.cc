@@ -96,6 +96,23 @@ TEST(SimulationTest, PausingResumingAndKeepingCheckpointsChangesNothing) {
   EXPECT_GT(pauses, 100);
 }
 
+// An order may find the learner a step ahead: its answer was lost with the controller.
+TEST(SimulationTest, OrdersAmongCrashesAndDelaysChangeNothing) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    SimulatedWorld world(SimulatedSpec(),
+                         {.seed = seed,
+                          .crash_per_second = 0.02 * static_cast<double>(seed % 8),
+                          .lost = 0.01,
+                          .late = 0.05,
+                          .orders_per_second = 1},
+                         2);
+    world.Run(absl::Hours(100));
+    ExpectSameRun(world);
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
 TEST(SimulationTest, CrashesDelaysLossesAndRepetitionsChangeNothing) {
   const int seeds = FromEnvironment("TEMPER_SIMULATION_SEEDS", 200);
   const int first = FromEnvironment("TEMPER_SIMULATION_FIRST_SEED", 1);
