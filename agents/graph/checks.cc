@@ -109,6 +109,7 @@ void CheckJudgesPrompt(const Node& node, Problems& problems) {
 }
 
 void CheckScored(const Graph& graph, Problems& problems) {
+  if (!graph.train.empty()) return;  // there a run's verifiers score what is generated
   const bool scored = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
     return node.kind == NodeKind::kScore || node.kind == NodeKind::kGraph ||
            (node.by == By::kScore && node.role >= 0);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agents/graph/expression.h"
@@ -172,6 +173,9 @@ struct TrainRule {
   std::optional<Expression> reward;  // absent: the default credit of docs/agents.md
   std::string advantage;             // "grpo", "rloo", "dr_grpo", "none"
   std::string group = "lineage";
+  // What a text of the role says of what it judges, 0 to 1: the level of the first RE2 pattern that
+  // is found in it. Empty: HelpSteer3's opening sentence (agents/select/constructive.h).
+  std::vector<std::pair<std::string, double>> levels;
 };
 
 struct Graph {

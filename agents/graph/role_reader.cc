@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "agents/graph/node_reader.h"
 #include "base/nearest_name.h"
+#include "re2/re2.h"
 
 namespace temper::agents {
 namespace {
@@ -62,6 +63,28 @@ Role ReadRole(const PlacedJson::Member& member, Problems& problems) {
   }
   reader.Finish();
   return role;
+}
+
+// {"right": 1, "wrong": 0}: patterns, looked for in turn, and what they say.
+void ReadLevels(const PlacedJson& levels, TrainRule& rule, Problems& problems) {
+  if (!levels.is(Kind::kObject) || levels.members.empty()) {
+    return problems.Add(PlaceOf(levels), absl::StrCat("\"levels\": found ", levels.Shown(),
+                                                      "; expected {\"right\": 1, \"wrong\": 0}"));
+  }
+  for (const PlacedJson::Member& member : levels.members) {
+    const RE2 pattern(member.key, RE2::Quiet);
+    if (!pattern.ok()) {
+      problems.Add({member.line, member.column}, absl::StrCat("\"levels\": found the pattern \"",
+                                                              member.key, "\": ", pattern.error()));
+    }
+    const nlohmann::ordered_json value = member.value.Json();
+    if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > 1) {
+      problems.Add(PlaceOf(member.value), absl::StrCat("\"levels\": found ", member.value.Shown(),
+                                                       "; expected a number from 0 to 1"));
+      continue;
+    }
+    rule.levels.emplace_back(member.key, value.get<double>());
+  }
 }
 
 }  // namespace
@@ -145,6 +168,7 @@ void ReadTrain(const PlacedJson& train, Graph& graph, Problems& problems) {
     if (const auto word = reader.Word("advantage", *advantages))
       rule.advantage = (*advantages)[*word];
     if (const auto word = reader.Word("group", *groups)) rule.group = (*groups)[*word];
+    if (const PlacedJson* levels = reader.Take("levels")) ReadLevels(*levels, rule, problems);
     reader.Finish();
     graph.train.push_back(std::move(rule));
   }

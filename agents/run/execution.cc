@@ -274,7 +274,8 @@ void Execution::Ask(int index, const Point& point, std::shared_ptr<const Questio
             .key = std::move(key),
             .question = std::move(question),
             .sample = sample,
-            .lineage = Lineage(index, point)};
+            .lineage = Lineage(index, point),
+            .point = point};
   std::vector<int32_t> where = point;
   if (node(index).own_axis >= 0 && node(index).kind == NodeKind::kGenerate) {
     where.push_back(static_cast<int32_t>(sample));
@@ -366,6 +367,7 @@ std::string Execution::Lineage(int index, const Point& point) const {
 
 void Execution::CheckOutput() {
   if (output_.has_value()) return;
+  if (options_.whole && !(open_.empty() && touched_.empty())) return;
   const Reading reading = ReadAs(graph_->output, {}, {});
   if (reading.state == Reading::State::kNotYet) return;
   Output output;

@@ -42,6 +42,10 @@ class Execution {
     std::function<Spent()> spent;
     // Order of wants: everything of one stage first, instead of finishing chains.
     bool breadth = false;
+    // It is done when nothing is wanted any more, not when the output is known: then what it wants
+    // does not depend on the order of arrival. Training needs that; without `enough` it costs
+    // nothing but what the output does not read.
+    bool whole = false;
   };
 
   // `inputs`: a value for each of the graph's inputs, a text, a list of texts or

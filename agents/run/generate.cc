@@ -44,7 +44,10 @@ class Generate : public NodeWork {
       if (node_.own_axis >= 0) candidate->point.push_back(place);
       candidate->key = key;
       candidate->result = std::move(result);
-      Publish(place, {.state = Item::State::kPresent, .candidate = std::move(candidate)});
+      // Where it is trained: what the verifiers gave.
+      const std::optional<double> score = candidate->result.score;
+      Publish(place,
+              {.state = Item::State::kPresent, .candidate = std::move(candidate), .score = score});
     } else if (absl::IsCancelled(result.status)) {
       Publish(place, {.state = Item::State::kAbsent, .why = "not needed any more"});
       ++absent_;

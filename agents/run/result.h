@@ -38,7 +38,7 @@ struct Result {
   std::vector<float> logprobs;                 // of `tokens`
   int64_t version = -1;                        // of the weights, where it is known
   std::vector<std::pair<std::string, double>> first_token;
-  std::optional<double> score;   // of a reward server
+  std::optional<double> score;   // of a reward server; of a text in training: its verifiers'
   nlohmann::ordered_json value;  // of a tool or a person; null otherwise
   Usage usage;                   // this result's share of its call
 };
@@ -63,6 +63,7 @@ struct Want {
   std::shared_ptr<const Question> question;
   int64_t sample = 0;
   std::string lineage;  // for people: "draft=3 refine#1"
+  Point point;          // of the instance, over its axes; of a sub-graph's want: in the sub-graph
   // Smaller goes first: chains are finished before others are begun.
   std::vector<int32_t> order;
 };

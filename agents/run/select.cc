@@ -168,6 +168,12 @@ class Select : public NodeWork {
                      {"pairs_both_ways", pairs.pairs_both_ways}});
     }
     instance().fields = std::move(fields);
+    if (contest_.has_value()) {  // strengths, for preferences and credit
+      for (size_t i = 0; i < items_.size(); ++i) {
+        const std::optional<double>& strength = decision->scores[i];
+        if (strength.has_value()) items_[i].candidate->scores[{index_, point_}] = *strength;
+      }
+    }
     int32_t place = 0;
     for (const int kept : decision->kept) {
       Item item = Kept(items_[static_cast<size_t>(kept)], kept);

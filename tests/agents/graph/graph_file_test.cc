@@ -9,6 +9,7 @@
 namespace temper::agents {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -133,6 +134,23 @@ TEST(GraphFileTest, ReadsThePresets) {
         ReadGraph(std::string(TEMPER_SOURCE_DIR) + "/examples/graphs/" + name + ".json");
     EXPECT_TRUE(graph.ok()) << graph.status();
   }
+}
+
+TEST(GraphFileTest, ReadsWhatACriticsWordsSayAndChecksThePatterns) {
+  const auto text = [](const std::string& levels) {
+    return R"({"graph": "x/1", "input": ["messages"], "roles": {"w": {"model": "main:m"}},
+  "nodes": {"a": {"do": "generate", "role": "w", "n": 2, "prompt": "$messages"},
+            "best": {"do": "select", "from": "$a", "by": "score"}},
+  "output": "$best", "train": {"w": {"levels": )" +
+           levels + "}}}";
+  };
+  const auto graph = Parsed(text(R"({"^right": 1, "wrong": 0.25})"));
+  ASSERT_EQ(graph->train.size(), 1u);
+  EXPECT_THAT(graph->train[0].levels,
+              ElementsAre(std::make_pair("^right", 1.0), std::make_pair("wrong", 0.25)));
+  EXPECT_THAT(Refusal(text(R"({"(": 1, "b": 2})")),
+              AllOf(HasSubstr("4:49: \"levels\": found the pattern \"(\""),
+                    HasSubstr("found 2; expected a number from 0 to 1")));
 }
 
 TEST(GraphFileTest, TellsOfAMissingFile) {
