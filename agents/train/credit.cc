@@ -193,25 +193,32 @@ class Crediting {
   }
 
   void AddEffect(size_t begin, size_t end) {
+    if (samples_[begin].role < 0) return;
+    RoleCredit& role = credit_.roles[static_cast<size_t>(samples_[begin].role)];
     std::vector<Mean> own;
     Mean all;
     for (size_t i = begin; i < end; ++i) {
-      Mean mean;
+      std::vector<double> scores;
       for (const int leaf : LeavesOf(samples_, static_cast<int>(i))) {
         const Sample& sample = SampleAt(leaf);
         // A feedback that led to no answer has none.
         if (sample.part == Part::kFeedback || !sample.score.has_value()) continue;
-        mean.Add(*sample.score);
-        all.Add(*sample.score);
+        scores.push_back(*sample.score);
       }
+      if (scores.empty()) continue;
+      Mean mean;
+      for (const double score : scores) mean.Add(score), all.Add(score);
+      for (const double score : scores) {
+        role.within += (score - mean.value()) * (score - mean.value());
+      }
+      role.within_freedom += mean.count - 1;
       own.push_back(mean);
     }
-    if (all.count == 0 || samples_[begin].role < 0) return;
-    double& effect = credit_.roles[static_cast<size_t>(samples_[begin].role)].effect;
+    if (own.empty()) return;
+    role.effect_freedom += static_cast<int64_t>(own.size()) - 1;
     for (const Mean& mean : own) {
-      if (mean.count == 0) continue;
       const double away = mean.value() - all.value();
-      effect += static_cast<double>(mean.count) * away * away;
+      role.effect += static_cast<double>(mean.count) * away * away;
     }
   }
 
@@ -252,6 +259,16 @@ void RoleCredit::Add(const RoleCredit& other) {
   score_sum += other.score_sum;
   reward_sum += other.reward_sum;
   effect += other.effect;
+  within += other.within;
+  effect_freedom += other.effect_freedom;
+  within_freedom += other.within_freedom;
+}
+
+double CausalShare(const RoleCredit& role, double spread) {
+  if (spread <= 0) return 0;
+  const double noise =
+      role.within_freedom == 0 ? 0 : role.within / static_cast<double>(role.within_freedom);
+  return std::max(0.0, role.effect - static_cast<double>(role.effect_freedom) * noise) / spread;
 }
 
 absl::StatusOr<Credit> AssignCredit(const Execution& execution, const CreditOptions& options) {

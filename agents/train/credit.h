@@ -49,11 +49,12 @@ struct Transition {
 struct RoleCredit {
   int64_t samples = 0, scored = 0, rewarded = 0, unchanged = 0, pooled = 0;
   double score_sum = 0, reward_sum = 0;
-  // Share of the spread of the leaves' scores that comes with the choice among siblings of this
-  // role: sum over siblings s of leaves(s) (mean leaf of s - mean leaf of all siblings)^2. A nested
-  // analysis of variance: in a tree the roles' effects and `spread` agree. Near 0 while others'
-  // are not: the role may be idle (lazy agents, arXiv 2511.02303).
-  double effect = 0;
+  // How far the leaves' scores spread by the choice among siblings, over this role's groups:
+  //   effect  sum over siblings s of leaves(s) (mean leaf of s - mean leaf of all siblings)^2
+  //   within  sum over leaves of s of (score - mean leaf of s)^2
+  // and their degrees of freedom. In a tree the roles' effects add up to the spread of all leaves.
+  double effect = 0, within = 0;
+  int64_t effect_freedom = 0, within_freedom = 0;
 
   void Add(const RoleCredit& other);
 };
@@ -63,6 +64,12 @@ struct Credit {
   std::vector<RoleCredit> roles;        // by Graph::roles
   double spread = 0;                    // sum over leaves of (score - mean)^2
 };
+
+// The part of `spread` that comes with this role's choices, less what chance alone would give:
+// (effect - effect_freedom x within / within_freedom) / spread, at least 0 (omega squared, but for
+// its small denominator). A role whose share stays near 0 while others' do not may be idle (lazy
+// agents, arXiv 2511.02303). 0 where nothing spreads.
+double CausalShare(const RoleCredit& role, double spread);
 
 // INVALID_ARGUMENT: an expression that cannot be worked out, with its place.
 absl::StatusOr<Credit> AssignCredit(const Execution& execution, const CreditOptions& options);

@@ -85,6 +85,20 @@ TEST(CreditTest, EffectsOfANestedTreeAddUpToItsSpread) {
   EXPECT_DOUBLE_EQ(credit->roles[0].effect, 2 * (0.1875 * 0.1875) * 2);
   EXPECT_DOUBLE_EQ(credit->roles[1].effect, 0.03125 + 0.5);
   EXPECT_DOUBLE_EQ(credit->roles[0].effect + credit->roles[1].effect, credit->spread);
+  // Within drafts the edits spread by 0.53125 over 2 degrees of freedom: more than the drafts do.
+  EXPECT_EQ(CausalShare(credit->roles[0], credit->spread), 0);
+  EXPECT_DOUBLE_EQ(CausalShare(credit->roles[1], credit->spread), 0.53125 / 0.671875);
+}
+
+TEST(CreditTest, AShareIsWhatExceedsChance) {
+  std::map<std::string, Said> said = kDraftsAndEdits;
+  said["edit[draft=0] 1"].score = 0.75;
+  said["edit[draft=1] 1"].score = 0.25;
+  const auto credit = AssignCredit(*Grow(TwoRoles(R"({"editor": {}})"), said), {});
+  // Leaves 1, 0.75 | 0, 0.25: drafts spread by 0.5625 where chance gives 0.0625 / 2.
+  EXPECT_DOUBLE_EQ(credit->spread, 0.625);
+  EXPECT_DOUBLE_EQ(CausalShare(credit->roles[0], credit->spread), (0.5625 - 0.03125) / 0.625);
+  EXPECT_DOUBLE_EQ(CausalShare(credit->roles[1], credit->spread), 0.0625 / 0.625);
 }
 
 std::shared_ptr<const Graph> WithFeedback(const std::string& edit, const std::string& train) {
