@@ -88,6 +88,10 @@ absl::StatusOr<std::vector<v1::FieldChange>> CheckAlteration(const v1::Alteratio
   if (alteration.has_evaluate_every() && !spec.has_evaluate()) {
     return absl::InvalidArgumentError("evaluate.every: the run has no evaluation");
   }
+  if (alteration.has_group_size() && spec.has_environment()) {
+    return absl::InvalidArgumentError(
+        "group_size: the nodes of the environment's graph say how many samples they draw");
+  }
   v1::RunSpec after = spec;
   ApplyAlteration(alteration, after);
   std::vector<v1::FieldChange> changes = Compare(spec, after);

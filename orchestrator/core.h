@@ -16,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "agents/graph/graph.h"
 #include "orchestrator/dataset.h"
 #include "orchestrator/ledger.h"
 #include "orchestrator/spec.h"
@@ -181,6 +182,7 @@ struct RunRows {
   const RowSource* evaluation = nullptr;
   const RowSource* warm_start = nullptr;
   const RowSource* held_out = nullptr;
+  std::shared_ptr<const agents::Graph> graph;  // of the environment
 };
 
 // XXH3-128 over the manifest's tensor digests, in its order: what UpdateWeights must answer.

@@ -116,8 +116,17 @@ class Explanation {
                       "batch, end token included; steps 1 to ", spec.warm_start().steps(), "\n");
     }
     if (spec.steps() == 0) return;
-    absl::StrAppend(&text_, "  advantage    ", std::string(AdvantageFormula(spec.advantage())),
-                    "\n");
+    if (spec.has_environment()) {
+      absl::StrAppend(
+          &text_,
+          "  environment  each prompt is an execution of the graph, whose \"train\" "
+          "gives rewards and advantages by role (advantage and group_size stand "
+          "aside);\n               then A = (a - mean of the role) / (std of the role + "
+          "1e-6) over the step; groups without variance are left out\n");
+    } else {
+      absl::StrAppend(&text_, "  advantage    ", std::string(AdvantageFormula(spec.advantage())),
+                      "\n");
+    }
     absl::StrAppend(&text_,
                     absl::StrFormat("  objective    j = min(r A, clip(r, %.6g, %.6g) A), "
                                     "r = p / p_rollout per token, both at temperature "

@@ -12,13 +12,15 @@ namespace temper::orchestrator {
 namespace {
 
 constexpr int kStrikesMax = 3;
-// Evaluation groups live far above the policy's, whose ids count from 1.
-constexpr int64_t kEvaluationIds = int64_t{1} << 40;
 constexpr absl::Duration kLeaseLeast = absl::Minutes(2);
 constexpr int64_t kSlowestTokensPerSecond = 20;  // of a whole worker
 constexpr absl::Duration kGrace = absl::Seconds(5);
 
 }  // namespace
+
+Gathering::Gathering(Board& board) : board_(board) {
+  if (board.rows.graph != nullptr) environment_.emplace(board.rows.graph);
+}
 
 std::string Gathering::Purpose() const {
   if (!evaluation_) return board_.StepName();
@@ -30,6 +32,10 @@ void Gathering::Open(bool evaluation) {
   open_ = true;
   evaluation_ = evaluation;
   opened_at_ = leased_at_ = generated_at_ = board_.now;
+  if (environment_.has_value()) {
+    if (!BeginGraphs()) Close();
+    return;
+  }
   if (!(evaluation ? AddEvaluationGroups() : AddPolicyGroups())) {
     Close();  // a row could not be read: none of the groups is opened
     return;
@@ -43,13 +49,28 @@ void Gathering::Open(bool evaluation) {
 void Gathering::DropQuarantined() {
   if (evaluation_) return;  // its prompts are another file's
   for (size_t i = 0; i < groups_.size(); ++i) {
-    const auto found = board_.quarantined.find(groups_[i].group.prompt().id());
-    if (found != board_.quarantined.end()) Drop(i, absl::StrCat("quarantined: ", found->second));
+    const std::string* reason = QuarantinedBecause(groups_[i]);
+    if (reason != nullptr) Drop(i, absl::StrCat("quarantined: ", *reason));
   }
+}
+
+// With an environment: its own prompt, or the row that it was made from.
+const std::string* Gathering::QuarantinedBecause(const GatheredGroup& group) const {
+  auto found = board_.quarantined.find(group.group.prompt().id());
+  if (found == board_.quarantined.end() && environment_.has_value()) {
+    found = board_.quarantined.find(environment_->row_id(group.place.slot));
+  }
+  return found == board_.quarantined.end() ? nullptr : &found->second;
 }
 
 void Gathering::OnQuarantined(const std::string& prompt_id) {
   if (open_ && board_.quarantined.contains(prompt_id)) DropQuarantined();
+}
+
+int Gathering::MaxTokensOf(const GatheredGroup& group) const {
+  const v1::RunSpec& spec = board_.spec.spec;
+  return environment_.has_value() ? environment_->MaxTokens(spec, group.place.node)
+                                  : spec.max_tokens();
 }
 
 // In turn through a permutation of the file, another one for each epoch. With a mixture each slot
@@ -92,7 +113,7 @@ bool Gathering::AddPolicyGroups() {
 bool Gathering::AddEvaluationGroups() {
   const RowSource& rows = *board_.rows.evaluation;
   for (int64_t i = 0; i < rows.size(); ++i) {
-    if (!AddGroup(kEvaluationIds + board_.version * rows.size() + i, rows, i, 1)) return false;
+    if (!AddGroup(kEvaluationGroupIds + board_.version * rows.size() + i, rows, i, 1)) return false;
   }
   return true;
 }
@@ -122,6 +143,11 @@ void Gathering::Resume(bool evaluation, std::vector<RecoveredGroup> recovered) {
   open_ = true;
   evaluation_ = evaluation;
   opened_at_ = leased_at_ = generated_at_ = board_.now;
+  if (environment_.has_value()) {
+    for (RecoveredGroup& old : recovered) recovered_[old.group.id()] = std::move(old);
+    if (!BeginGraphs()) Close();
+    return;
+  }
   for (RecoveredGroup& old : recovered) {
     GatheredGroup& group = groups_.emplace_back();
     group.group = std::move(old.group);
@@ -144,6 +170,8 @@ void Gathering::Close() {
   groups_.clear();
   index_.clear();
   broken_.clear();
+  recovered_.clear();
+  if (environment_.has_value()) environment_->Clear();
 }
 
 size_t Gathering::IndexOf(int64_t group_id) const {
@@ -223,7 +251,11 @@ void Gathering::LeaseGroup(size_t index, std::vector<int> samples, CoreWorker& w
   *request->mutable_prompt() = group.group.prompt();
   request->set_version(board_.version);
   *request->mutable_sampling() = SamplingAt(spec, board_.version);
-  if (evaluation_) request->mutable_sampling()->set_temperature(0);
+  if (environment_.has_value()) {
+    environment_->Adjust(spec, group.place.node, evaluation_, *request->mutable_sampling());
+  } else if (evaluation_) {
+    request->mutable_sampling()->set_temperature(0);
+  }
   Lease lease{.group = index,
               .worker = worker.name,
               .missing = std::set<int>(samples.begin(), samples.end()),
@@ -287,6 +319,11 @@ void Gathering::Drop(size_t index, const std::string& reason) {
   board_.Record(DropGroup{group.group.id(), reason});
   board_.Note(absl::StrCat(Purpose(), ": group ", group.group.id(), " (prompt ",
                            group.group.prompt().id(), ") is dropped: ", reason));
+  if (!environment_.has_value()) return;
+  for (size_t k = 0; k < group.samples.size(); ++k) {
+    if (!group.samples[k].told) Tell(group, static_cast<int>(k));
+  }
+  Admit(group.place.slot);
 }
 
 void Gathering::OnWorkerLost(const CoreWorker& worker) {

@@ -1,11 +1,14 @@
 // Gathers the samples of one step or one evaluation: issue, lease, record, score.
 //
 // Leases are fenced by epochs: an episode counts only under the newest epoch of its sample. Groups
-// that seem to crash workers are leased alone, and dropped when they crash three.
+// that seem to crash workers are leased alone, and dropped when they crash three. With an
+// environment, groups come as the executions of its graph want them (gathering_graph.cc).
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -15,8 +18,12 @@
 #include "absl/time/time.h"
 #include "orchestrator/board.h"
 #include "orchestrator/core.h"
+#include "orchestrator/graph_environment.h"
 
 namespace temper::orchestrator {
+
+// Evaluation groups live far above the policy's, whose ids count from 1.
+inline constexpr int64_t kEvaluationGroupIds = int64_t{1} << 40;
 
 struct GatheredSample {
   SampleState state = SampleState::kIssued;
@@ -28,11 +35,14 @@ struct GatheredSample {
   v1::FinishReason finish = v1::FINISH_REASON_UNSPECIFIED;
   int64_t tokens = 0;
   double score = 0;
+  bool scored = false;  // also of one whose group was dropped afterwards
+  bool told = false;    // to its execution
 };
 
 struct GatheredGroup {
   v1::Group group;
   std::string task;  // chooses the parts of the rubric
+  GraphPlace place;  // with an environment
   std::vector<GatheredSample> samples;
   int strikes = 0;  // workers crashed while they held it
   int failures = 0;
@@ -42,7 +52,7 @@ struct GatheredGroup {
 
 class Gathering {
  public:
-  explicit Gathering(Board& board) : board_(board) {}
+  explicit Gathering(Board& board);
 
   // Opens the groups of the step (evaluation: of the version), or takes up recovered ones.
   void Open(bool evaluation);
@@ -50,7 +60,12 @@ class Gathering {
   void Close();
   bool open() const { return open_; }
   bool evaluation() const { return evaluation_; }
-  const std::vector<GatheredGroup>& groups() const { return groups_; }
+  // In the order they were opened; with an environment that is no order to rely on.
+  const std::deque<GatheredGroup>& groups() const { return groups_; }
+  // Null where the spec has none.
+  const GraphEnvironment* environment() const {
+    return environment_.has_value() ? &*environment_ : nullptr;
+  }
 
   // Leases what can be leased and sends what can be scored.
   void Advance();
@@ -97,6 +112,16 @@ class Gathering {
   bool AddPolicyGroups();
   bool AddEvaluationGroups();
   bool AddGroup(int64_t id, const RowSource& rows, int64_t index, int samples);
+  // With an environment: what the executions want, and what they are told.
+  bool BeginGraphs();
+  void Admit(int slot);
+  void AddWanted(GraphEnvironment::Wanted wanted);
+  void Tell(GatheredGroup& group, int sample);
+  void DropUnwanted();
+  int64_t GroupIdOf(const GraphEnvironment::Wanted& wanted) const;
+  // Why its prompt is not wanted any more; null: it is.
+  const std::string* QuarantinedBecause(const GatheredGroup& group) const;
+  int MaxTokensOf(const GatheredGroup& group) const;
   CoreWorker* ChooseRolloutWorker(int samples, bool alone);
   CoreWorker* ChooseRewardWorker();
   void LeaseGroups();
@@ -120,7 +145,9 @@ class Gathering {
   Board& board_;
   bool open_ = false;
   bool evaluation_ = false;
-  std::vector<GatheredGroup> groups_;
+  std::deque<GatheredGroup> groups_;  // grows while some of it are held
+  std::optional<GraphEnvironment> environment_;
+  std::map<int64_t, RecoveredGroup> recovered_;  // not yet wanted again
   std::map<int64_t, size_t> index_;
   std::map<int64_t, Lease> leases_;  // by epoch
   // Groups that a life of a worker held when it broke off: (name, incarnation) -> indices.

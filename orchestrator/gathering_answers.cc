@@ -163,7 +163,7 @@ void Gathering::SendScores() {
                                            .text = sample.text,
                                            .finish = sample.finish,
                                            .tokens = sample.tokens},
-                                          board_.spec.spec.max_tokens());
+                                          MaxTokensOf(group));
       sample.scoring = true;
       call.samples.push_back({group.group.id(), static_cast<int>(k)});
       if (request->items_size() == kScoreItemsMax) {
@@ -214,8 +214,13 @@ void Gathering::ScoreOne(GatheredGroup& group, GatheredSample& sample,
   sample.scoring = false;
   sample.state = SampleState::kScored;
   sample.score = value;
-  sample.text.clear();
+  sample.scored = true;
   board_.Record(RecordScore{result.group_id(), result.sample(), result.score()});
+  if (environment_.has_value()) {
+    Tell(group, result.sample());
+    Admit(group.place.slot);
+  }
+  sample.text.clear();
 }
 
 // Our failure, never a score: tried again, and in the end the run stops.

@@ -223,6 +223,10 @@ class Writer {
         1, "recording a span");
   }
 
+  absl::Status operator()(const RecordMeasured& write) {
+    return SetMeta("measured", ToJson(write.metrics, JsonStyle::kLine));
+  }
+
   absl::Status SetMeta(std::string_view key, std::string_view value) {
     return database_.Run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", {key, value})
         .status();
@@ -330,7 +334,8 @@ absl::Status Ledger::SetIdentity(const LedgerIdentity& identity) {
            {"dataset_digest", identity.dataset_digest},
            {"evaluation_digest", identity.evaluation_digest},
            {"warm_start_digest", identity.warm_start_digest},
-           {"held_out_digest", identity.held_out_digest}}) {
+           {"held_out_digest", identity.held_out_digest},
+           {"environment_digest", identity.environment_digest}}) {
     if (absl::Status status = writer.SetMeta(key, value); !status.ok()) {
       database_->Script("ROLLBACK;").IgnoreError();
       return status;

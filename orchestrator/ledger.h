@@ -109,16 +109,22 @@ struct RecordSpan {
   int64_t version = 0;
   v1::Span span;
 };
+// What is known of the step being made once its batch is fixed, where samples alone do not tell it
+// again. Replaces the last one.
+struct RecordMeasured {
+  v1::StepMetrics metrics;
+};
 using LedgerWrite =
     std::variant<OpenGroup, LeaseSamples, RecordEpisode, RecordScore, DropGroup, FixBatch,
                  RecordStep, RecordEvaluation, RecordCheckpoint, RecordState, RecordLate,
-                 RecordAlteration, RecordQuarantine, RecordRequest, RecordSpan>;
+                 RecordAlteration, RecordQuarantine, RecordRequest, RecordSpan, RecordMeasured>;
 
 // What a controller needs to go on where the ledger ends.
 struct RecoveredSample {
   SampleState state = SampleState::kIssued;
   int number = 0;
   double score = 0;
+  bool scored = false;     // a dropped one may be, too
   int64_t tokens = 0;      // response tokens; from kGenerated on
   double entropy_sum = 0;  // from kGenerated on
   std::string text;        // from kGenerated on
@@ -157,6 +163,7 @@ struct RecoveredRun {
   std::map<std::string, std::string> quarantined;      // prompt id -> reason
   int skipped_in_a_row = 0;
   v1::StepMetrics last;
+  v1::StepMetrics measured;  // of step `version` where batch_fixed, else of an earlier one
 };
 
 // Where a forked run comes from. Its ledger begins with the version it starts from.
@@ -176,6 +183,7 @@ struct LedgerIdentity {
   std::string evaluation_digest;
   std::string warm_start_digest;
   std::string held_out_digest;
+  std::string environment_digest;
 };
 
 class Ledger {

@@ -132,17 +132,18 @@ absl::Status RecoverOrders(Database& database, RecoveredRun& run) {
 absl::Status RecoverSamples(Database& database, RecoveredGroup& group) {
   TEMPER_ASSIGN_OR_RETURN(
       auto rows,
-      database.Query(
-          "SELECT s.number, state, score, length(tokens), entropy_sum, text, finish FROM "
-          "samples s LEFT JOIN episodes e ON e.id = s.episode WHERE s.group_id = ? "
-          "ORDER BY s.number",
-          {group.group.id()}));
+      database.Query("SELECT s.number, state, score, length(tokens), entropy_sum, text, finish, "
+                     "score IS NOT NULL FROM "
+                     "samples s LEFT JOIN episodes e ON e.id = s.episode WHERE s.group_id = ? "
+                     "ORDER BY s.number",
+                     {group.group.id()}));
   for (;;) {
     TEMPER_ASSIGN_OR_RETURN(const bool more, rows.Next());
     if (!more) return absl::OkStatus();
     group.samples.push_back({.state = static_cast<SampleState>(rows.Int(1)),
                              .number = static_cast<int>(rows.Int(0)),
                              .score = rows.Real(2),
+                             .scored = rows.Int(7) != 0,
                              .tokens = rows.Int(3) / static_cast<int64_t>(sizeof(int32_t)),
                              .entropy_sum = rows.Real(4),
                              .text = rows.Bytes(5),
@@ -206,6 +207,7 @@ absl::StatusOr<LedgerIdentity> Ledger::Identity() {
   TEMPER_ASSIGN_OR_RETURN(identity.evaluation_digest, Meta(*database_, "evaluation_digest"));
   TEMPER_ASSIGN_OR_RETURN(identity.warm_start_digest, Meta(*database_, "warm_start_digest"));
   TEMPER_ASSIGN_OR_RETURN(identity.held_out_digest, Meta(*database_, "held_out_digest"));
+  TEMPER_ASSIGN_OR_RETURN(identity.environment_digest, Meta(*database_, "environment_digest"));
   return identity;
 }
 
@@ -216,6 +218,10 @@ absl::StatusOr<RecoveredRun> Ledger::Recover() {
                             : static_cast<v1::RunState>(std::atoi(state.c_str()));
   TEMPER_ASSIGN_OR_RETURN(run.reason, Meta(*database_, "reason"));
   TEMPER_ASSIGN_OR_RETURN(run.model_dir, Meta(*database_, "model_dir"));
+  TEMPER_ASSIGN_OR_RETURN(const std::string measured, Meta(*database_, "measured"));
+  if (!measured.empty()) {
+    TEMPER_RETURN_IF_ERROR(Parse(measured, "what was measured of a step", run.measured));
+  }
   TEMPER_RETURN_IF_ERROR(RecoverOrigin(*database_, run));
   TEMPER_RETURN_IF_ERROR(RecoverSteps(*database_, run));
   TEMPER_RETURN_IF_ERROR(RecoverMarks(*database_, run));

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/advantage.h"
+#include "orchestrator/graph_step.h"
 #include "orchestrator/run_state.h"
 #include "orchestrator/train_options.h"
 
@@ -34,10 +35,29 @@ std::vector<double> ScoresOf(const GatheredGroup& group) {
   return scores;
 }
 
+// Greedy: one sample of each problem.
+v1::EvaluationResult MeasureEvaluation(const std::deque<GatheredGroup>& groups) {
+  v1::EvaluationResult result;
+  double score = 0;
+  int64_t tokens = 0;
+  for (const GatheredGroup& group : groups) {
+    if (group.dropped) continue;  // our failure is nobody's wrong answer
+    result.set_problems(result.problems() + 1);
+    score += group.samples.front().score;
+    tokens += group.samples.front().tokens;
+  }
+  if (result.problems() == 0) return result;
+  const double problems = static_cast<double>(result.problems());
+  result.set_accuracy(score / problems);
+  result.set_length_mean(static_cast<double>(tokens) / problems);
+  return result;
+}
+
 }  // namespace
 
 // Sample order, never arrival order: groups as they were opened, samples by number.
 void RunCore::State::FixBatchOfStep() {
+  if (gathering_.environment() != nullptr) return FixGraphBatch();
   FixBatch batch{.step = board_.version, .options = TrainOptionsAt(board_.spec, board_.version)};
   for (const GatheredGroup& group : gathering_.groups()) {
     if (group.dropped) continue;
@@ -73,6 +93,10 @@ void RunCore::State::MeasureStep() {
   step_.set_reward_mean(moments.mean);
   step_.set_reward_std(moments.deviation);
   step_.set_length_mean(static_cast<double>(tokens) / static_cast<double>(rewards.size()));
+  MeasureTimes();
+}
+
+void RunCore::State::MeasureTimes() {
   v1::StepSeconds& seconds = *step_.mutable_seconds();
   seconds.set_sync(absl::ToDoubleSeconds(gathering_.leased_at() - gathering_.opened_at()));
   seconds.set_rollout(absl::ToDoubleSeconds(gathering_.generated_at() - gathering_.leased_at()));
@@ -82,24 +106,16 @@ void RunCore::State::MeasureStep() {
 }
 
 void RunCore::State::FinishEvaluation() {
-  v1::EvaluationResult result;
-  double score = 0;
-  int64_t tokens = 0;
-  for (const GatheredGroup& group : gathering_.groups()) {
-    if (group.dropped) continue;  // our failure is nobody's wrong answer
-    result.set_problems(result.problems() + 1);
-    score += group.samples.front().score;
-    tokens += group.samples.front().tokens;
-  }
+  v1::EvaluationResult result =
+      gathering_.environment() != nullptr
+          ? ConcludeEvaluation(*gathering_.environment(), gathering_.groups())
+          : MeasureEvaluation(gathering_.groups());
   if (result.problems() == 0) {
     board_.Fail("every problem of the evaluation was dropped; the notes of the run say why");
     return;
   }
-  const double problems = static_cast<double>(result.problems());
   result.set_version(board_.version);
   result.set_step(board_.policy_step());
-  result.set_accuracy(score / problems);
-  result.set_length_mean(static_cast<double>(tokens) / problems);
   evaluated_.insert(board_.version);
   if (last_.version() == board_.version) last_.set_eval_accuracy(result.accuracy());
   board_.Record(RecordEvaluation{result});

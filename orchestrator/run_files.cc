@@ -5,6 +5,7 @@
 #include "base/json_config.h"
 #include "base/status_macros.h"
 #include "orchestrator/alteration.h"
+#include "orchestrator/environment_check.h"
 #include "reward/rubric_check.h"
 
 namespace temper::orchestrator {
@@ -49,6 +50,7 @@ absl::StatusOr<RunFiles> OpenRunFiles(const v1::RunSpec& spec) {
   if (spec.has_warm_start()) {
     TEMPER_RETURN_IF_ERROR(OpenWarmStartFiles(spec.warm_start(), files));
   }
+  TEMPER_ASSIGN_OR_RETURN(files.graph, OpenEnvironment(spec));
   return files;
 }
 
@@ -68,7 +70,8 @@ LedgerIdentity IdentityOf(const v1::RunSpec& spec, const RunFiles& files) {
           .dataset_digest = DigestOf(files.dataset),
           .evaluation_digest = DigestOf(files.evaluation),
           .warm_start_digest = DigestOf(files.warm_start),
-          .held_out_digest = DigestOf(files.held_out)};
+          .held_out_digest = DigestOf(files.held_out),
+          .environment_digest = EnvironmentDigest(files.graph.get())};
 }
 
 absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles& files) {
@@ -83,6 +86,8 @@ absl::Status ClaimLedger(Ledger& ledger, const v1::RunSpec& spec, const RunFiles
       CheckSame("evaluate.path", before.evaluation_digest, now.evaluation_digest));
   TEMPER_RETURN_IF_ERROR(
       CheckSame("warm_start.dataset.path", before.warm_start_digest, now.warm_start_digest));
+  TEMPER_RETURN_IF_ERROR(
+      CheckSame("environment.graph", before.environment_digest, now.environment_digest));
   return CheckSame("warm_start.held_out.path", before.held_out_digest, now.held_out_digest);
 }
 

@@ -17,9 +17,10 @@ struct RunFiles {
   std::unique_ptr<Dataset> evaluation;
   std::unique_ptr<Dataset> warm_start;
   std::unique_ptr<Dataset> held_out;
+  std::shared_ptr<const agents::Graph> graph;
 
   RunRows rows() const {
-    return {dataset.get(), evaluation.get(), warm_start.get(), held_out.get()};
+    return {dataset.get(), evaluation.get(), warm_start.get(), held_out.get(), graph};
   }
 };
 

@@ -80,7 +80,13 @@ void RunCore::State::Start() {
   }
   if (!batch_fixed_) return;
   // The step's samples are all there and its batch is fixed: only its figures are to be found
-  // again.
+  // again. Of an environment they were recorded.
+  if (gathering_.environment() != nullptr) {
+    recovered_.groups.clear();
+    step_ = recovered_.measured;
+    step_from_ = scored_at_ = board_.now;
+    return;
+  }
   gathering_.Resume(/*evaluation=*/false, std::exchange(recovered_.groups, {}));
   MeasureStep();
   gathering_.Close();

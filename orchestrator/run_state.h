@@ -1,7 +1,7 @@
 // The state behind RunCore: what happened goes in by On, what follows is found by Advance.
 //
 // run_state.cc has the events, orders.cc what operators ask for, milestones.cc what is recorded
-// when something is complete, run_view.cc what people see.
+// when something is complete (of an environment: graph_milestones.cc), run_view.cc what people see.
 #pragma once
 
 #include <cstdint>
@@ -78,7 +78,9 @@ class RunCore::State {
   bool NeedsRollout() const;
   bool Needs(v1::Role role) const;
   void FixBatchOfStep();
+  void FixGraphBatch();
   void MeasureStep();
+  void MeasureTimes();
   void FinishEvaluation();
   void RecordTrained(const v1::TrainResponse& response);
   void FinishRun();

@@ -120,6 +120,7 @@ void ResolvePaths(v1::RunSpec& spec, const std::string& folder) {
     ResolvePath(stage.mutable_dataset()->mutable_path(), folder);
     if (stage.has_held_out()) ResolvePath(stage.mutable_held_out()->mutable_path(), folder);
   }
+  if (spec.has_environment()) ResolvePath(spec.mutable_environment()->mutable_graph(), folder);
   if (spec.has_evaluate()) ResolvePath(spec.mutable_evaluate()->mutable_path(), folder);
 }
 
@@ -172,6 +173,7 @@ absl::Status CheckResumable(const v1::RunSpec& before, const v1::RunSpec& now) {
     // The ledger compares the files themselves, by digest.
     if (spec->has_dataset()) spec->mutable_dataset()->clear_path();
     if (spec->has_evaluate()) spec->mutable_evaluate()->clear_path();
+    if (spec->has_environment()) spec->mutable_environment()->clear_graph();
     if (!spec->has_warm_start()) continue;
     v1::WarmStart& stage = *spec->mutable_warm_start();
     stage.mutable_dataset()->clear_path();

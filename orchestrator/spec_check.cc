@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/nearest_name.h"
+#include "orchestrator/environment_check.h"
 #include "orchestrator/objective_preset.h"
 #include "re2/re2.h"
 #include "reward/rubric_check.h"
@@ -26,6 +28,7 @@ class SpecCheck {
     if (spec_.has_rubric()) CheckRubric();
     if (spec_.has_warm_start()) CheckWarmStart();
     if (spec_.has_evaluate()) CheckEvaluation();
+    if (spec_.has_environment()) CheckEnvironment();
     return std::move(problems_);
   }
 
@@ -240,6 +243,17 @@ class SpecCheck {
     CheckDataset("evaluate.", evaluate.path(), evaluate.template_(), evaluate.fields());
     AtLeast("evaluate.every", evaluate.every(), 1);
     AtLeast("evaluate.limit", evaluate.limit(), 0);
+  }
+
+  void CheckEnvironment() {
+    const std::string& path = spec_.environment().graph();
+    FileExists("environment.graph", path, "a graph file");
+    if (path.empty() || !Exists(path)) return;
+    const auto graph = OpenEnvironment(spec_);
+    if (graph.ok()) return;
+    for (const auto line : absl::StrSplit(graph.status().message(), '\n')) {
+      Say(absl::StrCat("environment.graph: ", line));
+    }
   }
 
   const v1::RunSpec& spec_;

@@ -42,8 +42,8 @@ void PrintCurves(const std::vector<v1::StepMetrics>& steps) {
   std::printf("\n%s", orchestrator::DrawCurve("mean response length (tokens)", lengths).c_str());
 }
 
-void PrintSamples(const char* title, const std::vector<EvaluationSample>& samples) {
-  std::printf("\n%s\n", title);
+void PrintSamples(const std::string& title, const std::vector<EvaluationSample>& samples) {
+  std::printf("\n%s\n", title.c_str());
   for (const EvaluationSample& sample : samples) {
     std::printf("  %s  %s%s   (answer %s)\n", sample.score > 0.5 ? "right" : "wrong",
                 Head(sample.prompt, 60).c_str(), Head(sample.response, 120).c_str(),
@@ -89,14 +89,20 @@ absl::Status PrintRunReport(const RunFolder& folder, const v1::RunEnded& ended,
     const v1::EvaluationResult& last = evaluations.back();
     TEMPER_ASSIGN_OR_RETURN(const auto before, orchestrator::ReadEvaluationSamples(
                                                    *ledger, first.version(), kSamplesShown));
-    PrintSamples("held-out problems before reinforcement learning (greedy)", before);
+    // An environment is drawn as in training; what is shown are the first of its samples.
+    const char* drawn = folder.spec.spec.has_environment() ? "sampled" : "greedy";
+    PrintSamples(absl::StrCat("held-out problems before reinforcement learning (", drawn, ")"),
+                 before);
     if (evaluations.size() > 1) {
       TEMPER_ASSIGN_OR_RETURN(const auto after, orchestrator::ReadEvaluationSamples(
                                                     *ledger, last.version(), kSamplesShown));
       PrintSamples("the same problems after it", after);
-      std::printf(
-          "\nheld-out accuracy   %.1f %% before   %.1f %% after   (%lld problems, greedy)\n",
-          100 * first.accuracy(), 100 * last.accuracy(), static_cast<long long>(last.problems()));
+      std::printf("\nheld-out accuracy   %.1f %% before   %.1f %% after   (%lld problems, %s)\n",
+                  100 * first.accuracy(), 100 * last.accuracy(),
+                  static_cast<long long>(last.problems()), drawn);
+      for (const v1::RoleAccuracy& role : last.roles()) {
+        std::printf("  samples of %-12s %.1f %%\n", role.role().c_str(), 100 * role.accuracy());
+      }
     }
   }
   if (!steps.empty()) PrintMismatches(steps);

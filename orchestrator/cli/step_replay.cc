@@ -67,6 +67,11 @@ class StepReplay {
     TEMPER_ASSIGN_OR_RETURN(ledger_, orchestrator::Ledger::Open(path));
     TEMPER_ASSIGN_OR_RETURN(identity_, ledger_->Identity());
     TEMPER_RETURN_IF_ERROR(ParseJsonConfig(identity_.spec_json, "the ledger's spec", began_.spec));
+    if (began_.spec.has_environment()) {
+      return absl::UnimplementedError(
+          "the run has an environment (a graph of agents); replaying its steps: not yet. `temper "
+          "audit` checks what it recorded");
+    }
     TEMPER_ASSIGN_OR_RETURN(recovered_, ledger_->Recover());
     version_ = began_.warm_start_steps() + order_.step - 1;
     in_force_ = orchestrator::SpecInForce(began_.spec, recovered_.alterations, version_);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/philox.h"
+#include "orchestrator/environment_check.h"
 
 namespace temper::orchestrator {
 namespace {
@@ -27,7 +28,9 @@ constexpr absl::Duration kCrashTick = absl::Milliseconds(500);
 
 }  // namespace
 
-ResolvedSpec SimulatedSpec() {
+ResolvedSpec SimulatedSpec() { return SimulatedSpec(""); }
+
+ResolvedSpec SimulatedSpec(const std::string& graph) {
   v1::RunSpec spec;
   spec.set_name("simulated");
   spec.set_seed(7);
@@ -45,6 +48,10 @@ ResolvedSpec SimulatedSpec() {
   spec.set_max_tokens(8);
   spec.mutable_checkpoint()->set_every(2);
   spec.mutable_fleet()->set_sequences_max(4);
+  if (!graph.empty()) {
+    spec.mutable_environment()->set_graph(
+        absl::StrCat(TEMPER_SOURCE_DIR, "/tests/data/environment/", graph));
+  }
   absl::StatusOr<ResolvedSpec> resolved = ResolveSpec(spec, ".");
   TEMPER_CHECK(resolved.ok());
   return *std::move(resolved);
@@ -59,6 +66,9 @@ SimulatedWorld::SimulatedWorld(ResolvedSpec spec, Disturbance disturbance, int r
       random_(disturbance_.seed) {
   auto ledger = Ledger::Open(":memory:");
   TEMPER_CHECK(ledger.ok());
+  const auto graph = OpenEnvironment(spec_.spec);
+  TEMPER_CHECK(graph.ok());
+  graph_ = *graph;
   ledger_ = *std::move(ledger);
   checkpoints_[0] = weights_of_[0] = "the first weights";
   const auto add = [&](v1::Role role, const std::string& name) {
@@ -104,7 +114,7 @@ void SimulatedWorld::StartController() {
   ++controller_life_;
   absl::StatusOr<RecoveredRun> recovered = ledger_->Recover();
   if (!recovered.ok()) return Fail(absl::StrCat("recover: ", recovered.status().ToString()));
-  core_ = std::make_unique<RunCore>(spec_, RunRows{&dataset_, &evaluation_, &warm_start_},
+  core_ = std::make_unique<RunCore>(spec_, RunRows{&dataset_, &evaluation_, &warm_start_, graph_},
                                     *std::move(recovered), now_);
   Turn_({});
   for (auto& [name, process] : processes_) {

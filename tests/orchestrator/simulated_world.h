@@ -123,6 +123,7 @@ class SimulatedWorld {
   const ResolvedSpec spec_;
   const Disturbance disturbance_;
   FakeRows dataset_, evaluation_, warm_start_;
+  std::shared_ptr<const agents::Graph> graph_;  // of the environment; null where there is none
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<RunCore> core_;
   int controller_life_ = 0;
@@ -155,5 +156,7 @@ class SimulatedWorld {
 
 // A small run: a warm start, policy steps, evaluations, checkpoints.
 ResolvedSpec SimulatedSpec();
+// The same with an environment: a file of tests/data/environment.
+ResolvedSpec SimulatedSpec(const std::string& graph);
 
 }  // namespace temper::orchestrator
