@@ -1,10 +1,13 @@
-// Writes the three files of the arithmetic example: sums for the warm start, for learning and for
-// measuring.
+// Writes the files of the arithmetic examples: sums for the warm start, for learning and for
+// measuring, and a warm start for the roles of a graph.
 //
 // arithmetic_dataset FOLDER: the same bytes on every machine. A response ends with "#" and the sum.
 // The warm start shows two habits: answering at once, and working the sum out digit by digit with
 // the carry. No sum of the measurement, in either order of its numbers, stands in the other files.
+// The graph's warm start shows a drafter, who answers at once, and an editor, who sees
+// "SUM#DRAFT?", works the sum out now and then, and mostly gives the draft back as it is.
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -23,6 +26,7 @@ namespace {
 constexpr uint64_t kSeed = 2026;
 constexpr uint64_t kOrderStream = 1;
 constexpr uint64_t kHabitStream = 2;
+constexpr uint64_t kRoleStream = 3;
 
 constexpr int kDigits = 3;
 constexpr uint64_t kNumbers = 1000;  // 10 to the power of kDigits
@@ -31,6 +35,12 @@ constexpr int kTrainSums = 3000;
 constexpr int kWarmStartSums = 6000;
 // Share of the warm start that works the sum out.
 constexpr double kThinking = 0.4;
+// Of the graph's warm start: its sums, the share of its lines that are the editor's, of those the
+// share that works the sum out, and how often a draft is right.
+constexpr int kGraphSums = 8000;
+constexpr double kEditing = 0.75;
+constexpr double kMending = 0.25;
+constexpr double kRightDrafts = 0.2;
 
 using Sum = std::pair<int, int>;
 
@@ -59,6 +69,28 @@ std::string WorkedOut(const Sum& sum) {
     b /= 10;
   }
   return steps + AtOnce(sum);
+}
+
+std::string Example(const std::string& prompt, const std::string& response) {
+  return absl::StrCat("{\"prompt\":\"", prompt, "\",\"response\":\"", response, "\"}\n");
+}
+
+// The sum, or one whose last two digits are guessed.
+std::string Draft(const Sum& sum, const std::array<uint32_t, 4>& chance, bool right) {
+  const int total = sum.first + sum.second;
+  if (right) return absl::StrCat("#", total);
+  return absl::StrCat("#", total / 100 * 100 + static_cast<int>(chance[3] % 100));
+}
+
+std::string RoleLine(const Sum& sum, uint64_t line) {
+  const auto chance = temper::Philox(kSeed, kRoleStream, line);
+  const auto holds = [&](int which, double share) {
+    return static_cast<double>(chance[static_cast<size_t>(which)]) < share * 4294967296.0;
+  };
+  if (!holds(0, kEditing)) return Example(Prompt(sum), AtOnce(sum));
+  const std::string draft = Draft(sum, chance, holds(1, kRightDrafts));
+  return Example(absl::StrCat(Prompt(sum), draft, "?"),
+                 holds(2, kMending) ? WorkedOut(sum) : draft);
 }
 
 // Walks a fixed permutation of all sums.
@@ -107,11 +139,13 @@ int Generate(const std::filesystem::path& folder) {
   for (int i = 0; i < kWarmStartSums; ++i) {
     const Sum sum = unseen();
     const bool thinks = temper::UniformAt(kSeed, kHabitStream, i) < kThinking;
-    absl::StrAppend(&warm_start, "{\"prompt\":\"", Prompt(sum), "\",\"response\":\"",
-                    thinks ? WorkedOut(sum) : AtOnce(sum), "\"}\n");
+    warm_start += Example(Prompt(sum), thinks ? WorkedOut(sum) : AtOnce(sum));
   }
+  std::string roles;
+  for (uint64_t i = 0; i < kGraphSums; ++i) roles += RoleLine(unseen(), i);
   const bool written = Write(folder / "test.jsonl", test) && Write(folder / "train.jsonl", train) &&
-                       Write(folder / "warm_start.jsonl", warm_start);
+                       Write(folder / "warm_start.jsonl", warm_start) &&
+                       Write(folder / "graph_warm_start.jsonl", roles);
   return written ? 0 : 1;
 }
 
