@@ -60,6 +60,7 @@ void AddGraph(CLI::App& program, Chosen& chosen) {
   AddGraphRun(*group, chosen);
   AddGraphFork(*group, chosen);
   AddGraphCurve(*group, chosen);
+  AddGraphExport(*group, chosen);
   AddGraphEval(*group, chosen);
   AddGraphLook(*group, chosen);
   AddGraphServe(*group, chosen);

@@ -19,6 +19,7 @@ void AddGraphShow(CLI::App& group, Chosen& chosen);
 void AddGraphRun(CLI::App& group, Chosen& chosen);  // run, resume, replay
 void AddGraphFork(CLI::App& group, Chosen& chosen);
 void AddGraphCurve(CLI::App& group, Chosen& chosen);
+void AddGraphExport(CLI::App& group, Chosen& chosen);
 void AddGraphEval(CLI::App& group, Chosen& chosen);
 void AddGraphServe(CLI::App& group, Chosen& chosen);
 void AddGraphLook(CLI::App& group, Chosen& chosen);  // events, report, answer

@@ -31,6 +31,7 @@ absl::Status Serve(ServeArguments arguments) {
     }
     options.api_key = key;
   }
+  TEMPER_RETURN_IF_ERROR(OpenAiServer::Check(options));  // before anything slow
   arguments.graph.executions_max = arguments.parallel;
   arguments.graph.submitted_max = arguments.waiting;
   TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<GraphSession> session,
