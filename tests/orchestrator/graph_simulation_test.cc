@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "orchestrator/audit.h"
+#include "orchestrator/environment_check.h"
 #include "tests/orchestrator/simulated_world.h"
 
 namespace temper::orchestrator {
@@ -174,6 +175,30 @@ TEST(GraphSimulationPoisonTest, ANodeThatCrashesWorkersCostsOnlyWhatReadsIt) {
                   "SELECT count(*) FROM groups WHERE dropped_reason LIKE 'failed %'"),
               2);
   }
+}
+
+// By the id that its line of the data file has; the row's other nodes are never asked.
+TEST(GraphOrdersTest, QuarantiningARowDropsItsGroupsAndNoOthers) {
+  ResolvedSpec spec = SimulatedSpec("draft_edit.json");
+  spec.spec.clear_warm_start();
+  spec.spec.clear_evaluate();
+  const FakeRows rows({{.id = "a", .prompt = "?"}, {.id = "a/b", .prompt = "?"}, {.id = "c"}});
+  const auto ledger = *Ledger::Open(":memory:");
+  RunCore core(spec, {&rows, nullptr, nullptr, *OpenEnvironment(spec.spec)}, *ledger->Recover(),
+               absl::Seconds(10));
+  const auto tell = [&](const std::vector<Event>& events) {
+    const Turn turn = core.Handle(events, absl::Seconds(10));
+    ASSERT_TRUE(ledger->Commit(turn.writes, turn.events).ok());
+  };
+  tell({});
+  tell({Order{.who = "ann", .reason = "wrong", .what = QuarantinePrompt{"a"}}});
+  EXPECT_EQ(*ledger->database().Count("SELECT count(*) FROM groups"), 3);
+  EXPECT_EQ(*ledger->database().Count(
+                "SELECT count(*) FROM groups WHERE dropped_reason = 'quarantined: wrong' AND "
+                "prompt_id = 'a/draft[]'"),
+            1);
+  EXPECT_EQ(
+      *ledger->database().Count("SELECT count(*) FROM groups WHERE dropped_reason IS NOT NULL"), 1);
 }
 
 }  // namespace
