@@ -38,8 +38,8 @@ constexpr double kThinking = 0.4;
 // Of the graph's warm start: its sums, the share of its lines that are the editor's, of those the
 // share that works the sum out, and how often a draft is right.
 constexpr int kGraphSums = 8000;
-constexpr double kEditing = 0.75;
-constexpr double kMending = 0.25;
+constexpr double kEditing = 0.85;
+constexpr double kMending = 0.35;
 constexpr double kRightDrafts = 0.2;
 
 using Sum = std::pair<int, int>;
