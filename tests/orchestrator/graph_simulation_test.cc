@@ -184,7 +184,7 @@ TEST(GraphOrdersTest, QuarantiningARowDropsItsGroupsAndNoOthers) {
   spec.spec.clear_evaluate();
   const FakeRows rows({{.id = "a", .prompt = "?"}, {.id = "a/b", .prompt = "?"}, {.id = "c"}});
   const auto ledger = *Ledger::Open(":memory:");
-  RunCore core(spec, {&rows, nullptr, nullptr, *OpenEnvironment(spec.spec)}, *ledger->Recover(),
+  RunCore core(spec, {.dataset = &rows, .graph = *OpenEnvironment(spec.spec)}, *ledger->Recover(),
                absl::Seconds(10));
   const auto tell = [&](const std::vector<Event>& events) {
     const Turn turn = core.Handle(events, absl::Seconds(10));

@@ -114,8 +114,9 @@ void SimulatedWorld::StartController() {
   ++controller_life_;
   absl::StatusOr<RecoveredRun> recovered = ledger_->Recover();
   if (!recovered.ok()) return Fail(absl::StrCat("recover: ", recovered.status().ToString()));
-  core_ = std::make_unique<RunCore>(spec_, RunRows{&dataset_, &evaluation_, &warm_start_, graph_},
-                                    *std::move(recovered), now_);
+  core_ = std::make_unique<RunCore>(
+      spec_, RunRows{&dataset_, &evaluation_, &warm_start_, /*held_out=*/nullptr, graph_},
+      *std::move(recovered), now_);
   Turn_({});
   for (auto& [name, process] : processes_) {
     if (process.alive) Join(process);
