@@ -53,7 +53,11 @@ class Reading {
     if (problems_.empty()) CheckShapes(graph_, problems_);
     TEMPER_RETURN_IF_ERROR(problems_.status());
     ordered_json texts = ordered_json::object();
-    for (const auto& [name, text] : files_.texts) texts[name] = text;
+    // By their place beside the graph: a graph that moves with its files is the same.
+    const std::string beside = Dirname(graph_.path) + "/";
+    for (const auto& [name, text] : files_.texts) {
+      texts[name.starts_with(beside) ? name.substr(beside.size()) : name] = text;
+    }
     graph_.canonical = ordered_json{{"graph", file.Json()}, {"files", std::move(texts)}}.dump(
         -1, ' ', false, ordered_json::error_handler_t::replace);
     return std::make_shared<const Graph>(std::move(graph_));

@@ -226,10 +226,10 @@ absl::Status GraphSession::TellPlan(agents::GraphStore& store,
     for (const std::string& key : keys) orphans += !total.keys.contains(key);
     std::fprintf(
         stderr,
-        "The graph has changed: reuse %lld results, ask for %lld now (and for what follows "
-        "from them), leave %lld unused; at most $%.4f for what is asked now.\n",
-        static_cast<long long>(total.reuse), static_cast<long long>(total.ask),
-        static_cast<long long>(orphans), total.usd_max);
+        "The graph has changed: reuse %lld results, ask for %lld now (at most $%.4f; what follows "
+        "from them comes later); %lld recorded results are not reached yet, or unused.\n",
+        static_cast<long long>(total.reuse), static_cast<long long>(total.ask), total.usd_max,
+        static_cast<long long>(orphans));
     for (const auto& [path, counts] : total.nodes) {
       std::fprintf(stderr, "  %-24s reuse %lld, ask %lld\n", path.c_str(),
                    static_cast<long long>(counts.reuse), static_cast<long long>(counts.ask));
