@@ -54,23 +54,8 @@ void Gathering::DropQuarantined() {
   }
 }
 
-// With an environment: its own prompt, or the row that it was made from.
-const std::string* Gathering::QuarantinedBecause(const GatheredGroup& group) const {
-  auto found = board_.quarantined.find(group.group.prompt().id());
-  if (found == board_.quarantined.end() && environment_.has_value()) {
-    found = board_.quarantined.find(environment_->row_id(group.place.slot));
-  }
-  return found == board_.quarantined.end() ? nullptr : &found->second;
-}
-
 void Gathering::OnQuarantined(const std::string& prompt_id) {
   if (open_ && board_.quarantined.contains(prompt_id)) DropQuarantined();
-}
-
-int Gathering::MaxTokensOf(const GatheredGroup& group) const {
-  const v1::RunSpec& spec = board_.spec.spec;
-  return environment_.has_value() ? environment_->MaxTokens(spec, group.place.node)
-                                  : spec.max_tokens();
 }
 
 // In turn through a permutation of the file, another one for each epoch. With a mixture each slot

@@ -9,6 +9,21 @@
 
 namespace temper::orchestrator {
 
+// Its own prompt; with an environment also the row that it was made from.
+const std::string* Gathering::QuarantinedBecause(const GatheredGroup& group) const {
+  auto found = board_.quarantined.find(group.group.prompt().id());
+  if (found == board_.quarantined.end() && environment_.has_value()) {
+    found = board_.quarantined.find(environment_->row_id(group.place.slot));
+  }
+  return found == board_.quarantined.end() ? nullptr : &found->second;
+}
+
+int Gathering::MaxTokensOf(const GatheredGroup& group) const {
+  const v1::RunSpec& spec = board_.spec.spec;
+  return environment_.has_value() ? environment_->MaxTokens(spec, group.place.node)
+                                  : spec.max_tokens();
+}
+
 // Every row is read before the first group is opened. False: one cannot be read.
 bool Gathering::BeginGraphs() {
   const v1::RunSpec& spec = board_.spec.spec;

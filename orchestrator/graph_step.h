@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "orchestrator/gathering.h"
+#include "orchestrator/gathered_group.h"
 #include "orchestrator/graph_environment.h"
 #include "orchestrator/ledger.h"
 #include "temper/v1/run.pb.h"

@@ -144,6 +144,23 @@ TEST_F(OrdersTest, ACheckpointIsAnsweredWhenItIsKept) {
   EXPECT_EQ(Count("SELECT pinned FROM checkpoints WHERE version = 0"), 1);
 }
 
+// The controller died before it heard what the learner had done, and was paused.
+TEST_F(OrdersTest, ACheckpointOfAPausedRunFirstRecordsTheStepThatItsLearnerMade) {
+  Gather();
+  ASSERT_THAT(Did<Train>(), SizeIs(1));
+  Give(PauseRun{});
+  Restart();
+  Join(v1::ROLE_LEARNER, "learner");
+  Give(KeepCheckpoint{});
+  ASSERT_THAT(Did<AskStatus>(), SizeIs(1));
+  Tell({LearnerStatus{Did<AskStatus>()[0].call,
+                      std::make_shared<v1::WeightsManifest>(Manifest(1))}});
+  EXPECT_FALSE(core_->ended()) << View().reason();
+  ASSERT_THAT(Did<Train>(), SizeIs(1));  // the same step: the learner tells what it did
+  EXPECT_EQ(Did<Train>()[0].step, 0);
+  EXPECT_EQ(View().state(), v1::RUN_STATE_PAUSED);
+}
+
 TEST_F(OrdersTest, ADrainDuringAnEvaluationEndsTheRunWithIt) {
   ResolvedSpec spec = Spec();
   spec.spec.mutable_evaluate()->set_path("held_out.jsonl");
