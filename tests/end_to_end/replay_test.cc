@@ -43,7 +43,7 @@ class ReplayTest : public ::testing::Test {
     std::filesystem::copy(Dir("run"), Dir(name), std::filesystem::copy_options::recursive);
     const auto ledger = orchestrator::Ledger::Open(Dir(name) + "/ledger.db");
     EXPECT_TRUE(ledger.ok()) << ledger.status();
-    orchestrator::Database& database = (*ledger)->database();
+    Database& database = (*ledger)->database();
     std::string prompt, tokens, logprobs, versions, forced, text;
     int64_t group = 0, number = 0;
     {
@@ -59,14 +59,14 @@ class ReplayTest : public ::testing::Test {
     tokens[tokens.size() - sizeof(int32_t)] ^= 1;
     EXPECT_TRUE(database
                     .Run("UPDATE episodes SET tokens = ? WHERE group_id = ? AND number = ?",
-                         {orchestrator::Blob{tokens}, group, number})
+                         {Blob{tokens}, group, number})
                     .ok());
     if (adapt_checksum) {
       const std::string checksum =
           orchestrator::EpisodeChecksum({prompt, tokens, logprobs, versions, forced, text});
       EXPECT_TRUE(database
                       .Run("UPDATE episodes SET checksum = ? WHERE group_id = ? AND number = ?",
-                           {orchestrator::Blob{checksum}, group, number})
+                           {Blob{checksum}, group, number})
                       .ok());
     }
     return absl::StrCat("group ", group, " sample ", number);
