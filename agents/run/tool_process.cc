@@ -36,6 +36,28 @@ bool Open(Pipe& pipe) {
 
 void NeverBlock(int descriptor) { TEMPER_CHECK(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0); }
 
+// While it lives, writing to a program that has closed its input is an error, not a signal; that of
+// this thread which then is pending is taken back.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~WithoutSigpipe() {
+    const timespec now{};
+    while (sigtimedwait(&pipe_, nullptr, &now) > 0) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  WithoutSigpipe& operator=(const WithoutSigpipe&) = delete;
+
+ private:
+  sigset_t pipe_, before_;
+};
+
 absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& command, const Pipe& in,
                             const Pipe& out, const Pipe& err) {
   posix_spawn_file_actions_t actions;
@@ -128,6 +150,7 @@ absl::StatusOr<std::string> RunTool(const std::vector<std::string>& command,
                                     const std::string& input, absl::Duration timeout,
                                     const StopToken& stop) {
   TEMPER_CHECK(!command.empty());
+  const WithoutSigpipe quiet;
   Pipe in, out, err;
   if (!Open(in) || !Open(out) || !Open(err)) {
     return absl::ResourceExhaustedError(

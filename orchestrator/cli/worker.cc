@@ -35,11 +35,8 @@ std::vector<v1::Assignment> ListOf(const Answer& answer) {
   return {answer.assignments().begin(), answer.assignments().end()};
 }
 
-// One call, and its end as told by gRPC's thread: gRPC keeps it until then, however long that is.
-template <class Request, class Response>
-struct OneCall {
-  explicit OneCall(Request asked) : request(std::move(asked)) { context->set_wait_for_ready(true); }
-
+// The end of one call, told by gRPC's thread.
+struct CallEnd {
   void Tell(absl::Status ended) ABSL_LOCKS_EXCLUDED(mutex) {
     MutexLock lock(mutex);
     status = std::move(ended);
@@ -52,11 +49,19 @@ struct OneCall {
     return status;
   }
 
+  Mutex mutex;
+  std::optional<absl::Status> status ABSL_GUARDED_BY(mutex);
+};
+
+// What gRPC uses until it tells the end. Ours to destroy, not its thread's: the last reference to a
+// channel must not go within one of the channel's own callbacks.
+template <class Request, class Response>
+struct OneCall {
+  explicit OneCall(Request asked) : request(std::move(asked)) { context->set_wait_for_ready(true); }
+
   const std::unique_ptr<grpc::ClientContext> context = Deadline(kCallTimeout);
   const Request request;
   Response response;
-  Mutex mutex;
-  std::optional<absl::Status> status ABSL_GUARDED_BY(mutex);
 };
 
 }  // namespace
@@ -77,19 +82,21 @@ absl::StatusOr<Response> WorkerMembership::Call(
     void (Fleet::async::*start)(grpc::ClientContext*, const Request*, Response*,
                                 std::function<void(grpc::Status)>),
     AssignedRuns* runs) {
-  const auto call = std::make_shared<OneCall<Request, Response>>(request);
+  auto call = std::make_unique<OneCall<Request, Response>>(request);
+  const auto end = std::make_shared<CallEnd>();
   (stub_->async()->*start)(call->context.get(), &call->request, &call->response,
-                           [call](const grpc::Status& status) { call->Tell(FromGrpc(status)); });
+                           [end](const grpc::Status& status) { end->Tell(FromGrpc(status)); });
   const absl::Duration give_up = clock_.Uptime() + kCallTimeout + kCallEnd;
-  std::optional<absl::Status> ended = call->Await(kLook);
+  std::optional<absl::Status> ended = end->Await(kLook);
   while (!ended.has_value() && clock_.Uptime() < give_up) {
     if (stop_.stopped() || (runs != nullptr && runs->AwaitNews(absl::ZeroDuration()))) {
       call->context->TryCancel();
     }
-    ended = call->Await(kLook);
+    ended = end->Await(kLook);
   }
   if (!ended.has_value()) {
     log::Error("a call to the controller did not end at its deadline; going on without it");
+    (void)call.release();  // gRPC may still write to it
     return absl::DeadlineExceededError("a call did not end at its deadline");
   }
   if (!ended->ok()) return *ended;
