@@ -98,6 +98,12 @@ class Endpoint {
     bool identical = false;  // the same call gives the same bits again (our workers, the fake)
     // What decides the answers beside the call: "rollout:/models/x@12"; part of results' identity.
     std::string revision;
+
+    double Usd(int64_t tokens_in, int64_t tokens_out) const {
+      return (static_cast<double>(tokens_in) * usd_per_million_in +
+              static_cast<double>(tokens_out) * usd_per_million_out) /
+             1e6;
+    }
   };
   virtual const Traits& traits() const = 0;
   // How many tokens the messages will be counted as, at most: for reservations.

@@ -106,10 +106,9 @@ void Execution::Deliver(int64_t want, Result result) {
 }
 
 void Execution::ConsiderEnough() {
-  if (output_.has_value()) return;
+  if (output_.has_value() || (!stops_early_ && children_.empty())) return;
   // Works may close instances while they look.
   std::vector<std::pair<int, Point>> open;
-  if (!stops_early_ && children_.empty()) return;
   for (const auto& [place, work] : works_) {
     const Instance* instance = values_[static_cast<size_t>(place.first)].Find(place.second);
     if (instance->state == Instance::State::kOpen && node(place.first).enough.has_value()) {
@@ -118,7 +117,9 @@ void Execution::ConsiderEnough() {
   }
   for (const auto& place : open) works_.at(place)->ConsiderEnough();
   for (const auto& [place, child] : children_) {
-    if (!child->done()) child->ConsiderEnough();
+    if (child->done()) continue;
+    child->ConsiderEnough();
+    AdvanceChild(place.first, place.second);  // what it dropped, and perhaps its end
   }
   Settle();
 }

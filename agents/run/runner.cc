@@ -1,7 +1,9 @@
-// The loop: turns, executions' beginnings and ends. runner_calls.cc has what is asked and answered.
+// The loop: turns, executions' beginnings and ends. runner_wants.cc, runner_calls.cc and
+// runner_answers.cc have what is wanted, asked and answered.
 #include "agents/run/runner.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "agents/run/recorded_endpoint.h"
@@ -62,12 +64,8 @@ absl::StatusOr<std::unique_ptr<Runner>> Runner::Create(std::shared_ptr<const Gra
                                                        OutsideWorld* world, const Clock& clock,
                                                        Options options) {
   TEMPER_RETURN_IF_ERROR(CheckRoles(*graph, endpoints));
-  std::unique_ptr<Runner> runner(
+  return std::unique_ptr<Runner>(
       new Runner(std::move(graph), endpoints, std::move(store), world, clock, std::move(options)));
-  TEMPER_ASSIGN_OR_RETURN(const std::vector<RecordedExecution> recorded,
-                          runner->store_->Executions());
-  for (const RecordedExecution& one : recorded) runner->recorded_[one.id] = one;
-  return runner;
 }
 
 void Runner::Start() {
@@ -144,19 +142,23 @@ void Runner::Loop() {
     }
   }
   // Nothing is recorded of calls that are cut off now: the next process books their reservations.
-  for (const auto& [id, call] : calls_) {
-    if (call->endpoint.empty()) {
-      world_->Cancel(id);
-    } else {
-      endpoints_.at(call->endpoint)->Cancel(call->endpoint_call);
-    }
-  }
+  for (const auto& [id, call] : calls_) CancelCall(*call);
   const auto gone = Wait::OrRetry("the end of cancelled calls", absl::Seconds(1));
   while (!calls_.empty()) {
-    const std::optional<Event> event = inbox_.Pop(gone);
+    std::optional<Event> event = inbox_.Pop(gone);
     if (!event.has_value()) continue;
     if (const auto* ended = std::get_if<CallEnded>(&*event)) calls_.erase(ended->call);
     if (const auto* ended = std::get_if<OutsideEnded>(&*event)) calls_.erase(ended->call);
+    if (auto* request = std::get_if<ExecutionRequest>(&*event)) {
+      waiting_.push_back(std::move(*request));
+    }
+  }
+  // Whatever was submitted is told its end, also what nobody has looked at yet.
+  inbox_.Close();
+  while (std::optional<Event> event = inbox_.TryPop()) {
+    if (auto* request = std::get_if<ExecutionRequest>(&*event)) {
+      waiting_.push_back(std::move(*request));
+    }
   }
   const absl::Status status = health();
   for (auto& [number, running] : running_) {
@@ -185,7 +187,7 @@ absl::Status Runner::Turn(std::vector<Event> events) {
   }
   TEMPER_RETURN_IF_ERROR(Begin());
   TEMPER_RETURN_IF_ERROR(PullAll());
-  TEMPER_RETURN_IF_ERROR(Dispatch());
+  Dispatch();
   EndWhereNothingGoes();
   for (const auto& [number, running] : running_) {
     if (running->touched || running->ended) batch_.active_ms[number] = ActiveMs(*running);
@@ -214,9 +216,9 @@ absl::Status Runner::On(ExecutionRequest request) {
 
 absl::Status Runner::On(CancelExecution cancel) {
   for (const auto& [number, running] : running_) {
-    if (running->request.id == cancel.id && !running->ended) {
-      End(*running, "cancelled", "it was cancelled", {});
-    }
+    if (running->request.id != cancel.id || running->ended) continue;
+    // Others may wait for the same.
+    if (--running->callers == 0) End(*running, "cancelled", "it was cancelled", {});
   }
   const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
                                   [&](const auto& one) { return one.id == cancel.id; });
@@ -235,6 +237,9 @@ absl::Status Runner::Begin() {
     TEMPER_RETURN_IF_ERROR(Begin(std::move(waiting_[begun++])));
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<int64_t>(begun));
+  submitted_ += static_cast<int>(again_.size());
+  std::move(again_.begin(), again_.end(), std::back_inserter(waiting_));
+  again_.clear();
   return absl::OkStatus();
 }
 
@@ -248,29 +253,37 @@ absl::Status Runner::Begin(ExecutionRequest request) {
     return absl::OkStatus();
   };
   for (const auto& [number, running] : running_) {
-    if (running->request.id == request.id) return refuse("it is under way already");
+    if (running->request.id != request.id) continue;
+    if (running->request.inputs != request.inputs) {
+      return refuse(absl::StrCat("\"", request.id, "\" is under way with another input"));
+    }
+    if (running->ended) {  // in this very turn: begun anew in the next
+      again_.push_back(std::move(request));
+    } else {
+      running->Join(std::move(request));
+    }
+    return absl::OkStatus();
   }
-  const auto recorded = recorded_.find(request.id);
-  if (recorded != recorded_.end() && recorded->second.input != input) {
+  TEMPER_ASSIGN_OR_RETURN(const std::optional<RecordedExecution> recorded,
+                          store_->FindExecution(request.id));
+  if (recorded.has_value() && recorded->input != input) {
     return refuse(absl::StrCat("\"", request.id,
                                "\" was recorded with another input; give this one another id"));
   }
-  const int64_t number = recorded != recorded_.end() ? recorded->second.number : next_number_;
+  const int64_t number = recorded.has_value() ? recorded->number : next_number_++;
   Cost spent;
-  if (recorded == recorded_.end()) {
-    ++next_number_;
-    const RecordedExecution fresh{.number = number, .id = request.id, .input = input};
-    recorded_[request.id] = fresh;
-    batch_.executions.push_back(fresh);
-  } else {
+  if (recorded.has_value()) {
     TEMPER_ASSIGN_OR_RETURN(spent, store_->Spent(number));
+  } else {
+    batch_.executions.push_back({.number = number, .id = request.id, .input = input});
   }
   const BudgetLimits limits = request.budget.value_or(graph_->budget);
   auto running = std::make_unique<Running>(
       Running{.number = number,
+              .life = ++lives_,
               .request = std::move(request),
               .budget = Budget(limits, spent),
-              .active_ms_before = recorded == recorded_.end() ? 0 : recorded->second.active_ms,
+              .active_ms_before = recorded.has_value() ? recorded->active_ms : 0,
               .since = clock_.Uptime()});
   Running& placed = *running;
   absl::StatusOr<std::unique_ptr<Execution>> execution = Execution::Create(
@@ -308,12 +321,16 @@ void Runner::End(Running& running, std::string outcome, std::string why, std::ve
   }
   nlohmann::ordered_json texts = nlohmann::ordered_json::array();
   for (const Item& item : output) texts.push_back(TextOf(item, {}));
-  RecordedExecution& recorded = recorded_.at(running.request.id);
-  recorded.outcome = outcome;
-  recorded.output = texts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  recorded.active_ms = ActiveMs(running);
-  batch_.executions.push_back(recorded);
-  Note(running, "ended", "", "", 0, why.empty() ? outcome : absl::StrCat(outcome, ": ", why));
+  batch_.executions.push_back(
+      {.number = running.number,
+       .id = running.request.id,
+       .outcome = outcome,
+       .output = texts.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace),
+       .active_ms = ActiveMs(running)});
+  batch_.events.push_back({.time_ms = NowMs(),
+                           .execution = running.number,
+                           .kind = "ended",
+                           .detail = why.empty() ? outcome : absl::StrCat(outcome, ": ", why)});
   running.progress.spent = running.budget.spent();
   ExecutionEnd end{.id = running.request.id,
                    .outcome = std::move(outcome),
@@ -327,17 +344,6 @@ void Runner::End(Running& running, std::string outcome, std::string why, std::ve
     if (auto usage = store_->Usage(end.number); usage.ok()) end.usage = *std::move(usage);
     on_end(std::move(end));
   });
-}
-
-void Runner::Note(const Running& running, std::string kind, const std::string& path,
-                  const std::string& lineage, int64_t sample, std::string detail) {
-  batch_.events.push_back({.time_ms = NowMs(),
-                           .execution = running.number,
-                           .kind = std::move(kind),
-                           .path = path,
-                           .lineage = lineage,
-                           .sample = sample,
-                           .detail = std::move(detail)});
 }
 
 void Runner::EndWhereNothingGoes() {

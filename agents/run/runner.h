@@ -56,7 +56,9 @@ struct ExecutionEnd {
 };
 
 struct ExecutionRequest {
-  std::string id;  // of the execution in this folder: the same id is the same execution
+  // Of the execution in this folder: the same id is the same execution. Asked for again while it is
+  // under way, both wait for the one.
+  std::string id;
   nlohmann::ordered_json inputs;
   std::optional<BudgetLimits> budget;  // instead of the graph's
   // On the runner's thread: must only enqueue.
@@ -92,6 +94,7 @@ class Runner {
 
   // RESOURCE_EXHAUSTED: too many are waiting.
   absl::Status Submit(ExecutionRequest request);
+  // For one who asked for it: it ends when nobody is left.
   void Cancel(const std::string& id);
 
   // Not OK: the store cannot be written; nothing more happens.
@@ -147,24 +150,27 @@ class Runner {
   // True when something was delivered.
   absl::StatusOr<bool> Pull(Running& running);
   absl::Status TakeWant(Running& running, Want want);
+  absl::StatusOr<std::string> RefusalOf(const Want& want);
   void DropWant(Running& running, int64_t want);
   void RecordEnough(const Running& running, int64_t want);
   void Deliver(const std::string& key, const Result& result);
   void Settle(const Call& call, const EndpointEnd& end);
-  void RecordAnswer(Call& call, const EndpointEnd& end);
-  void Keep(const std::string& key, std::unique_ptr<Result> result);
+  void RecordAnswer(const Call& call, const EndpointEnd& end);
+  void Record(const Call& call, size_t sample, std::unique_ptr<Result> result);
   void RecordFailure(const Call& call, size_t sample, const absl::Status& status);
 
-  absl::Status Dispatch();
+  void Dispatch();
   bool DispatchOne(const std::string& endpoint, std::set<Pending>& pending);
-  void StartCall(Running& running, Endpoint& endpoint, std::vector<Want> wants,
+  Call& OpenCall(Running& running, const std::vector<Want>& wants, const std::string& role,
+                 const std::string& endpoint, const Cost& reserved);
+  void StartCall(Running& running, Endpoint& endpoint, const std::vector<Want>& wants,
                  const Cost& reserved);
+  void CancelCall(const Call& call);
   Cost Price(const Endpoint& endpoint, const Question& question, int64_t samples) const;
-  absl::Status DispatchOutside();
+  void DispatchOutside();
   void EndWhereNothingGoes();
   void End(Running& running, std::string outcome, std::string why, std::vector<Item> output);
-  void Note(const Running& running, std::string kind, const std::string& path,
-            const std::string& lineage, int64_t sample, std::string detail);
+  void Note(const Call& call, std::string kind, size_t sample, std::string detail);
   void TellSpent(const Running& running) const;
   int64_t ActiveMs(const Running& running) const;
   int64_t NowMs() const { return absl::ToUnixMillis(clock_.Now()); }
@@ -179,12 +185,13 @@ class Runner {
   // Loop thread only.
   std::vector<ExecutionRequest> waiting_;
   std::map<int64_t, std::unique_ptr<Running>> running_;  // by number
-  std::map<std::string, RecordedExecution> recorded_;    // by id
   std::map<std::string, std::set<Pending>> pending_;     // by endpoint; "" for tools and questions
   std::map<std::string, KeyWait> keys_;
   std::map<int64_t, std::unique_ptr<Call>> calls_;
   int64_t next_call_ = 1;
   int64_t next_number_ = 1;
+  int64_t lives_ = 0;                    // executions begun, the same one again among them
+  std::vector<ExecutionRequest> again_;  // for the next turn
   StoreBatch batch_;
   std::vector<std::unique_ptr<Result>> results_;  // what the batch points to
   std::map<std::string, const Result*> fresh_;    // by key

@@ -49,6 +49,15 @@ absl::Status CheckKind(Database& database) {
   return CheckSchema(database, kApplicationId, kSchemaVersion, "the store of a temper graph");
 }
 
+RecordedExecution ExecutionOf(const Database::Rows& rows) {
+  return {.number = rows.Int(0),
+          .id = rows.Bytes(1),
+          .input = rows.Bytes(2),
+          .outcome = rows.Bytes(3),
+          .output = rows.Bytes(4),
+          .active_ms = rows.Int(5)};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GraphStore>> GraphStore::Open(const std::string& path) {
@@ -222,13 +231,19 @@ absl::StatusOr<std::vector<RecordedExecution>> GraphStore::Executions() {
   for (;;) {
     TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
     if (!any) return all;
-    all.push_back({.number = rows.Int(0),
-                   .id = rows.Bytes(1),
-                   .input = rows.Bytes(2),
-                   .outcome = rows.Bytes(3),
-                   .output = rows.Bytes(4),
-                   .active_ms = rows.Int(5)});
+    all.push_back(ExecutionOf(rows));
   }
+}
+
+absl::StatusOr<std::optional<RecordedExecution>> GraphStore::FindExecution(const std::string& id) {
+  TEMPER_ASSIGN_OR_RETURN(
+      Database::Rows rows,
+      database_->Query("SELECT number, id, input, outcome, output, active_ms FROM executions "
+                       "WHERE id = ?",
+                       {id}));
+  TEMPER_ASSIGN_OR_RETURN(const bool any, rows.Next());
+  if (!any) return std::nullopt;
+  return ExecutionOf(rows);
 }
 
 absl::StatusOr<std::map<std::string, RoleUsage>> GraphStore::Usage(int64_t execution) {

@@ -82,7 +82,7 @@ struct StoreEvent {
   int64_t sequence = 0;  // set by Commit
   int64_t time_ms = 0;
   int64_t execution = 0;
-  std::string kind;  // "execution", "result", "failure", "call", "settled", "intent", "ended"
+  std::string kind;  // "result", "failure", "ended"
   std::string path, lineage;
   int64_t sample = 0;
   std::string detail;
@@ -122,8 +122,9 @@ class GraphStore {
   absl::StatusOr<bool> HasIntent(const std::string& key);
 
   absl::StatusOr<std::vector<RecordedExecution>> Executions();
+  absl::StatusOr<std::optional<RecordedExecution>> FindExecution(const std::string& id);
   absl::StatusOr<std::map<std::string, RoleUsage>> Usage(int64_t execution);
-  // Settled and lost calls of an execution; -1: of all.
+  // What its calls cost, open and lost ones with their reservations; -1: of all.
   absl::StatusOr<Cost> Spent(int64_t execution);
   absl::StatusOr<std::vector<StoreEvent>> Events(int64_t after, int64_t count);
   absl::StatusOr<int64_t> Results();

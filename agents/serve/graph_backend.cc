@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -81,8 +82,8 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
   nlohmann::ordered_json roles = nlohmann::ordered_json::object();
   nlohmann::ordered_json outcomes = nlohmann::ordered_json::array();
   std::string shown;
-  size_t ended = 0;
-  while (status.ok() && ended < ids.size()) {
+  std::set<std::string> open(ids.begin(), ids.end());  // asked for and not ended
+  while (status.ok() && !open.empty()) {
     if (end.ended()) {
       status = absl::CancelledError("the client has gone");
       break;
@@ -98,7 +99,8 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
       if (request.stream && line != shown) sink.Progress(shown = line);
       continue;
     }
-    ++ended;
+    const int choice = static_cast<int>(std::find(ids.begin(), ids.end(), one->id) - ids.begin());
+    open.erase(one->id);
     if (one->output.empty()) {
       if (one->outcome == "cancelled") {
         status = absl::CancelledError(one->why);
@@ -112,7 +114,6 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
       }
       break;
     }
-    const int choice = static_cast<int>(std::find(ids.begin(), ids.end(), one->id) - ids.begin());
     const Item& chosen = one->output.front();
     sink.Text(choice, TextOf(chosen, {}), {});
     sink.Finish(choice,
@@ -130,7 +131,7 @@ absl::StatusOr<ServedUsage> GraphBackend::Serve(const ServedRequest& request, Se
     }
   }
   if (!status.ok()) {
-    for (const std::string& id : ids) runner_.Cancel(id);
+    for (const std::string& id : open) runner_.Cancel(id);
     return status;
   }
   usage.extra = {{"temper", {{"execution", base}, {"outcome", outcomes}, {"roles", roles}}}};

@@ -175,11 +175,8 @@ double GraphSession::Price(const agents::Question& question) const {
   if (question.role == nullptr) return 0;
   const auto endpoint = endpoints_.find(question.role->endpoint);
   if (endpoint == endpoints_.end()) return 0;
-  const agents::Endpoint::Traits& traits = endpoint->second->traits();
-  return (static_cast<double>(endpoint->second->PromptTokensMax(question.messages)) *
-              traits.usd_per_million_in +
-          static_cast<double>(question.role->max_tokens) * traits.usd_per_million_out) /
-         1e6;
+  return endpoint->second->traits().Usd(endpoint->second->PromptTokensMax(question.messages),
+                                        question.role->max_tokens);
 }
 
 absl::Status GraphSession::TellPlan(agents::GraphStore& store,

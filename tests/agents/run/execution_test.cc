@@ -175,6 +175,35 @@ TEST(ExecutionTest, ASubGraphIsAnExecutionOfItsOwnForEachElement) {
   EXPECT_EQ(outputs.size(), 1u);
 }
 
+TEST(ExecutionTest, EnoughInASubGraphDropsWhatItsParentAskedFor) {
+  const auto read = [](const std::string& path) -> absl::StatusOr<std::string> {
+    if (!path.ends_with("inner.json")) return absl::NotFoundError(path);
+    return std::string(R"({
+      "graph": "inner", "input": ["text"],
+      "roles": {"writer": {"model": "main:m"}},
+      "nodes": {
+        "more": {"do": "generate", "role": "writer", "n": 6, "enough": "count($more) >= 2",
+                 "prompt": {"text": "More: {{text}}"}},
+        "last": {"do": "select", "from": "$more", "by": "vote"}},
+      "output": "$last"})");
+  };
+  const auto graph = ParseGraph(R"({
+    "graph": "outer", "input": ["messages"],
+    "roles": {"writer": {"model": "main:m"}},
+    "nodes": {
+      "sub": {"do": "graph", "file": "inner.json", "with": {"text": "$messages"}},
+      "after": {"do": "generate", "role": "writer", "prompt": {"text": "After {{sub}}", "sub": "$sub"}}},
+    "output": "$after"})",
+                                "test.json", read);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const auto execution = StartOrDie(*graph, {{"messages", "hello"}});
+  const auto delivered = RunToEnd(*execution, 1);
+  ASSERT_TRUE(execution->done());
+  EXPECT_FALSE(execution->output().failed) << execution->output().why;
+  EXPECT_EQ(delivered.at("more"), 2);
+  EXPECT_EQ(delivered.at("after"), 1);
+}
+
 TEST(ExecutionTest, WhatAConditionLeavesOutIsAbsentAndAnAlternativeStandsForIt) {
   const auto graph = ParseOrDie(R"({
     "graph": "gate", "input": ["messages"],

@@ -73,6 +73,7 @@ inline std::map<std::string, int> RunToEnd(Execution& execution, uint64_t seed,
     for (const int64_t dropped : execution.TakeDropped()) {
       std::erase_if(open, [dropped](const Want& want) { return want.id == dropped; });
     }
+    for (Want& want : execution.TakeWants()) open.push_back(std::move(want));
     if (execution.done() || open.empty()) return delivered;
     const size_t next = Philox(seed, 0, draw++)[0] % open.size();
     const Want want = open[next];

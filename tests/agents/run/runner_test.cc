@@ -118,6 +118,127 @@ TEST_F(RunnerTest, AReplayAsksForNothingAlsoWhereSomethingIsMissing) {
   EXPECT_NE(end.why.find("nothing is asked in a replay"), std::string::npos) << end.why;
 }
 
+TEST_F(RunnerTest, AReplayDropsTheSiblingsOfWhatFailsWhileItTakesThem) {
+  const auto graph = ParseOrDie(kFeedbackEdit, FeedbackEditPrompts());
+  Endpoints endpoints = Open(16);
+  EXPECT_EQ(Run(graph, endpoints).outcome, "done");
+  // One more than the node can do without.
+  for (int64_t sample = 0; sample < 5; ++sample) {
+    ASSERT_TRUE(Store()->Forget("feedback", "draft=0", sample).ok());
+  }
+  const ExecutionEnd end = Run(graph, endpoints, {.sealed = true});
+  EXPECT_EQ(end.outcome, "done") << end.why;
+  EXPECT_EQ(end.calls, 0);
+}
+
+TEST_F(RunnerTest, TwoWhoAskForTheSameExecutionWaitForTheOne) {
+  const auto graph = ParseOrDie(kFeedbackEdit, FeedbackEditPrompts());
+  Endpoints endpoints = Open(16);
+  auto runner = Runner::Create(graph, endpoints, Store(), nullptr, clock_, {});
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  Mutex mutex;
+  std::vector<ExecutionEnd> ends;
+  const auto submit = [&](const nlohmann::ordered_json& inputs) {
+    EXPECT_TRUE((*runner)
+                    ->Submit({.id = "one",
+                              .inputs = inputs,
+                              .on_end =
+                                  [&](ExecutionEnd one) {
+                                    MutexLock lock(mutex);
+                                    ends.push_back(std::move(one));
+                                    mutex.Changed();
+                                  }})
+                    .ok());
+  };
+  submit(Question1());
+  submit(Question1());
+  submit(Question1());
+  submit({{"messages", "another question"}});
+  (*runner)->Start();
+  // One of three has gone: the others still want it.
+  (*runner)->Cancel("one");
+  {
+    MutexLock lock(mutex);
+    ASSERT_TRUE(
+        mutex.Await(Wait::OrFail("four ends", absl::Minutes(1)), [&] { return ends.size() == 4; }));
+  }
+  (*runner)->Stop();
+  runner->reset();  // lets go of the store
+  int refused = 0;
+  std::vector<std::string> texts;
+  for (const ExecutionEnd& end : ends) {
+    refused += end.outcome == "refused";
+    if (end.outcome == "done") texts.push_back(Text(end));
+  }
+  EXPECT_EQ(refused, 1);
+  // Whoever cancelled is told either end.
+  ASSERT_GE(texts.size(), 2u);
+  EXPECT_EQ(texts[0], texts[1]);
+  EXPECT_EQ(Store()->Spent(-1)->calls, 2 + 8 * 4 + 8 + 16);
+}
+
+TEST_F(RunnerTest, WhatIsCancelledAndAskedForAgainGoesOn) {
+  const auto graph = ParseOrDie(kFeedbackEdit, FeedbackEditPrompts());
+  Endpoints endpoints = Open(2, R"([{"latency_ms": 5}])");
+  auto runner = Runner::Create(graph, endpoints, Store(), nullptr, clock_, {});
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  Mutex mutex;
+  std::vector<std::string> outcomes;
+  bool under_way = false;
+  const auto submit = [&] {
+    EXPECT_TRUE((*runner)
+                    ->Submit({.id = "one",
+                              .inputs = Question1(),
+                              .on_progress =
+                                  [&](const ExecutionProgress& progress) {
+                                    MutexLock lock(mutex);
+                                    under_way |= progress.open > 0;
+                                    mutex.Changed();
+                                  },
+                              .on_end =
+                                  [&](const ExecutionEnd& one) {
+                                    MutexLock lock(mutex);
+                                    outcomes.push_back(one.outcome);
+                                    mutex.Changed();
+                                  }})
+                    .ok());
+  };
+  (*runner)->Start();
+  submit();
+  {
+    MutexLock lock(mutex);
+    ASSERT_TRUE(
+        mutex.Await(Wait::OrFail("an open call", absl::Minutes(1)), [&] { return under_way; }));
+  }
+  (*runner)->Cancel("one");
+  submit();
+  {
+    MutexLock lock(mutex);
+    ASSERT_TRUE(mutex.Await(Wait::OrFail("two ends", absl::Minutes(1)),
+                            [&] { return outcomes.size() == 2; }));
+  }
+  (*runner)->Stop();
+  EXPECT_EQ(outcomes, (std::vector<std::string>{"cancelled", "done"}));
+}
+
+TEST_F(RunnerTest, WhateverWasSubmittedIsToldItsEnd) {
+  const auto graph = ParseOrDie(kFeedbackEdit, FeedbackEditPrompts());
+  Endpoints endpoints = Open(1, R"([{"latency_ms": 200}])");
+  auto runner = Runner::Create(graph, endpoints, Store(), nullptr, clock_, {.executions_max = 1});
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  std::atomic<int> ended = 0;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE((*runner)
+                    ->Submit({.id = absl::StrCat(i),
+                              .inputs = Question1(),
+                              .on_end = [&](const ExecutionEnd&) { ++ended; }})
+                    .ok());
+  }
+  (*runner)->Start();
+  (*runner)->Stop();
+  EXPECT_EQ(ended, 20);
+}
+
 constexpr char kWide[] = R"({
   "graph": "wide", "input": ["messages"],
   "roles": {"writer": {"model": "main:m", "max_tokens": 100}},
