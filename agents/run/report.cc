@@ -20,8 +20,7 @@ std::optional<std::string> SourceText(const Execution& execution, const Node& no
   }
   if (node.loop < 0) return std::nullopt;
   const Node& loop = execution.graph().nodes[static_cast<size_t>(node.loop)];
-  const Point round(instance.point.begin(),
-                    instance.point.begin() + static_cast<int64_t>(loop.instance_axes.size()) + 1);
+  const Point round = Front(instance.point, loop.instance_axes.size() + 1);
   const std::vector<Item>* carried = execution.Carried(node.loop, 0, round);
   if (carried == nullptr || carried->size() != 1) return std::nullopt;
   return TextOf(carried->front(), {});
@@ -51,17 +50,18 @@ void Count(const Execution& execution, int index, const std::string& prefix,
           node.kind == NodeKind::kGenerate && item.candidate->result.finish_reason == "length";
       counts.unchanged += source.has_value() && IsUnchanged(TextOf(item, {}), *source);
     }
-    const auto field = [&instance](const char* key) {
-      return instance.fields.is_object() && instance.fields.contains(key) &&
-                     instance.fields[key].is_number()
-                 ? instance.fields[key].get<int64_t>()
+    // Named apart from the binding, which clang 14 captures in no lambda.
+    const auto& fields = instance.fields;
+    const auto field = [&fields](const char* key) {
+      return fields.is_object() && fields.contains(key) && fields[key].is_number()
+                 ? fields[key].get<int64_t>()
                  : 0;
     };
     counts.games += field("games");
     counts.invalid += field("invalid");
     counts.flips += field("flips");
     counts.pairs_both_ways += field("pairs_both_ways");
-    counts.ties += instance.fields.is_object() && instance.fields.value("tie", false);
+    counts.ties += fields.is_object() && fields.value("tie", false);
   }
   all.push_back(std::move(counts));
 }
