@@ -95,7 +95,9 @@ absl::StatusOr<ChatResponse> ResponseOf(const json& choice, bool chat) {
     if (!message.is_object() || !message.contains("content")) return wrong;
     if (!message["content"].is_string() && !message["content"].is_null()) return wrong;
     response.text = Text(message, "content");
-    response.reasoning = Text(message, "reasoning_content");
+    // vLLM's newer name, and ours; then DeepSeek's.
+    response.reasoning = Text(message, "reasoning");
+    if (response.reasoning.empty()) response.reasoning = Text(message, "reasoning_content");
     if (logprobs.is_object()) response.tokens = ChatTokens(logprobs);
   } else {
     if (!choice.contains("text") || !choice["text"].is_string()) return wrong;

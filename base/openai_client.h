@@ -46,7 +46,7 @@ struct TokenLogprob {
 // One answer.
 struct ChatResponse {
   std::string text;               // valid UTF-8; what the server calls its reasoning is not in it
-  std::string reasoning;          // "reasoning_content", where the server parted it from the text
+  std::string reasoning;          // "reasoning" or "reasoning_content", where the server parts it
   std::string finish_reason;      // "stop", "length", ...; "" when the server says nothing
   int64_t completion_tokens = 0;  // of a lone answer; 0: the server does not say
   std::vector<TokenLogprob> tokens;  // empty unless log-probabilities were asked for and given

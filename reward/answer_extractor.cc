@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
+#include "base/trim.h"
 #include "reward/verifier.h"
 
 namespace temper::reward {
@@ -18,16 +19,6 @@ constexpr std::string_view kThinkEnd = "</think>";
 constexpr std::string_view kBox = "\\boxed";
 constexpr std::string_view kHashMarker = "####";
 constexpr char kNothing[] = "no answer found";
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.front()))) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.back()))) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 Extraction Found(std::string_view answer) {
   answer = Trimmed(answer);

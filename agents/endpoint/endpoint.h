@@ -94,8 +94,7 @@ class Endpoint {
     int64_t samples_max = 1;  // of one call
     double usd_per_million_in = 0;
     double usd_per_million_out = 0;
-    bool reward = false;     // answers kScore
-    bool identical = false;  // the same call gives the same bits again (our workers, the fake)
+    bool reward = false;  // answers kScore
     // What decides the answers beside the call: "rollout:/models/x@12"; part of results' identity.
     std::string revision;
 

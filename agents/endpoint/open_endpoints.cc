@@ -20,7 +20,6 @@ namespace {
 struct Opened {
   std::unique_ptr<Wire> wire;
   std::string revision;
-  bool identical = false;
 };
 
 absl::StatusOr<Opened> OpenFake(const EndpointSpec& spec, uint64_t seed, MultiLoop& loop) {
@@ -32,8 +31,7 @@ absl::StatusOr<Opened> OpenFake(const EndpointSpec& spec, uint64_t seed, MultiLo
       .wire = std::make_unique<FakeWire>(
           FakeWire::Options{.script = script, .idle_timeout = spec.timeouts.idle, .seed = seed},
           loop),
-      .revision = absl::StrCat("fake:", script->digest()),
-      .identical = true};
+      .revision = absl::StrCat("fake:", script->digest())};
 }
 
 absl::StatusOr<Opened> OpenHttp(const EndpointSpec& spec, MultiLoop& loop) {
@@ -59,8 +57,7 @@ Opened OpenRollout(const EndpointSpec& spec, MultiLoop& loop) {
       spec.version.has_value() ? absl::StrCat(*spec.version) : std::string("current");
   return {.wire = std::make_unique<RolloutWire>(std::move(options), loop),
           .revision = absl::StrCat("rollout:", spec.address, spec.run.empty() ? "" : "/", spec.run,
-                                   "@", version),
-          .identical = true};
+                                   "@", version)};
 }
 
 absl::StatusOr<Opened> Open(const EndpointSpec& spec, uint64_t seed, MultiLoop& loop) {
@@ -90,7 +87,6 @@ absl::StatusOr<Endpoints> OpenEndpoints(const std::vector<EndpointSpec>& specs,
                    .usd_per_million_in = spec.usd_per_million_in,
                    .usd_per_million_out = spec.usd_per_million_out,
                    .reward = IsReward(spec),
-                   .identical = opened.identical,
                    .revision = spec.revision.empty() ? opened.revision : spec.revision},
         .concurrency = spec.concurrency,
         .grow_after = spec.grow_after,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/trim.h"
 #include "base/utf8.h"
 
 namespace temper::agents {
@@ -13,12 +14,6 @@ namespace {
 using Kind = PromptPiece::Kind;
 
 constexpr size_t kSectionsMax = 2;
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && absl::ascii_isspace(text.back())) text.remove_suffix(1);
-  while (!text.empty() && absl::ascii_isspace(text.front())) text.remove_prefix(1);
-  return text;
-}
 
 bool IsRole(std::string_view text) {
   if (text.empty() || !absl::ascii_islower(text[0])) return false;

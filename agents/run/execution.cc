@@ -189,17 +189,13 @@ void Execution::Settle() {
     touched_.pop_front();
     const Node& own = node(index);
     for (const int reader : wiring_.readers(index)) {
-      const size_t shared = std::min(Shared(node(reader).instance_axes, own.axes), point.size());
-      const Point prefix(point.begin(), point.begin() + static_cast<int64_t>(shared));
+      const Point prefix = Front(point, Shared(node(reader).instance_axes, own.axes));
       for (const Point& waiting : values_[static_cast<size_t>(reader)].Waiting(prefix)) {
         TryStart(reader, waiting);
       }
     }
     if (own.loop >= 0) {
-      const auto work = works_.find(
-          {own.loop, Point(point.begin(), point.begin() + static_cast<int64_t>(std::min(
-                                                              node(own.loop).instance_axes.size(),
-                                                              point.size())))});
+      const auto work = works_.find({own.loop, Front(point, node(own.loop).instance_axes.size())});
       if (work != works_.end()) work->second->Advance();
     }
     CheckOutput();

@@ -30,7 +30,7 @@ bool Execution::NodeClosed(int index, const Point& prefix) const {
   const NodeValues& values = values_[static_cast<size_t>(index)];
   const size_t depth = own.instance_axes.size();
   if (prefix.size() >= depth) {
-    const Point point(prefix.begin(), prefix.begin() + static_cast<int64_t>(depth));
+    const Point point = Front(prefix, depth);
     const Instance* instance = values.Find(point);
     if (instance == nullptr) return AllInstancesThere(index, point);
     if (instance->state == Instance::State::kClosed) return true;
@@ -43,19 +43,13 @@ bool Execution::TargetClosed(const Target& target, const std::vector<int>& axes,
                              const Point& point) const {
   if (target.kind == Target::Kind::kInput || target.kind == Target::Kind::kCandidate) return true;
   if (Inside(*graph_, target, axes)) return true;
-  const size_t shared = std::min(Shared(axes, AxesOf(*graph_, target, false)), point.size());
-  return NodeClosed(target.index,
-                    Point(point.begin(), point.begin() + static_cast<int64_t>(shared)));
+  return NodeClosed(target.index, Front(point, Shared(axes, AxesOf(*graph_, target, false))));
 }
 
 void Execution::Collect(const Target& target, const std::vector<int>& axes, const Point& point,
                         Reading& reading) const {
   const auto add = [&reading](const Item& item) {
-    if (item.present()) {
-      reading.items.push_back(&item);
-      return;
-    }
-    ++reading.missing;
+    if (item.present()) reading.items.push_back(&item);
     if (item.state == Item::State::kFailed) reading.why = item.why;
   };
   if (target.kind == Target::Kind::kInput) {
@@ -65,17 +59,14 @@ void Execution::Collect(const Target& target, const std::vector<int>& axes, cons
   if (target.kind == Target::Kind::kCandidate) return;
   const bool inside = Inside(*graph_, target, axes);
   const std::vector<int> own_axes = AxesOf(*graph_, target, inside);
-  const size_t shared = std::min(Shared(axes, own_axes), point.size());
-  const Point prefix(point.begin(), point.begin() + static_cast<int64_t>(shared));
+  const Point prefix = Front(point, Shared(axes, own_axes));
   if (target.kind == Target::Kind::kCarry && !inside) {
     CollectFinal(target, prefix, reading);
     return;
   }
   if (inside) {
     const size_t round_axes = node(target.index).instance_axes.size() + 1;
-    const auto round = carries_.find(
-        {target.index, Point(prefix.begin(), prefix.begin() + static_cast<int64_t>(std::min(
-                                                                  round_axes, prefix.size())))});
+    const auto round = carries_.find({target.index, Front(prefix, round_axes)});
     if (round == carries_.end()) return;
     const std::vector<Item>& items = round->second[static_cast<size_t>(target.carry)];
     for (size_t i = 0; i < items.size(); ++i) {
@@ -85,43 +76,40 @@ void Execution::Collect(const Target& target, const std::vector<int>& axes, cons
     return;
   }
   const size_t depth = node(target.index).instance_axes.size();
-  const Point instances(prefix.begin(),
-                        prefix.begin() + static_cast<int64_t>(std::min(depth, prefix.size())));
-  values_[static_cast<size_t>(target.index)].Visit(instances, [&](const Instance& instance) {
-    if (instance.failed) {
-      ++reading.missing;
-      reading.why = instance.why;
-      return;
-    }
-    for (const auto& [place, item] : instance.items) {
-      if (prefix.size() > depth && prefix[depth] != place) continue;
-      add(item);
-      if (!reading.list) reading.instance = &instance;
-    }
-  });
+  values_[static_cast<size_t>(target.index)].Visit(
+      Front(prefix, depth), [&](const Instance& instance) {
+        if (instance.failed) {
+          reading.why = instance.why;
+          return;
+        }
+        for (const auto& [place, item] : instance.items) {
+          if (prefix.size() > depth && prefix[depth] != place) continue;
+          add(item);
+          if (!reading.list) reading.instance = &instance;
+        }
+      });
 }
 
 // A carry of a loop that is over: what its last round left.
 void Execution::CollectFinal(const Target& target, const Point& prefix, Reading& reading) const {
   const size_t depth = node(target.index).instance_axes.size();
-  const Point instances(prefix.begin(),
-                        prefix.begin() + static_cast<int64_t>(std::min(depth, prefix.size())));
-  values_[static_cast<size_t>(target.index)].Visit(instances, [&](const Instance& instance) {
-    if (instance.failed) {
-      ++reading.missing;
-      reading.why = instance.why;
-      return;
-    }
-    if (instance.state != Instance::State::kClosed || !instance.fields.contains("rounds")) return;
-    Point last = instance.point;
-    last.push_back(instance.fields["rounds"].get<int32_t>());
-    const std::vector<Item>* items = Carried(target.index, target.carry, last);
-    if (items == nullptr) return;
-    for (size_t i = 0; i < items->size(); ++i) {
-      if (prefix.size() > depth && prefix[depth] != static_cast<int32_t>(i)) continue;
-      if ((*items)[i].present()) reading.items.push_back(&(*items)[i]);
-    }
-  });
+  values_[static_cast<size_t>(target.index)].Visit(
+      Front(prefix, depth), [&](const Instance& instance) {
+        if (instance.failed) {
+          reading.why = instance.why;
+          return;
+        }
+        if (instance.state != Instance::State::kClosed || !instance.fields.contains("rounds"))
+          return;
+        Point last = instance.point;
+        last.push_back(instance.fields["rounds"].get<int32_t>());
+        const std::vector<Item>* items = Carried(target.index, target.carry, last);
+        if (items == nullptr) return;
+        for (size_t i = 0; i < items->size(); ++i) {
+          if (prefix.size() > depth && prefix[depth] != static_cast<int32_t>(i)) continue;
+          if ((*items)[i].present()) reading.items.push_back(&(*items)[i]);
+        }
+      });
 }
 
 Reading Execution::ReadAs(const Reference& reference, const std::vector<int>& axes,

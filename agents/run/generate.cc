@@ -1,6 +1,4 @@
 // generate: one question, n samples, each final by itself.
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "agents/run/node_work.h"
 
@@ -50,7 +48,6 @@ class Generate : public NodeWork {
               {.state = Item::State::kPresent, .candidate = std::move(candidate), .score = score});
     } else if (absl::IsCancelled(result.status)) {
       Publish(place, {.state = Item::State::kAbsent, .why = "not needed any more"});
-      ++absent_;
     } else {
       failure_ = std::string(result.status.message());
       Publish(place, {.state = Item::State::kFailed, .why = failure_});
@@ -72,7 +69,6 @@ class Generate : public NodeWork {
     for (int32_t place = 0; place < node_.n; ++place) {
       if (instance().items.contains(place)) continue;
       Publish(place, {.state = Item::State::kAbsent, .why = "enough were there"});
-      ++absent_;
       ++final_;
     }
     CloseWhenDone();
@@ -89,7 +85,7 @@ class Generate : public NodeWork {
     }
   }
 
-  int64_t final_ = 0, failed_ = 0, absent_ = 0;
+  int64_t final_ = 0, failed_ = 0;
   std::string failure_;
 };
 

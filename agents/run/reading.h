@@ -24,8 +24,7 @@ struct Reading {
   State state = State::kNotYet;
   bool list = false;                          // the value has axes that the reader lacks
   std::vector<const Item*> items;             // present ones in index order
-  int64_t missing = 0;                        // of a list: absent or failed
-  std::string why;                            // kFailed
+  std::string why;                            // of something in it that failed
   const Reference::Choice* choice = nullptr;  // the one that was taken
   const Instance* instance = nullptr;         // of a single value: whose it is; null for inputs
 };

@@ -47,7 +47,6 @@ std::string RecordEndpoints(const Endpoints& endpoints) {
                  {"usd_per_million_in", traits.usd_per_million_in},
                  {"usd_per_million_out", traits.usd_per_million_out},
                  {"reward", traits.reward},
-                 {"identical", traits.identical},
                  {"revision", traits.revision}};
   }
   return all.dump();
@@ -66,7 +65,6 @@ absl::StatusOr<Endpoints> RecordedEndpoints(const std::string& json) {
                             .usd_per_million_in = one.value("usd_per_million_in", 0.0),
                             .usd_per_million_out = one.value("usd_per_million_out", 0.0),
                             .reward = one.value("reward", false),
-                            .identical = one.value("identical", false),
                             .revision = one["revision"].get<std::string>()};
     endpoints[name] = std::make_unique<RecordedEndpoint>(std::move(traits));
   }

@@ -3,9 +3,6 @@
 
 #include <cstring>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-
 namespace temper::agents {
 namespace {
 
@@ -59,8 +56,6 @@ bool ReadFirstToken(const Json& object, Result& result) {
 }
 
 }  // namespace
-
-std::string PointText(const Point& point) { return absl::StrJoin(point, ","); }
 
 std::string ToBytes(const Result& result) {
   Json object = Json::object();

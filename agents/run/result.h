@@ -68,9 +68,6 @@ struct Want {
   std::vector<int32_t> order;
 };
 
-// "3,1".
-std::string PointText(const Point& point);
-
 // For the store and back: a compact, versioned form. DATA_LOSS: not what ToBytes made.
 std::string ToBytes(const Result& result);
 absl::Status FromBytes(std::string_view bytes, Result& result);

@@ -7,6 +7,10 @@
 
 namespace temper::agents {
 
+Point Front(const Point& point, size_t length) {
+  return Point(point.begin(), point.begin() + static_cast<int64_t>(std::min(length, point.size())));
+}
+
 bool BeginsWith(const Point& point, const Point& prefix) {
   return point.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), point.begin());
 }
@@ -25,7 +29,7 @@ Instance& NodeValues::Create(Point point) {
   const auto [at, fresh] = instances_.try_emplace(point);
   TEMPER_CHECK(fresh);
   for (size_t length = 0; length <= point.size(); ++length) {
-    ++open_[Point(point.begin(), point.begin() + static_cast<int64_t>(length))];
+    ++open_[Front(point, length)];
   }
   waiting_.insert(point);
   at->second.point = std::move(point);
@@ -43,8 +47,7 @@ void NodeValues::Close(Instance& instance) {
   if (instance.state == Instance::State::kWaiting) waiting_.erase(instance.point);
   instance.state = Instance::State::kClosed;
   for (size_t length = 0; length <= instance.point.size(); ++length) {
-    const auto open = open_.find(
-        Point(instance.point.begin(), instance.point.begin() + static_cast<int64_t>(length)));
+    const auto open = open_.find(Front(instance.point, length));
     if (--open->second == 0) open_.erase(open);
   }
 }

@@ -78,6 +78,8 @@ class NodeValues {
   std::map<Point, int64_t> open_;  // instances not closed, for every prefix of their points
 };
 
+// Its first `length` indices, or all where there are fewer.
+Point Front(const Point& point, size_t length);
 // Whether `point` begins with `prefix`.
 bool BeginsWith(const Point& point, const Point& prefix);
 

@@ -65,7 +65,15 @@ World::~World() {
 void World::Start(int64_t call, const std::string& key, const Question& question, Done done) {
   const std::string hex = absl::BytesToHexString(key);
   if (question.kind == Question::Kind::kTool) {
+    {
+      MutexLock lock(mutex_);
+      queued_.insert(call);
+    }
     if (!tasks_.TryPush({.call = call, .key = hex, .question = question, .done = done})) {
+      {
+        MutexLock lock(mutex_);
+        queued_.erase(call);
+      }
       done(absl::ResourceExhaustedError("too many tools are waiting"), Json());
     }
     return;
@@ -100,7 +108,7 @@ void World::Cancel(int64_t call) {
     MutexLock lock(mutex_);
     const auto asked = asked_.find(call);
     if (asked == asked_.end()) {
-      cancelled_.insert(call);
+      queued_.erase(call);  // what runs already goes on
       return;
     }
     done = asked->second.done;
@@ -121,12 +129,14 @@ void World::Serve() {
 }
 
 void World::RunOne(const Task& task) {
+  bool wanted = false;
   {
     MutexLock lock(mutex_);
-    if (stop_.stopped() || cancelled_.erase(task.call) > 0) {
-      task.done(absl::CancelledError("not needed any more"), Json());
-      return;
-    }
+    wanted = queued_.erase(task.call) > 0 && !stop_.stopped();
+  }
+  if (!wanted) {
+    task.done(absl::CancelledError("not needed any more"), Json());
+    return;
   }
   const std::string input =
       task.question.inputs.dump(-1, ' ', false, Json::error_handler_t::replace);

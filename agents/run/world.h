@@ -52,7 +52,7 @@ class World : public OutsideWorld {
   BoundedQueue<Task> tasks_{1 << 16};
   Mutex mutex_;
   std::map<int64_t, Asked> asked_ ABSL_GUARDED_BY(mutex_);
-  std::set<int64_t> cancelled_ ABSL_GUARDED_BY(mutex_);
+  std::set<int64_t> queued_ ABSL_GUARDED_BY(mutex_);  // tools that nobody has begun or cancelled
   std::vector<Thread> threads_;
 };
 

@@ -12,6 +12,7 @@
 #include "agents/select/pattern.h"
 #include "agents/select/ranked.h"
 #include "base/check.h"
+#include "base/trim.h"
 
 namespace temper::agents {
 namespace {
@@ -31,25 +32,6 @@ std::string WithoutTrailingBlanks(std::string_view text) {
     if (c != ' ' && c != '\t' && c != '\r') solid = kept.size();
   }
   return kept;
-}
-
-bool Stands(double number, Comparison comparison, double bound) {
-  if (std::isnan(number)) return false;
-  switch (comparison) {
-    case Comparison::kBelow:
-      return number < bound;
-    case Comparison::kAtMost:
-      return number <= bound;
-    case Comparison::kAtLeast:
-      return number >= bound;
-    case Comparison::kAbove:
-      return number > bound;
-    case Comparison::kEqual:
-      return number == bound;
-    case Comparison::kDifferent:
-      return number != bound;
-  }
-  return false;
 }
 
 }  // namespace
@@ -89,29 +71,6 @@ std::vector<int> KeepChanged(const std::vector<std::string>& texts,
 std::vector<int> KeepFirst(int count, int keep) {
   std::vector<int> kept;
   for (int i = 0; i < std::min(count, keep); ++i) kept.push_back(i);
-  return kept;
-}
-
-absl::StatusOr<Comparison> ReadComparison(std::string_view sign) {
-  static constexpr std::pair<std::string_view, Comparison> kSigns[] = {
-      {"<", Comparison::kBelow}, {"<=", Comparison::kAtMost}, {">=", Comparison::kAtLeast},
-      {">", Comparison::kAbove}, {"==", Comparison::kEqual},  {"!=", Comparison::kDifferent},
-  };
-  for (const auto& [name, comparison] : kSigns) {
-    if (name == sign) return comparison;
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("found \"", std::string(sign), "\", expected <, <=, >=, >, == or !="));
-}
-
-std::vector<int> KeepByThreshold(const std::vector<std::optional<double>>& numbers,
-                                 Comparison comparison, double bound) {
-  std::vector<int> kept;
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (numbers[i].has_value() && Stands(*numbers[i], comparison, bound)) {
-      kept.push_back(static_cast<int>(i));
-    }
-  }
   return kept;
 }
 

@@ -31,13 +31,6 @@ bool IsUnchanged(std::string_view text, std::string_view source);
 // The first `keep`.
 std::vector<int> KeepFirst(int count, int keep);
 
-enum class Comparison { kBelow, kAtMost, kAtLeast, kAbove, kEqual, kDifferent };
-// "<", "<=", ">=", ">", "==", "!=".
-absl::StatusOr<Comparison> ReadComparison(std::string_view sign);
-// Those whose number stands so to the bound; those without a number, or with NaN, go.
-std::vector<int> KeepByThreshold(const std::vector<std::optional<double>>& numbers,
-                                 Comparison comparison, double bound);
-
 // Those in which an RE2 pattern matches somewhere.
 class PatternFilter {
  public:

@@ -2,18 +2,9 @@
 #include "agents/select/normal_text.h"
 
 #include "absl/strings/ascii.h"
+#include "base/trim.h"
 
 namespace temper::agents {
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.front()))) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.back()))) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 std::string NormalText(std::string_view text) {
   std::string normal;

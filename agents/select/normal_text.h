@@ -10,7 +10,4 @@ namespace temper::agents {
 // all other bytes as they are. Trailing full stops go too: "42." votes for "42".
 std::string NormalText(std::string_view text);
 
-// Without blanks (space, tab, line ends) at both ends.
-std::string_view Trimmed(std::string_view text);
-
 }  // namespace temper::agents

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "base/trim.h"
 #include "reward/answer_extractor.h"
 #include "reward/json/json_schema.h"
 #include "temper/v1/text_verifiers.pb.h"
@@ -15,16 +16,6 @@ namespace {
 
 constexpr int kDepthMax = 256;
 constexpr JsonLimits kSchemaLimits = {.bytes_max = size_t{1} << 20, .depth_max = 128};
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.front()))) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.back()))) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 absl::StatusOr<JsonSchema> CompileAt(JsonValue schema, bool formats, const std::string& place) {
   auto compiled = JsonSchema::Compile(std::move(schema), formats);

@@ -6,18 +6,13 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
+#include "base/trim.h"
 
 namespace temper::reward::math {
 
 inline bool IsDigit(char c) { return absl::ascii_isdigit(static_cast<unsigned char>(c)); }
 inline bool IsLetter(char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)); }
 inline bool IsBlank(char c) { return absl::ascii_isspace(static_cast<unsigned char>(c)); }
-
-inline std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 // Takes `prefix` off where it is there.
 inline bool Consume(std::string_view& text, std::string_view prefix) {

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "base/trim.h"
 #include "nlohmann/json.hpp"
 #include "reward/math/characters.h"
 
@@ -25,7 +26,7 @@ Judgement WithAnswer(Judgement judgement, const std::string& answer) {
 }  // namespace
 
 absl::StatusOr<Judgement> MathVerifier::Judge(const Response& response) const {
-  if (math::Trimmed(response.gold).empty()) {
+  if (Trimmed(response.gold).empty()) {
     return absl::InvalidArgumentError(
         "verifier \"math\" needs a gold answer and this problem has none; check the dataset's "
         "\"answer\" field");

@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
+#include "base/trim.h"
 #include "reward/text/code_points.h"
 
 namespace temper::reward {
@@ -12,16 +13,6 @@ namespace {
 
 constexpr size_t kBracketBytesMax = 1024;
 constexpr size_t kQuoteBytesMax = 4096;
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.front()))) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && absl::ascii_isspace(static_cast<unsigned char>(text.back()))) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 std::string ShapeOf(std::string_view id) {
   std::string shape;

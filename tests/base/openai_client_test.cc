@@ -53,7 +53,7 @@ TEST(OpenAiClientTest, SendsWhatWasAskedAndReadsTheAnswer) {
       {"message": {"content": "yes", "reasoning_content": "hm"}, "finish_reason": "length",
        "logprobs": {"content": [{"token": "yes", "logprob": -0.25, "top_logprobs": [
          {"token": "yes", "logprob": -0.25}, {"token": "no", "logprob": -1.5}]}]}},
-      {"message": {"content": null}, "finish_reason": "stop"}]})"};
+      {"message": {"content": null, "reasoning": "so"}, "finish_reason": "stop"}]})"};
   });
   ChatRequest request = Hello();
   request.max_tokens = 7;
@@ -78,6 +78,7 @@ TEST(OpenAiClientTest, SendsWhatWasAskedAndReadsTheAnswer) {
   const ChatResponse& first = answers->front();
   EXPECT_EQ(first.text, "yes");
   EXPECT_EQ(first.reasoning, "hm");
+  EXPECT_EQ(answers->back().reasoning, "so");  // the newer name
   EXPECT_EQ(first.finish_reason, "length");
   ASSERT_EQ(first.tokens.size(), 1);
   EXPECT_EQ(first.tokens[0].logprob, -0.25);

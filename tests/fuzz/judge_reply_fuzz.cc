@@ -39,8 +39,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
     Require(static_cast<int>(judgement->scores.size()) == responses);
     if (responses == 2) Require(judgement->Preference() >= 0 && judgement->Preference() <= 1);
   }
-  Check(ReadReward(reply));
-  Check(ReadReward(reply, "helpfulness"));
+  if (const auto rewards = ParseRewards(reply); rewards.ok()) {
+    Require(!rewards->empty());
+    for (const char* attribute : {"", "helpfulness"}) Check(RewardNamed(*rewards, attribute));
+  }
   Check(ReadRating(reply));
   Check(ReadWildBenchScore(reply));
   static const RubricRule& pattern = *new RubricRule(*RubricRule::Pattern(R"(score\D*(\d*))"));

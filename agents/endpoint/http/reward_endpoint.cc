@@ -1,14 +1,9 @@
 // What differs between the dialects is a path, a body and where the number stands.
 #include "agents/endpoint/http/reward_endpoint.h"
 
-#include <cmath>
-
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "agents/endpoint/http/chat_body.h"
+#include "agents/select/judgement/reward_reply.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 
@@ -17,7 +12,6 @@ namespace {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-using Scores = std::vector<std::pair<std::string, double>>;
 
 const json* At(const json* object, const char* key) {
   if (object == nullptr || !object->is_object()) return nullptr;
@@ -73,14 +67,17 @@ ordered_json WithMaxTokens(const EndpointCall& call) {
 }
 
 // {"choices": [{"message": {"content": "reward:-12.5"}}]}
-absl::StatusOr<Scores> NimScores(const json& answer) {
+absl::StatusOr<Rewards> NimScores(const json& answer) {
   const json* const content = At(At(First(At(&answer, "choices")), "message"), "content");
   if (content == nullptr || !content->is_string()) return NoNumber("choices[0].message.content");
-  return ParseScores(content->get<std::string>());
+  absl::StatusOr<Rewards> rewards = ParseRewards(content->get<std::string>());
+  // Such an answer is none, and may be asked for again.
+  if (!rewards.ok()) return absl::DataLossError(rewards.status().message());
+  return rewards;
 }
 
 // {"data": [{"data": [1.5]}]}; of a number for each token, [[..], [1.5]], the last counts.
-absl::StatusOr<Scores> PoolingScores(const json& answer) {
+absl::StatusOr<Rewards> PoolingScores(const json& answer) {
   const json* value = At(First(At(&answer, "data")), "data");
   while (value != nullptr && value->is_array() && !value->empty()) {
     if (value->size() > 1 && value->front().is_number()) {
@@ -90,14 +87,14 @@ absl::StatusOr<Scores> PoolingScores(const json& answer) {
     value = &value->back();
   }
   if (value == nullptr || !value->is_number()) return NoNumber("data[0].data");
-  return Scores{{"", value->get<double>()}};
+  return Rewards{{"", value->get<double>()}};
 }
 
 // {"data": [{"label": "LABEL_1", "probs": [0.1, 0.9]}]}: classes are named by their index.
-absl::StatusOr<Scores> ClassifyScores(const json& answer) {
+absl::StatusOr<Rewards> ClassifyScores(const json& answer) {
   const json* const probs = At(First(At(&answer, "data")), "probs");
   if (probs == nullptr || !probs->is_array() || probs->empty()) return NoNumber("data[0].probs");
-  Scores scores;
+  Rewards scores;
   for (const json& each : *probs) {
     if (!each.is_number()) return NoNumber("data[0].probs");
     scores.emplace_back(absl::StrCat(scores.size()), each.get<double>());
@@ -106,16 +103,16 @@ absl::StatusOr<Scores> ClassifyScores(const json& answer) {
 }
 
 // {"data": [{"score": 0.9}]}
-absl::StatusOr<Scores> PairScores(const json& answer) {
+absl::StatusOr<Rewards> PairScores(const json& answer) {
   const json* const score = At(First(At(&answer, "data")), "score");
   if (score == nullptr || !score->is_number()) return NoNumber("data[0].score");
-  return Scores{{"", score->get<double>()}};
+  return Rewards{{"", score->get<double>()}};
 }
 
 struct Manner {
   const char* path;
   ordered_json (*body)(const EndpointCall& call);
-  absl::StatusOr<Scores> (*scores)(const json& answer);
+  absl::StatusOr<Rewards> (*scores)(const json& answer);
 };
 
 Manner MannerOf(EndpointKind kind) {
@@ -159,11 +156,11 @@ class RewardConversation : public HttpConversation {
       return EndOf(*error, ended.head, now);
     }
     AttemptEnd end;
-    const absl::StatusOr<Scores> scores = manner_.scores(answer);
+    const absl::StatusOr<Rewards> scores = manner_.scores(answer);
     if (!scores.ok()) {
       return {.status = scores.status(), .worth_a_retry = true, .tokens_wasted = Wasted()};
     }
-    const absl::StatusOr<double> score = ScoreOf(*scores, call_.attribute);
+    const absl::StatusOr<double> score = RewardNamed(*scores, call_.attribute);
     if (!score.ok()) return {.status = score.status(), .tokens_wasted = Wasted()};
     end.answer.score = *score;
     CountTokens(answer, end.answer);
@@ -208,39 +205,6 @@ class RewardDialect : public HttpDialect {
 
 std::unique_ptr<HttpDialect> MakeRewardDialect(EndpointKind kind) {
   return std::make_unique<RewardDialect>(MannerOf(kind));
-}
-
-absl::StatusOr<Scores> ParseScores(std::string_view text) {
-  Scores scores;
-  const absl::string_view whole(text.data(), text.size());
-  for (const absl::string_view each : absl::StrSplit(whole, ',')) {
-    const std::vector<absl::string_view> parts = absl::StrSplit(each, ':');
-    double number = 0;
-    const bool read = parts.size() <= 2 &&
-                      absl::SimpleAtod(absl::StripAsciiWhitespace(parts.back()), &number) &&
-                      std::isfinite(number);
-    const std::string name(parts.size() == 2 ? absl::StripAsciiWhitespace(parts[0]) : "");
-    if (!read || (parts.size() == 2 && name.empty())) {
-      return absl::DataLossError(absl::StrCat("\"", std::string(whole.substr(0, 100)),
-                                              "\" is no score: expected NAME:NUMBER,..."));
-    }
-    scores.emplace_back(name, number);
-  }
-  return scores;
-}
-
-absl::StatusOr<double> ScoreOf(const Scores& scores, const std::string& attribute) {
-  if (attribute.empty() && scores.size() == 1) return scores.front().second;
-  std::vector<std::string> names;
-  for (const auto& [name, number] : scores) {
-    if (!attribute.empty() && name == attribute) return number;
-    names.push_back(name);
-  }
-  const std::string there = absl::StrCat("the server scores ", absl::StrJoin(names, ", "));
-  if (attribute.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(there, "; name one as \"attribute\""));
-  }
-  return absl::InvalidArgumentError(absl::StrCat(there, ", and no \"", attribute, "\""));
 }
 
 }  // namespace temper::agents

@@ -9,6 +9,7 @@
 #include "agents/select/normal_text.h"
 #include "base/json_text.h"
 #include "base/status_macros.h"
+#include "base/trim.h"
 
 namespace temper::agents {
 namespace {

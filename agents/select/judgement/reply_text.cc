@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "agents/select/normal_text.h"
 #include "base/json_text.h"
+#include "base/trim.h"
 #include "base/utf8.h"
 #include "nlohmann/json.hpp"
 

@@ -1,49 +1,50 @@
-// Pairs parted by commas; a pair is a name, a colon and a number.
+// Pairs parted by commas or lines; a pair is a name, a colon and a number.
 #include "agents/select/judgement/reward_reply.h"
 
 #include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "agents/select/judgement/reply_text.h"
-#include "agents/select/normal_text.h"
+#include "base/trim.h"
 
 namespace temper::agents {
 
-absl::StatusOr<double> ReadReward(std::string_view reply, std::string_view attribute) {
-  const std::string_view answer = AfterThinking(reply);
-  std::vector<std::pair<std::string, double>> pairs;
+absl::StatusOr<Rewards> ParseRewards(std::string_view reply) {
+  const std::string_view answer = Trimmed(AfterThinking(reply));
+  if (answer.empty()) return absl::InvalidArgumentError("an empty reply where a reward belongs");
+  Rewards rewards;
   const std::vector<std::string> parts =
       absl::StrSplit(std::string(answer), absl::ByAnyChar(",\n"));
   for (const std::string_view part : parts) {
-    if (Trimmed(part).empty()) continue;
-    const size_t colon = part.rfind(':');
-    const std::string_view name = colon == part.npos ? "" : Trimmed(part.substr(0, colon));
-    const std::optional<double> number =
-        ReadDecimal(colon == part.npos ? part : part.substr(colon + 1));
-    if (!number.has_value()) {
+    const size_t colon = part.find(':');
+    const bool pair = colon != part.npos;
+    const std::string_view name = pair ? Trimmed(part.substr(0, colon)) : "";
+    const std::optional<double> number = ReadDecimal(pair ? part.substr(colon + 1) : part);
+    if (!number.has_value() || (pair && name.empty())) {
       return absl::InvalidArgumentError(
           absl::StrCat("found ", HeadOf(part),
                        ", expected attribute:number or a number, in the reply ", HeadOf(answer)));
     }
-    pairs.emplace_back(name, *number);
+    rewards.emplace_back(name, *number);
   }
+  return rewards;
+}
+
+absl::StatusOr<double> RewardNamed(const Rewards& rewards, std::string_view attribute) {
+  if (attribute.empty() && rewards.size() == 1) return rewards.front().second;
   std::string names;
-  for (const auto& [name, number] : pairs) {
-    absl::StrAppend(&names, names.empty() ? "\"" : ", \"", name, "\"");
-    const bool wanted = attribute.empty() ? pairs.size() == 1
-                                          : absl::EqualsIgnoreCase(name, std::string(attribute));
-    if (wanted) return number;
+  for (const auto& [name, number] : rewards) {
+    if (!attribute.empty() && absl::EqualsIgnoreCase(name, std::string(attribute))) return number;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", name);
   }
-  if (pairs.empty()) return absl::InvalidArgumentError("an empty reply where a reward belongs");
-  return absl::InvalidArgumentError(absl::StrCat(
-      attribute.empty() ? "several attributes; name one of them"
-                        : absl::StrCat("no attribute \"", std::string(attribute), "\"; there are"),
-      " ", HeadOf(names)));
+  const std::string there = absl::StrCat("the server scores ", HeadOf(names));
+  if (attribute.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(there, "; name one as \"attribute\""));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(there, ", and no \"", std::string(attribute), "\""));
 }
 
 }  // namespace temper::agents

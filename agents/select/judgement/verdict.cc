@@ -12,6 +12,7 @@
 #include "agents/select/judgement/reply_text.h"
 #include "agents/select/normal_text.h"
 #include "base/status_macros.h"
+#include "base/trim.h"
 #include "nlohmann/json.hpp"
 #include "re2/re2.h"
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "agents/select/judgement/reply_text.h"
 #include "agents/select/normal_text.h"
+#include "base/trim.h"
 
 namespace temper::agents {
 namespace {

@@ -84,16 +84,5 @@ TEST(RewardEndpointTest, AChatCallToARewardServerIsRefusedUnsent) {
   EXPECT_EQ(served.server.stats().requests, 0);
 }
 
-TEST(RewardEndpointTest, ReadsScoresAndNothingElse) {
-  EXPECT_EQ(ParseScores("reward:-12.5")->at(0).second, -12.5);
-  EXPECT_EQ(ParseScores(" 3.25 ")->at(0).second, 3.25);
-  const auto several = ParseScores("helpfulness:1.25, correctness:0.5");
-  ASSERT_TRUE(several.ok());
-  EXPECT_EQ(several->at(1), (std::pair<std::string, double>("correctness", 0.5)));
-  for (const char* wrong : {"", "good", "reward:", ":1", "reward:nan", "a:1:2", "a:1,,b:2"}) {
-    EXPECT_TRUE(absl::IsDataLoss(ParseScores(wrong).status())) << wrong;
-  }
-}
-
 }  // namespace
 }  // namespace temper::agents

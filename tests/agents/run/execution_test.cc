@@ -270,6 +270,40 @@ TEST(ExecutionTest, ABestAnswerIsThereAsSoonAsADraftIs) {
   EXPECT_EQ(TextOf(*execution->Best(), {}), MadeResult(wants[2]).text);
 }
 
+TEST(ExecutionTest, AThresholdDropsWhatHasNoNumber) {
+  const auto kept = [](const std::string& sign) {
+    const auto graph = ParseOrDie(absl::StrCat(R"({
+      "graph": "threshold", "input": ["messages"],
+      "roles": {"writer": {"model": "main:m"}, "judge": {"model": "reward:r", "kind": "reward"}},
+      "nodes": {
+        "draft": {"do": "generate", "role": "writer", "n": 4, "prompt": "$messages"},
+        "worth": {"do": "score", "role": "judge", "from": "$draft", "by": "reward"},
+        "good": {"do": "filter", "from": "$worth", "by": "threshold", "passing": "$it )",
+                                               sign, R"( 2"}},
+      "output": "$good"})"));
+    const auto execution = StartOrDie(graph, Question1());
+    // Worth 1, 2, nothing and 3.
+    RunToEnd(*execution, 1, [](const Want& want) {
+      Result result = MadeResult(want);
+      if (want.question->kind == Question::Kind::kChat) {
+        result.text = absl::StrCat(want.sample);
+      } else {
+        const std::string draft = want.question->messages.back()["content"];
+        if (draft == "2") result.status = absl::UnavailableError("no judge");
+        result.score = draft == "0" ? 1 : draft == "1" ? 2 : 3;
+      }
+      return result;
+    });
+    return OutputText(*execution);
+  };
+  EXPECT_EQ(kept("<"), "0|");
+  EXPECT_EQ(kept("<="), "0|1|");
+  EXPECT_EQ(kept(">="), "1|3|");
+  EXPECT_EQ(kept(">"), "3|");
+  EXPECT_EQ(kept("=="), "1|");
+  EXPECT_EQ(kept("!="), "0|3|");
+}
+
 TEST(ExecutionTest, InputsAreCheckedBeforeAnythingIsWanted) {
   const auto graph = ParseOrDie(kFeedbackEdit, FeedbackEditPrompts());
   const auto fails = [&](const nlohmann::ordered_json& inputs) {

@@ -94,20 +94,6 @@ TEST(FiltersTest, AnUnchangedEditGoes) {
   EXPECT_TRUE(IsUnchanged("", " "));
 }
 
-TEST(FiltersTest, AThresholdDropsWhatHasNoNumber) {
-  const std::vector<std::optional<double>> numbers = {1.0, 2.0, std::nullopt, 3.0, NAN};
-  const auto keep = [&](std::string_view sign) {
-    return KeepByThreshold(numbers, ReadComparison(sign).value(), 2);
-  };
-  EXPECT_THAT(keep("<"), ElementsAre(0));
-  EXPECT_THAT(keep("<="), ElementsAre(0, 1));
-  EXPECT_THAT(keep(">="), ElementsAre(1, 3));
-  EXPECT_THAT(keep(">"), ElementsAre(3));
-  EXPECT_THAT(keep("=="), ElementsAre(1));
-  EXPECT_THAT(keep("!="), ElementsAre(0, 3));
-  EXPECT_FALSE(ReadComparison("=<").ok());
-}
-
 TEST(FiltersTest, APatternKeepsWhatItMatchesSomewhere) {
   EXPECT_THAT(PatternFilter::Create(R"(\d{2})")->Keep({"a1", "b22", "33"}), ElementsAre(1, 2));
   const auto bad = PatternFilter::Create("(");

@@ -107,6 +107,23 @@ TEST(GenRmTest, ReadsJsonInFencesAndProse) {
   EXPECT_FALSE(ReadGenRmJson("{\"score_1\":5,\"score_2\":0,\"ranking\":3}", 2).ok());
 }
 
+TEST(RewardReplyTest, ReadsPairsInTheirOrderAndNothingElse) {
+  EXPECT_EQ(ParseRewards("reward:-12.5")->at(0).second, -12.5);
+  EXPECT_EQ(ParseRewards(" 3.25 ")->at(0).second, 3.25);
+  const auto several = ParseRewards("helpfulness:1.25, correctness:0.5");
+  ASSERT_TRUE(several.ok());
+  EXPECT_EQ(several->at(1), (std::pair<std::string, double>("correctness", 0.5)));
+  for (const char* wrong : {"", "good", "reward:", ":1", "reward:nan", "a:1:2", "a:1,,b:2"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseRewards(wrong).status())) << wrong;
+  }
+}
+
+absl::StatusOr<double> ReadReward(std::string_view reply, std::string_view attribute = "") {
+  const absl::StatusOr<Rewards> rewards = ParseRewards(reply);
+  if (!rewards.ok()) return rewards.status();
+  return RewardNamed(*rewards, attribute);
+}
+
 TEST(RewardReplyTest, ReadsPairsAndBareNumbers) {
   EXPECT_EQ(ReadReward("reward:-7.98").value(), -7.98);
   EXPECT_EQ(ReadReward(" 1.5\n").value(), 1.5);
