@@ -158,6 +158,7 @@ class Runner {
   void RecordAnswer(const Call& call, const EndpointEnd& end);
   void Record(const Call& call, size_t sample, std::unique_ptr<Result> result);
   void RecordFailure(const Call& call, size_t sample, const absl::Status& status);
+  bool AskAgain(const std::string& key);
 
   void Dispatch();
   bool DispatchOne(const std::string& endpoint, std::set<Pending>& pending);

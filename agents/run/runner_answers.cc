@@ -137,6 +137,7 @@ void Runner::Note(const Call& call, std::string kind, size_t sample, std::string
 
 // A cancelled call says nothing that would hold for a later run.
 void Runner::RecordFailure(const Call& call, size_t sample, const absl::Status& status) {
+  if (absl::IsCancelled(status) && call.cancelled && AskAgain(call.keys[sample])) return;
   if (!absl::IsCancelled(status)) {
     const std::string error =
         absl::StrCat(absl::StatusCodeToString(status.code()), ": ", std::string(status.message()));
@@ -151,6 +152,18 @@ void Runner::RecordFailure(const Call& call, size_t sample, const absl::Status& 
   Result failed;
   failed.status = status;
   Deliver(call.keys[sample], failed);
+}
+
+// Whoever came to want it after nobody did has had no answer yet; false when nobody has come.
+bool Runner::AskAgain(const std::string& key) {
+  const auto found = keys_.find(key);
+  if (found == keys_.end() || found->second.wants.empty()) return false;
+  found->second.call = 0;
+  const auto& [number, id] = found->second.wants.front();
+  const Want& want = running_.at(number)->wants.at(id);
+  pending_[EndpointOf(*want.question)].insert(
+      {.execution = number, .order = want.order, .want = id});
+  return true;
 }
 
 }  // namespace temper::agents
