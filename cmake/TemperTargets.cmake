@@ -2,14 +2,15 @@
 # temper_test(path [SOURCES ...] [DEPENDS temper::x ...] [LABELS slow]): tests/<path>.cc as one ctest.
 
 add_library(temper_warnings INTERFACE)
-target_compile_options(temper_warnings INTERFACE -Wall -Wextra -Wno-unused-parameter
-  -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # GCC 12 sees overlaps in std::string that are not there (bug 105651)
-  $<$<BOOL:${TEMPER_WERROR}>:-Werror>)
+target_compile_options(temper_warnings INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wno-unused-parameter>"
+  "$<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-field-initializers>" $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  # GCC 12 sees overlaps in std::string that are not there (bug 105651)
+  "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>"
+  "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${TEMPER_WERROR}>>:-Werror>")
 
 # Reproducible arithmetic: a*b+c is fused only where a kernel says so.
 add_library(temper_arithmetic INTERFACE)
-target_compile_options(temper_arithmetic INTERFACE -ffp-contract=off)
+target_compile_options(temper_arithmetic INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off>)
 
 # For code that is no hot path: generated schemas, the command line, tests. Half the time to build.
 add_library(temper_quick_build INTERFACE)

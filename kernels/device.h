@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "kernels/view.h"
 
@@ -19,6 +21,49 @@ class Stream {
   virtual ~Stream() = default;
 };
 
+// Where memory lies: kDevice is read and written by ops; kHost by this process too, and by ops
+// slowly. A CPU's are one.
+enum class Place { kDevice, kHost };
+
+// Owns memory of a device, which outlives it. Moved, never copied.
+class Memory {
+ public:
+  using Release = void (*)(void* data, Place place);
+  Memory() = default;
+  Memory(void* data, int64_t bytes, Place place, Release release)
+      : data_(data), bytes_(bytes), place_(place), release_(release) {}
+  Memory(Memory&& other) noexcept { Take(other); }
+  Memory& operator=(Memory&& other) noexcept {
+    if (this == &other) return *this;
+    Free();
+    Take(other);
+    return *this;
+  }
+  ~Memory() { Free(); }
+
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void Free() {
+    if (data_ != nullptr) release_(data_, place_);
+  }
+  void Take(Memory& other) {
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    place_ = other.place_;
+    release_ = other.release_;
+  }
+
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+  Place place_ = Place::kDevice;
+  Release release_ = nullptr;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -26,6 +71,21 @@ class Device {
   virtual Stream& stream() = 0;
   // Threads that share an op's work; results never depend on it.
   virtual int threads() const = 0;
+
+  // Every matrix that an op is given lies in memory of its device; lists (spans) lie on the host.
+  // On a CPU any memory of the process will do.
+  virtual bool shares_host_memory() const = 0;
+  // That could be allocated now, where the memory is the device's own; else of no meaning.
+  virtual int64_t free_bytes() const = 0;
+  // At least `bytes` of unspecified contents, aligned for vectors. Stops the process where there is
+  // no room, with what was asked for and what is free.
+  virtual Memory Allocate(int64_t bytes, Place place = Place::kDevice) = 0;
+  // Copies between any two memories, and zeroes one, in the order of the ops. `from` on the host
+  // stays as it is until Finish().
+  virtual void Copy(void* to, const void* from, int64_t bytes) = 0;
+  virtual void Zero(void* at, int64_t bytes) = 0;
+  // Until all that was asked for is done: what it wrote may be read then.
+  virtual void Finish() = 0;
 };
 
 // Cores this process may use, which may be fewer than the machine has.

@@ -132,10 +132,11 @@ struct Ops {
   // ---- the recurrence (Mamba-2, arXiv 2405.21060; sequential form)
   // dt = clamp(softplus(dt + dt_bias)); S_t = exp(-exp(a_log) dt) S_{t-1} + dt x_t (outer) B_t;
   // y_t = S_t C_t + D x_t.  y: [tokens, H*P]
-  // states[s]: state_floats() floats in the back end's own layout (zero bytes = zero state), read
-  // and then advanced; null: zero before the segment, nothing kept.
+  // states[s]: ssm_state_floats() floats in the back end's own layout (zero bytes = zero state),
+  // read and then advanced; null: zero before the segment, nothing kept.
   void (*ssm_scan)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,
                    const SsmParameters&, std::span<float* const> states, View<float> y);
+  int64_t (*ssm_state_floats)(const SsmShape&);
   // For segments that start their sequence. Recomputes states from boundaries; scratch is the op's
   // own.
   void (*ssm_scan_backward)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,
@@ -154,6 +155,10 @@ struct Ops {
   // segment s. lse: [tokens, q_heads] or null: log-sum-exp of the scaled scores, kept for backward.
   void (*attention)(Stream&, const AttentionShape&, std::span<const Segment>, View<const float> q,
                     std::span<const KeyValueTiles> tiles, View<float> y, float* lse);
+  // Row segment.begin + i of x becomes row p % kAttentionTile of tiles[s][p / kAttentionTile], p =
+  // segment.position + i. A tile's rows are packed. x: [tokens, cols]
+  void (*store_tiles)(Stream&, std::span<const Segment>, View<const float> x,
+                      std::span<float* const* const> tiles);
   // For segments that start their sequence. k, v, dk, dv: [tokens, kv_heads*head_dim]. All written.
   void (*attention_backward)(Stream&, const AttentionShape&, std::span<const Segment>,
                              View<const float> q, View<const float> k, View<const float> v,

@@ -8,8 +8,9 @@
 
 namespace temper::kernels {
 
-// How a packed weight is stored. Products are float32 either way: a bfloat16 weight gives the bits
-// that the same values in float32 give.
+// How a packed weight is stored. On a CPU products are float32 either way: a bfloat16 weight gives
+// the bits that the same values in float32 give. On a GPU the other side is rounded to bfloat16 too
+// and sums are float32.
 enum class Dtype { kFloat32, kBFloat16 };
 
 struct PackOptions {

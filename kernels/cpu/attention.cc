@@ -223,5 +223,18 @@ void Attention(Stream& stream, const AttentionShape& shape, std::span<const Segm
   });
 }
 
+// Memory only: not worth the threads.
+void StoreTiles(Stream&, std::span<const Segment> segments, View<const float> x,
+                std::span<float* const* const> tiles) {
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const Segment& segment = segments[s];
+    for (int64_t i = 0; i < segment.length; ++i) {
+      const int64_t position = segment.position + i;
+      float* const tile = tiles[s][position / kAttentionTile];
+      std::copy_n(x.row(segment.begin + i), x.cols, tile + position % kAttentionTile * x.cols);
+    }
+  }
+}
+
 }  // namespace temper::kernels::cpu
 #endif  // HWY_ONCE

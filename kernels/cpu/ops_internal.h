@@ -81,6 +81,7 @@ void ConvSiluBackward(Stream& stream, std::span<const Segment> segments, View<co
 void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> segments,
              const SsmInputs& inputs, const SsmParameters& parameters,
              std::span<float* const> states, View<float> y);
+int64_t SsmStateFloats(const SsmShape& shape);
 void SsmScanBackward(Stream& stream, const SsmShape& shape, std::span<const Segment> segments,
                      const SsmInputs& inputs, const SsmParameters& parameters, View<const float> dy,
                      const SsmInputGradients& input_gradients,
@@ -94,6 +95,8 @@ void Rope(Stream& stream, std::span<const Segment> segments, int64_t heads,
 void Attention(Stream& stream, const AttentionShape& shape, std::span<const Segment> segments,
                View<const float> q, std::span<const KeyValueTiles> tiles, View<float> y,
                float* lse);
+void StoreTiles(Stream& stream, std::span<const Segment> segments, View<const float> x,
+                std::span<float* const* const> tiles);
 void AttentionBackward(Stream& stream, const AttentionShape& shape,
                        std::span<const Segment> segments, View<const float> q, View<const float> k,
                        View<const float> v, View<const float> y, const float* lse,

@@ -320,5 +320,7 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
   });
 }
 
+int64_t SsmStateFloats(const SsmShape& shape) { return shape.state_floats(); }
+
 }  // namespace temper::kernels::cpu
 #endif  // HWY_ONCE

@@ -96,6 +96,7 @@ constexpr Allowed kAllowed[] = {
     {"kernels/cpu/thread_pool.", "",
      "shares one op's arithmetic; kernels stand below base. A hang there is a heartbeat without "
      "progress"},
+    {"kernels/cuda/cublas_lt.cc", "mutex", "guards a list for a few lines; kernels stand below base"},
     {"reward/sandbox/starter.cc", "",
      "process 1 of a sandbox, linked with nothing; Process kills it at the job's deadline"},
     {"reward/sandbox/seccomp_filter.cc", "F_", "forbids it to others"},

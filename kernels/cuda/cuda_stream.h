@@ -1,0 +1,77 @@
+// CUDA's stream, with the memory that the op under way needs: scratch, and what it takes up from the
+// host.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/cuda/runtime.h"
+#include "kernels/device.h"
+
+namespace temper::kernels::cuda {
+
+class CudaStream final : public Stream {
+ public:
+  CudaStream();
+  ~CudaStream() override;
+
+  StreamHandle handle() const { return handle_; }
+  int multiprocessors() const { return multiprocessors_; }
+  void set_multiprocessors(int count) { multiprocessors_ = count; }
+
+  // Each op begins with it: scratch handed out before is taken back. Later kernels of the stream
+  // may use the same memory, since they run in order.
+  void BeginOp() {
+    scratch_used_ = 0;
+    uploaded_by_op_ = 0;
+    if (!retired_.empty()) FreeRetired();
+  }
+  // Device memory of unspecified contents, 256-byte aligned, of the op under way.
+  template <class T>
+  T* Scratch(int64_t count) {
+    return static_cast<T*>(ScratchBytes(count * static_cast<int64_t>(sizeof(T))));
+  }
+
+  // A copy on the device, valid for the kernels of the op under way; the values may change at once.
+  template <class T>
+  const T* Upload(std::span<const T> values) {
+    return static_cast<const T*>(
+        UploadBytes(values.data(), static_cast<int64_t>(values.size_bytes())));
+  }
+
+  void Finish() { Synchronize(handle_); }
+
+ private:
+  struct Block {
+    char* memory = nullptr;
+    int64_t bytes = 0;
+  };
+  void* ScratchBytes(int64_t bytes);
+  const void* UploadBytes(const void* values, int64_t bytes);
+  void FreeRetired();
+
+  StreamHandle handle_ = nullptr;
+  int multiprocessors_ = 1;
+
+  Block scratch_;
+  int64_t scratch_used_ = 0;
+
+  // A ring of which both sides have the same places: written on the host, copied to the device.
+  char* pinned_ = nullptr;
+  Block ring_;
+  int64_t ring_next_ = 0;
+  int64_t uploaded_by_op_ = 0;
+
+  // What was outgrown in the middle of an op, which may use it still.
+  std::vector<char*> retired_, retired_pinned_;
+};
+
+// The stream that OpenCudaDevice made; every op begins with it.
+inline CudaStream& BeginOp(Stream& stream) {
+  auto& cuda = static_cast<CudaStream&>(stream);
+  cuda.BeginOp();
+  return cuda;
+}
+
+}  // namespace temper::kernels::cuda

@@ -1,0 +1,15 @@
+// Stands in for the CUDA back end where it is not compiled in.
+#include "kernels/cuda/cuda_device.h"
+
+namespace temper::kernels {
+
+absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int) {
+  return absl::UnimplementedError(WhyNoCudaDevice());
+}
+
+std::string WhyNoCudaDevice() {
+  return "this program was built without CUDA: configure with -DTEMPER_CUDA=ON where nvcc is (or "
+         "preset cuda), or choose the device \"cpu\"";
+}
+
+}  // namespace temper::kernels

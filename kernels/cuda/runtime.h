@@ -1,0 +1,52 @@
+// What the back end asks of CUDA's runtime besides kernels: devices, memory, copies.
+//
+// runtime.cc asks CUDA; the tests' emulator answers the same calls with host memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+struct CUstream_st;  // CUDA's own name
+
+namespace temper::kernels::cuda {
+
+using StreamHandle = CUstream_st*;
+
+struct DeviceTraits {
+  std::string name;  // "NVIDIA H200"
+  int major = 0, minor = 0;  // compute capability
+  int multiprocessors = 0;
+  int64_t memory_bytes = 0;
+  int64_t free_bytes = 0;
+};
+
+// Makes the device current on this thread. FAILED_PRECONDITION: no driver, a driver that is too old,
+// a device that the kernels were not compiled for. NOT_FOUND: no device of this number.
+absl::StatusOr<DeviceTraits> SelectDevice(int index);
+
+// Of the current device's memory.
+int64_t FreeBytes();
+
+// What could be opened, without opening it; "" or why nothing can.
+std::string WhyNoDevice();
+
+StreamHandle CreateStream();
+void DestroyStream(StreamHandle stream);
+void Synchronize(StreamHandle stream);
+
+// Stop the process, with the bytes asked for and those free, where there is no room.
+void* AllocateOnDevice(int64_t bytes);
+void* AllocatePinned(int64_t bytes);
+void FreeOnDevice(void* memory);
+void FreePinned(void* memory);
+
+// In the stream's order, between any two memories.
+void CopyAsync(StreamHandle stream, void* to, const void* from, int64_t bytes);
+void ZeroAsync(StreamHandle stream, void* at, int64_t bytes);
+
+// Stops the process with `place` and CUDA's words unless `error` (a cudaError_t) is success.
+void RequireSuccess(int error, const char* place);
+
+}  // namespace temper::kernels::cuda

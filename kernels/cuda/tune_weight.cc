@@ -1,0 +1,174 @@
+// One weight, many rows, all candidates.
+#include "kernels/cuda/tune_weight.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <utility>
+
+#include "kernels/cuda/library_product.h"
+#include "kernels/cuda/ops_internal.h"
+#include "kernels/cuda/packed_weight.h"
+
+namespace temper::kernels::cuda {
+
+namespace {
+
+// Of a row's largest value: sums of the same products in another order differ by less.
+constexpr float kTolerance = 1e-3f;
+constexpr double kTimedSeconds = 0.02;
+
+class DeviceFloats {
+ public:
+  explicit DeviceFloats(int64_t count)
+      : data_(static_cast<float*>(AllocateOnDevice(count * int64_t{sizeof(float)}))) {}
+  ~DeviceFloats() { FreeOnDevice(data_); }
+  DeviceFloats(const DeviceFloats&) = delete;
+  DeviceFloats& operator=(const DeviceFloats&) = delete;
+  float* data() const { return data_; }
+
+ private:
+  float* data_;
+};
+
+// x with its usual rows; a probe puts another row in one place and takes it out again.
+class Trial {
+ public:
+  Trial(CudaStream& stream, BlasLibrary& library, int64_t out, int64_t in, Direction direction,
+        int64_t rows)
+      : stream_(stream),
+        library_(library),
+        direction_(direction),
+        depth_(direction == Direction::kForward ? in : out),
+        columns_(direction == Direction::kForward ? out : in),
+        x_(rows * depth_),
+        y_(rows * columns_),
+        probe_(depth_),
+        usual_row_(depth_),
+        weight_(out, in, {.backward = true, .dtype = Dtype::kBFloat16}) {
+    FillRandomly(x_.data(), rows * depth_);
+    FillRandomly(probe_.data(), depth_);
+    const DeviceFloats values(out * in);
+    FillRandomly(values.data(), out * in);
+    CudaOps().pack_rows(stream_, 0, View<const float>(values.data(), out, in), weight_);
+    stream_.Finish();
+    own_row_ = OwnRow();
+  }
+
+  std::optional<std::vector<uint32_t>> RowBits(const Algorithm& algorithm, int64_t rows,
+                                               int64_t place) {
+    float* const row = x_.data() + place * depth_;
+    const int64_t bytes = depth_ * int64_t{sizeof(float)};
+    CopyAsync(stream_.handle(), usual_row_.data(), row, bytes);
+    CopyAsync(stream_.handle(), row, probe_.data(), bytes);
+    const bool done = Multiply(algorithm, rows);
+    CopyAsync(stream_.handle(), row, usual_row_.data(), bytes);
+    if (!done) return std::nullopt;
+    const std::vector<float> got = Row(place);
+    if (!IsClose(got)) return std::nullopt;
+    std::vector<uint32_t> bits(got.size());
+    std::memcpy(bits.data(), got.data(), got.size() * sizeof(float));
+    return bits;
+  }
+
+  // The mean of as many products as fit in a few hundredths of a second, the way there included.
+  double Seconds(const Algorithm& algorithm, int64_t rows) {
+    using Clock = std::chrono::steady_clock;
+    if (!Multiply(algorithm, rows)) return std::numeric_limits<double>::quiet_NaN();
+    stream_.Finish();
+    for (int64_t products = 4;; products *= 2) {
+      const auto begin = Clock::now();
+      for (int64_t i = 0; i < products; ++i) Multiply(algorithm, rows);
+      stream_.Finish();
+      const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+      if (seconds > kTimedSeconds) return seconds / static_cast<double>(products);
+    }
+  }
+
+ private:
+  // The same values in every run.
+  void FillRandomly(float* at, int64_t count) {
+    constexpr int64_t kChunk = int64_t{1} << 20;
+    std::vector<float> values;
+    std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
+    for (int64_t begin = 0; begin < count; begin += kChunk) {
+      values.resize(static_cast<size_t>(std::min(kChunk, count - begin)));
+      for (float& value : values) value = uniform(random_);
+      CopyAsync(stream_.handle(), at + begin, values.data(),
+                static_cast<int64_t>(values.size() * sizeof(float)));
+      stream_.Finish();
+    }
+  }
+
+  bool Multiply(const Algorithm& algorithm, int64_t rows) {
+    stream_.BeginOp();
+    return MultiplyByLibrary(stream_, library_, algorithm, direction_,
+                             View<const float>(x_.data(), rows, depth_), weight_.values<uint16_t>(),
+                             weight_.out(), weight_.in(), View<float>(y_.data(), rows, columns_),
+                             Write::kReplace);
+  }
+
+  std::vector<float> Row(int64_t place) {
+    std::vector<float> row(static_cast<size_t>(columns_));
+    CopyAsync(stream_.handle(), row.data(), y_.data() + place * columns_,
+              columns_ * int64_t{sizeof(float)});
+    stream_.Finish();
+    return row;
+  }
+
+  std::vector<float> OwnRow() {
+    MultiplyByOwnTiles(stream_, direction_, View<const float>(probe_.data(), 1, depth_), weight_,
+                       View<float>(y_.data(), 1, columns_), Write::kReplace);
+    return Row(0);
+  }
+
+  bool IsClose(const std::vector<float>& got) const {
+    float largest = 0.0f, worst = 0.0f;
+    for (size_t i = 0; i < got.size(); ++i) {
+      if (!std::isfinite(got[i])) return false;
+      largest = std::max(largest, std::fabs(own_row_[i]));
+      worst = std::max(worst, std::fabs(got[i] - own_row_[i]));
+    }
+    return worst <= kTolerance * largest;
+  }
+
+  CudaStream& stream_;
+  BlasLibrary& library_;
+  const Direction direction_;
+  const int64_t depth_, columns_;
+  std::mt19937_64 random_{1};
+  const DeviceFloats x_, y_, probe_, usual_row_;
+  CudaPackedWeight weight_;
+  std::vector<float> own_row_;
+};
+
+}  // namespace
+
+TunerPlan WholePlan() {
+  TunerPlan plan;
+  plan.probed_rows.insert(plan.probed_rows.end(), LibraryRows().begin(), LibraryRows().end());
+  return plan;
+}
+
+Choice TuneWeight(CudaStream& stream, BlasLibrary& library, int64_t out, int64_t in,
+                  Direction direction, const TunerPlan& plan) {
+  const std::vector<Algorithm> candidates = library.Candidates(out, in, direction, LibraryRows());
+  if (candidates.empty()) return {};
+  int64_t rows = 0;
+  for (const int64_t probed : plan.probed_rows) rows = std::max(rows, probed);
+  for (const TimedRows& timed : plan.timed) rows = std::max(rows, timed.rows);
+  Trial trial(stream, library, out, in, direction, rows);
+  AlgorithmProbe probe;
+  probe.row_bits = [&](const Algorithm& algorithm, int64_t count, int64_t place) {
+    return trial.RowBits(algorithm, count, place);
+  };
+  probe.seconds = [&](const Algorithm& algorithm, int64_t count) {
+    return trial.Seconds(algorithm, count);
+  };
+  return ChooseAlgorithm(candidates, probe, plan);
+}
+
+}  // namespace temper::kernels::cuda

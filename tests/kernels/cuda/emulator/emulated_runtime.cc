@@ -1,0 +1,53 @@
+// CUDA's runtime, answered with host memory: copies and kernels happen at once.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/cuda/runtime.h"
+#include "tests/kernels/cuda/emulator/device_words.h"
+
+namespace temper::kernels {
+
+void TakeTurnsBackwards(bool backwards) { temper_emulated_reverse(backwards); }
+
+}  // namespace temper::kernels
+
+namespace temper::kernels::cuda {
+
+namespace {
+
+// Filled with NaN, so that a kernel that reads what nobody wrote is caught.
+void* Poisoned(int64_t bytes) {
+  void* const memory = std::aligned_alloc(256, static_cast<size_t>((bytes + 255) / 256 * 256));
+  if (memory == nullptr) std::abort();
+  std::memset(memory, 0xff, static_cast<size_t>(bytes));
+  return memory;
+}
+
+}  // namespace
+
+absl::StatusOr<DeviceTraits> SelectDevice(int) {
+  return DeviceTraits{.name = "emulated", .major = 9, .multiprocessors = 4};
+}
+int64_t FreeBytes() { return int64_t{1} << 32; }
+std::string WhyNoDevice() { return ""; }
+StreamHandle CreateStream() { return nullptr; }
+void DestroyStream(StreamHandle) {}
+void Synchronize(StreamHandle) {}
+void* AllocateOnDevice(int64_t bytes) { return Poisoned(bytes); }
+void* AllocatePinned(int64_t bytes) { return Poisoned(bytes); }
+void FreeOnDevice(void* memory) { std::free(memory); }
+void FreePinned(void* memory) { std::free(memory); }
+void CopyAsync(StreamHandle, void* to, const void* from, int64_t bytes) {
+  if (bytes > 0) std::memmove(to, from, static_cast<size_t>(bytes));
+}
+void ZeroAsync(StreamHandle, void* at, int64_t bytes) {
+  if (bytes > 0) std::memset(at, 0, static_cast<size_t>(bytes));
+}
+void RequireSuccess(int error, const char* place) {
+  if (error == 0) return;
+  std::fprintf(stderr, "emulated cuda: %s: error %d\n", place, error);
+  std::abort();
+}
+
+}  // namespace temper::kernels::cuda

@@ -1,0 +1,193 @@
+// Every token's bits are the same however its sequence came: whole, cut anywhere, token by token,
+// forked, resumed from a copy, among others.
+#include <algorithm>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/kernels/cuda/ssm_case.h"
+
+namespace temper::kernels {
+namespace {
+
+using oracle::Matrix;
+using oracle::SameBits;
+
+class CudaSsmChunkTest : public CudaSsmTest {
+ protected:
+  float* ZeroState(const SsmCase& in) {
+    return Put(std::vector<float>(cuda().ssm_state_floats(in.shape), 0.0f));
+  }
+  float* Copy(const SsmCase& in, const float* state) {
+    return Put(Get(state, cuda().ssm_state_floats(in.shape)));
+  }
+  // Rows [from, to) of the case's only sequence, into the same rows of y.
+  void Continue(const SsmCase& in, const Placed& placed, int64_t from, int64_t to, float* state,
+                View<float> y) {
+    const SsmInputs& inputs = placed.inputs;
+    const auto part = [&](View<const float> view) { return view.Rows(from, to - from); };
+    const Segment segment = {0, to - from, from};
+    cuda().ssm_scan(cuda_stream(), in.shape, std::vector<Segment>{segment},
+                    {part(inputs.x), part(inputs.b), part(inputs.c), part(inputs.dt)},
+                    placed.parameters, std::vector<float*>{state}, y.Rows(from, to - from));
+  }
+};
+
+constexpr SsmShape kSmall = {2, 20, 12, 1};
+constexpr SsmShape kGrouped = {4, 8, 16, 2};
+constexpr SsmShape kOdd = {2, 33, 7, 2};
+constexpr SsmShape kUsual = {1, 64, 128, 1};
+constexpr SsmShape kWide = {1, 8, 140, 1};
+
+TEST_F(CudaSsmChunkTest, TokenByTokenIsTheWholeSequence) {
+  for (const SsmShape& shape : {kSmall, kGrouped, kOdd, kUsual, kWide}) {
+    const SsmCase in(shape, {150});
+    const Placed placed = Place(in);
+    const Matrix whole = Scan(in, placed);
+    const Matrix got = TwiceTheSame([&] {
+      const View<float> y = Empty(150, in.columns());
+      float* const state = ZeroState(in);
+      for (int64_t t = 0; t < 150; ++t) Continue(in, placed, t, t + 1, state, y);
+      return std::vector<Matrix>{Get(y)};
+    })[0];
+    EXPECT_TRUE(SameBits(got, whole)) << shape.head_dim << " x " << shape.state;
+  }
+}
+
+TEST_F(CudaSsmChunkTest, ACutAnywhereChangesNothing) {
+  const SsmCase in(kSmall, {134});
+  const Placed placed = Place(in);
+  const Matrix whole = Scan(in, placed);
+  const View<float> y = Empty(134, in.columns());
+  for (int64_t cut = 1; cut < 134; ++cut) {
+    float* const state = ZeroState(in);
+    Continue(in, placed, 0, cut, state, y);
+    Continue(in, placed, cut, 134, state, y);
+    ASSERT_TRUE(SameBits(Get(y), whole)) << "cut at " << cut;
+  }
+}
+
+// The branches take turns, so that what one writes into the other's state would show. One decodes
+// token by token, the other comes in one call.
+TEST_F(CudaSsmChunkTest, ForksAtAnyPointGoOnAsTheirWholeSequences) {
+  const SsmCase in(SsmShape{1, 5, 8, 1}, {70});
+  SsmCase other = in;  // the same up to the fork
+  const Placed placed = Place(in);
+  const Matrix whole = Scan(in, placed);
+  for (int64_t fork = 1; fork < 70; ++fork) {
+    other.wide = oracle::RandomMatrix(70, in.wide.cols, 50, 1.0f, 5);
+    other.dt = oracle::RandomMatrix(70, in.dt.cols, 51, 1.0f, 3);
+    for (int64_t t = 0; t < fork; ++t) {
+      std::copy_n(in.wide.row(t), in.wide.cols, other.wide.row(t));
+      std::copy_n(in.dt.row(t), in.dt.cols, other.dt.row(t));
+    }
+    const Placed other_placed = Place(other);
+    const View<float> y = Empty(70, in.columns()), other_y = Empty(70, in.columns());
+    float* const state = ZeroState(in);
+    Continue(in, placed, 0, fork, state, y);
+    Continue(in, placed, 0, fork, ZeroState(in), other_y);
+    float* const copy = Copy(in, state);
+    const int64_t middle = std::min<int64_t>(fork + 5, 70);
+    for (int64_t t = fork; t < middle; ++t) Continue(in, placed, t, t + 1, state, y);
+    Continue(other, other_placed, fork, 70, copy, other_y);
+    if (middle < 70) Continue(in, placed, middle, 70, state, y);
+    ASSERT_TRUE(SameBits(Get(y), whole)) << "fork at " << fork;
+    ASSERT_TRUE(SameBits(Get(other_y), Scan(other, other_placed))) << "fork at " << fork;
+  }
+}
+
+TEST_F(CudaSsmChunkTest, AStateCopiedOutAndInResumes) {
+  const SsmCase in(kGrouped, {140});
+  const Placed placed = Place(in);
+  const Matrix whole = Scan(in, placed);
+  for (const int64_t at : {1, 40, 64, 100, 128, 139}) {
+    const View<float> y = Empty(140, in.columns());
+    float* const state = ZeroState(in);
+    Continue(in, placed, 0, at, state, y);
+    const std::vector<float> kept = Get(state, cuda().ssm_state_floats(in.shape));
+    std::fill_n(state, kept.size(), NAN);  // another sequence has the place
+    Continue(in, placed, at, 140, Put(kept), y);
+    EXPECT_TRUE(SameBits(Get(y), whole)) << at;
+  }
+}
+
+// Several sequences go forward in calls that take some of them, in any order, by one token or more.
+TEST_F(CudaSsmChunkTest, OtherSequencesInTheCallChangeNothing) {
+  for (const SsmShape& shape : {kGrouped, kOdd}) {
+    const SsmCase in(shape, {70, 131, 1, 64, 90});
+    const Matrix whole = Scan(in, Place(in));
+    std::mt19937_64 engine(7);
+    std::vector<float*> states;
+    for (size_t s = 0; s < in.segments.size(); ++s) states.push_back(ZeroState(in));
+    std::vector<int64_t> done(in.segments.size(), 0);
+    Matrix got(in.rows(), in.columns());
+    for (;;) {
+      std::vector<int64_t> lengths;
+      std::vector<size_t> who(in.segments.size());
+      std::iota(who.begin(), who.end(), size_t{0});
+      std::shuffle(who.begin(), who.end(), engine);
+      std::erase_if(who, [&](size_t s) { return done[s] == in.segments[s].length; });
+      if (who.empty()) break;
+      for (size_t s : who) {
+        const int64_t left = in.segments[s].length - done[s];
+        lengths.push_back(engine() % 3 == 0 ? 1 : std::min<int64_t>(left, 1 + engine() % 40));
+      }
+      SsmCase part(shape, lengths);
+      std::vector<float*> of_part;
+      for (size_t i = 0; i < who.size(); ++i) {
+        Segment& segment = part.segments[i];
+        segment.position = done[who[i]];
+        for (int64_t t = 0; t < segment.length; ++t) {
+          const int64_t from = in.segments[who[i]].begin + done[who[i]] + t;
+          std::copy_n(in.wide.row(from), in.wide.cols, part.wide.row(segment.begin + t));
+          std::copy_n(in.dt.row(from), in.dt.cols, part.dt.row(segment.begin + t));
+        }
+        of_part.push_back(states[who[i]]);
+      }
+      const Matrix y = Scan(part, Place(part), of_part);
+      for (size_t i = 0; i < who.size(); ++i) {
+        const Segment& segment = part.segments[i];
+        for (int64_t t = 0; t < segment.length; ++t) {
+          std::copy_n(y.row(segment.begin + t), y.cols,
+                      got.row(in.segments[who[i]].begin + done[who[i]] + t));
+        }
+        done[who[i]] += segment.length;
+      }
+    }
+    EXPECT_TRUE(SameBits(got, whole)) << shape.head_dim << " x " << shape.state;
+  }
+}
+
+TEST_F(CudaSsmChunkTest, WhatComesLaterIsNotReadIntoARow) {
+  const SsmCase in(kGrouped, {100});
+  SsmCase spoilt = in;
+  for (int64_t t = 50; t < 100; ++t) std::fill_n(spoilt.wide.row(t), spoilt.wide.cols, NAN);
+  const Matrix want = Scan(in, Place(in)), got = Scan(spoilt, Place(spoilt));
+  EXPECT_TRUE(oracle::SameBits(got.values.data(), want.values.data(), 50 * in.columns()));
+}
+
+// Reads of 16 bytes are for rows that lie so; others give the same bits.
+TEST_F(CudaSsmChunkTest, StatesThatLieAnyhowGiveTheSameBits) {
+  const SsmCase in(SsmShape{1, 9, 132, 1}, {70});
+  const Placed placed = Place(in);
+  const Matrix whole = Scan(in, placed);
+  const int64_t floats = cuda().ssm_state_floats(in.shape);
+  for (const int64_t shift : {0, 1, 2}) {
+    const View<float> y = Empty(70, in.columns());
+    float* const state = Put(std::vector<float>(floats + shift, 0.0f)) + shift;
+    for (int64_t t = 0; t < 70; ++t) Continue(in, placed, t, t + 1, state, y);
+    EXPECT_TRUE(SameBits(Get(y), whole)) << shift;
+  }
+}
+
+TEST_F(CudaSsmChunkTest, SequencesWithAndWithoutStatesShareACall) {
+  const SsmCase in(kSmall, {1, 70, 1, 66});
+  const Placed placed = Place(in);
+  const Matrix whole = Scan(in, placed);
+  float *const one = ZeroState(in), *const other = ZeroState(in);
+  EXPECT_TRUE(SameBits(Scan(in, placed, {one, nullptr, nullptr, other}), whole));
+}
+
+}  // namespace
+}  // namespace temper::kernels
