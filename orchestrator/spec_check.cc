@@ -84,7 +84,10 @@ class SpecCheck {
                        "\", expected 1 to 128 of A-Z a-z 0-9 . _ -"));
     }
     OneOf("dtype", spec_.dtype(), {"float32", "bfloat16"});
-    OneOf("device", spec_.device(), {"auto", "cpu"});
+    static const RE2 device("auto|cpu|cuda(:[0-9]{1,3})?");
+    if (!RE2::FullMatch(spec_.device(), device)) {
+      OneOf("device", spec_.device(), {"auto", "cpu", "cuda:0"});
+    }
     if (spec_.model().empty() == spec_.init().empty()) {
       Say(spec_.model().empty()
               ? "model: is missing, expected a model folder here or a config.json in \"init\""

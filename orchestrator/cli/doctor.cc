@@ -12,6 +12,7 @@
 #include "base/philox.h"
 #include "hwy/targets.h"
 #include "kernels/cpu/limits.h"
+#include "kernels/cuda/cuda_device.h"
 #include "kernels/ops.h"
 #include "nlohmann/json.hpp"
 #include "orchestrator/cli/verbs.h"
@@ -66,6 +67,12 @@ std::string SandboxHere() {
                         : absl::StrCat("none: ", std::string(isolation.status().message()));
 }
 
+// Beside the CPU: ", cuda:0" or why there is none.
+std::string GpusHere() {
+  const std::string why = kernels::WhyNoCudaDevice();
+  return why.empty() ? ", cuda:0" : absl::StrCat("; no GPU: ", why);
+}
+
 int Doctor(bool json) {
   const int cores = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   const double memory = 1.0 * sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
@@ -84,7 +91,7 @@ int Doctor(bool json) {
     nlohmann::ordered_json report = {
         {"cores", cores},      {"memory_bytes", memory},      {"vectors", vectors},
         {"gemm_flops", flops}, {"read_bandwidth", bandwidth}, {"healthy", healthy},
-        {"sandbox", sandbox}};
+        {"sandbox", sandbox},  {"devices", "cpu" + GpusHere()}};
     for (const Check& check : checks) {
       report["checks"].push_back({{"name", check.name}, {"passed", check.passed}});
     }
@@ -94,7 +101,7 @@ int Doctor(bool json) {
                 memory / 1e9, vectors.c_str());
     std::printf("f32 GEMM peak    %.0f GF/s (measured)\nread bandwidth   %.1f GB/s (measured)\n",
                 flops / 1e9, bandwidth / 1e9);
-    std::printf("devices          cpu (no CUDA back end in this build)\n");
+    std::printf("devices          cpu%s\n", GpusHere().c_str());
     std::printf("sandbox          %s\n", sandbox.c_str());
     for (const Check& check : checks) {
       std::printf("%-16s %s%s\n", check.passed ? "ok" : "BROKEN", check.name.c_str(),

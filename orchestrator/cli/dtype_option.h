@@ -23,4 +23,9 @@ inline std::optional<kernels::Dtype> DtypeOf(const std::string& dtype) {
   return dtype == "bfloat16" ? kernels::Dtype::kBFloat16 : kernels::Dtype::kFloat32;
 }
 
+// What a device's memory is planned with before the folder's tensors are looked at.
+inline kernels::Dtype DtypeToPlanWith(const std::string& dtype) {
+  return DtypeOf(dtype).value_or(kernels::Dtype::kBFloat16);
+}
+
 }  // namespace temper::cli

@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "kernels/open_device.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "policy/model/weights.h"
 #include "rollout/engine/engine.h"
@@ -120,7 +121,9 @@ absl::StatusOr<std::string> EngineSource::Digest() const {
 
 absl::Status EngineSource::Draw(std::span<const SampleJob> jobs, const Drawing& drawing,
                                 const std::function<void(Drawn)>& deliver, const StopToken& stop) {
-  const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(options_.threads);
+  TEMPER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<kernels::Device> device,
+      kernels::OpenDevice({.name = options_.device, .threads = options_.threads}));
   TEMPER_ASSIGN_OR_RETURN(
       std::unique_ptr<model::Weights> weights,
       model::Weights::Load(folder_.path, layout_, *device, DtypeOf(options_.dtype)));

@@ -19,7 +19,8 @@ class EngineSource : public SampleSource {
   struct Options {
     std::string folder;
     std::string dtype = "source";
-    int threads = 0;  // 0: all cores
+    std::string device = "auto";
+  int threads = 0;  // 0: all cores
   };
   // Reads everything but the weights. INVALID_ARGUMENT: the folder has no tokenizer.
   static absl::StatusOr<std::unique_ptr<EngineSource>> Open(Options options);

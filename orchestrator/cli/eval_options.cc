@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/cli/device_option.h"
 #include "orchestrator/cli/dtype_option.h"
 
 namespace temper::cli {
@@ -61,6 +62,7 @@ void AddMachineOptions(CLI::App& verb, EvalArguments& arguments) {
   verb.add_option("--threads", arguments.engine.threads, "DIR: threads; 0: all cores")
       ->capture_default_str();
   AddDtype(verb, arguments.engine.dtype);
+  AddDevice(verb, arguments.engine.device);
   verb.add_option("--model", arguments.endpoint.model, "ENDPOINT: what the server calls its model");
   verb.add_option("--concurrency", arguments.endpoint.concurrency, "ENDPOINT: requests at a time")
       ->check(CLI::Range(1, 1024))

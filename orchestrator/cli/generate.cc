@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "kernels/device.h"
 #include "nlohmann/json.hpp"
+#include "orchestrator/cli/device_option.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/chat/chat_prompt.h"
@@ -39,6 +40,7 @@ struct GenerateArguments {
   std::string prompt_id;
   rollout::Sampling sampling{.max_tokens = 256};
   int samples = 1;
+  std::string device = "auto";
   int threads = 0;
   std::string dtype = "source";
   bool has_prompt = false;
@@ -178,7 +180,9 @@ absl::Status Generate(const GenerateArguments& arguments) {
                         .open = model::EndsInThought(arguments.prompt)};
   }
   const model::ParameterLayout layout(folder.config);
-  const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(arguments.threads);
+  TEMPER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<kernels::Device> device,
+      kernels::OpenDevice({.name = arguments.device, .threads = arguments.threads}));
   TEMPER_ASSIGN_OR_RETURN(
       std::unique_ptr<model::Weights> weights,
       model::Weights::Load(folder.path, layout, *device, DtypeOf(arguments.dtype)));
@@ -245,6 +249,7 @@ void AddGenerate(CLI::App& program, Chosen& chosen) {
   verb->add_option("-n", arguments->samples, "Samples")->capture_default_str();
   verb->add_option("--threads", arguments->threads, "Threads; 0: all cores")->capture_default_str();
   AddDtype(*verb, arguments->dtype);
+  AddDevice(*verb, arguments->device);
   verb->add_flag("--json", arguments->json,
                  "One JSON line a sample: tokens, logprobs, finish_reason, text");
   verb->callback([arguments, prompt, &chosen] {

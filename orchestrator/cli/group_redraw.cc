@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "kernels/open_device.h"
 #include "policy/model/weights.h"
 #include "rollout/engine/engine.h"
 
@@ -112,7 +113,9 @@ absl::Status GroupRedraw::Run(int64_t version, MappedFile weights, const v1::Sam
                               std::span<const RecordedGroup> groups, const StopToken& stop,
                               orchestrator::ReplayTally& tally,
                               const std::function<void(int64_t)>& show) {
-  const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(options_.threads);
+  TEMPER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<kernels::Device> device,
+      kernels::OpenDevice({.name = options_.device, .threads = options_.threads}));
   rollout::Engine::Options options;
   TEMPER_ASSIGN_OR_RETURN(options.dtype, model::ParseDtype(options_.dtype));
   options.sequences_max = options_.fleet.sequences_max();

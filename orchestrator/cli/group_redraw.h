@@ -27,6 +27,7 @@ class GroupRedraw {
     std::string model_dir;
     std::string dtype;  // of packed matrices, as the spec names it
     v1::Fleet fleet;
+    std::string device = "auto";
     int threads = 0;
   };
   static absl::StatusOr<std::unique_ptr<GroupRedraw>> Open(Options options);

@@ -21,6 +21,7 @@ absl::Status LearnerRuns::Open(const v1::Assignment& assignment) {
                                                   .run_dir = assignment.run_dir(),
                                                   .model_dir = assignment.model_dir(),
                                                   .learner_address = address_,
+                                                  .device = assignment.device(),
                                                   .threads = assignment.fleet().learner_threads(),
                                                   .dtype = dtype},
                                                  progress_));

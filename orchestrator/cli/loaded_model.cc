@@ -7,6 +7,7 @@
 #include "base/rpc.h"
 #include "base/status_macros.h"
 #include "orchestrator/cli/capabilities.h"
+#include "policy/model/device_memory.h"
 #include "policy/model/weights.h"
 
 namespace temper::cli {
@@ -17,20 +18,28 @@ int64_t StateBytesMax(int models_max) {
 }
 
 absl::StatusOr<std::unique_ptr<LoadedModel>> LoadedModel::Open(
-    const std::string& path, int threads, const rollout::Engine::Options& options) {
+    const std::string& path, const kernels::DeviceChoice& device,
+    const rollout::Engine::Options& options) {
+  TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<kernels::Device> opened, kernels::OpenDevice(device));
   TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(path));
   TEMPER_ASSIGN_OR_RETURN(model::FolderWords words,
                           model::FolderWords::Read(path, folder.tokenizer != nullptr));
+  const model::ParameterLayout layout(folder.config);
+  const int64_t weights = model::WeightBytes(layout, options.dtype);
+  TEMPER_RETURN_IF_ERROR(model::CheckRoom(*opened, layout, weights, "sampling"));
+  rollout::Engine::Options there = options;
+  there.state_bytes_max = model::StateBytes(*opened, weights, options.state_bytes_max);
   return std::unique_ptr<LoadedModel>(
-      new LoadedModel(std::move(folder), std::move(words), threads, options));
+      new LoadedModel(std::move(folder), std::move(words), std::move(opened), there));
 }
 
-LoadedModel::LoadedModel(model::ModelFolder folder, model::FolderWords words, int threads,
+LoadedModel::LoadedModel(model::ModelFolder folder, model::FolderWords words,
+                         std::unique_ptr<kernels::Device> device,
                          const rollout::Engine::Options& options)
     : folder_(std::move(folder)),
       words_(std::move(words)),
       layout_(folder_.config),
-      device_(kernels::OpenCpuDevice(threads)),
+      device_(std::move(device)),
       engine_(
           {folder_.config, layout_, folder_.tokenizer.get(), *device_, chat(), words_.added_tokens},
           options),

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "kernels/device.h"
+#include "kernels/open_device.h"
 #include "policy/model/chat/prompt_encoder.h"
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/parameters.h"
@@ -30,8 +30,9 @@ int64_t StateBytesMax(int models_max);
 
 class LoadedModel {
  public:
-  // Everything but the weights. threads: 0: all cores.
-  static absl::StatusOr<std::unique_ptr<LoadedModel>> Open(const std::string& path, int threads,
+  // Everything but the weights.
+  static absl::StatusOr<std::unique_ptr<LoadedModel>> Open(const std::string& path,
+                                                           const kernels::DeviceChoice& device,
                                                            const rollout::Engine::Options& options);
   ~LoadedModel();
 
@@ -43,12 +44,13 @@ class LoadedModel {
   int64_t progress() const { return loop_->progress().load(); }
 
   const model::ModelFolder& folder() const { return folder_; }
+  kernels::Device& device() const { return *device_; }
   const model::ChatTemplate* chat() const { return words_.chat ? &*words_.chat : nullptr; }
   const std::vector<std::string>& added_tokens() const { return words_.added_tokens; }
 
  private:
-  LoadedModel(model::ModelFolder folder, model::FolderWords words, int threads,
-              const rollout::Engine::Options& options);
+  LoadedModel(model::ModelFolder folder, model::FolderWords words,
+              std::unique_ptr<kernels::Device> device, const rollout::Engine::Options& options);
 
   const model::ModelFolder folder_;
   const model::FolderWords words_;

@@ -51,6 +51,10 @@ struct Setting {
   model::HybridModel hybrid;
 };
 
+kernels::Memory LogitsMemory(const Setting& setting, int64_t floats) {
+  return setting.device->Allocate(floats * static_cast<int64_t>(sizeof(float)));
+}
+
 // Measured after the work: what measuring allocates is no part of its memory.
 Peaks MeasurePeaks(const Setting& setting, nlohmann::json& details) {
   const int threads = setting.device->threads();
@@ -97,18 +101,19 @@ Measurement BenchPrefill(const BenchModel& model, const BenchOptions& given) {
   if (options.tokens == 0) options.tokens = 512;
   Setting setting(model, options, /*backward=*/false);
   const std::vector<int32_t> tokens = DrawTokens(model.config, options.batch * options.tokens);
-  std::vector<float> logits(options.batch * model.config.vocab_size);
+  const kernels::Memory logits = LogitsMemory(setting, options.batch * model.config.vocab_size);
   std::vector<double> seconds;
   for (int run = 0; run <= options.runs; ++run) {
     std::vector<model::SequenceState> states;
-    for (int64_t i = 0; i < options.batch; ++i) states.emplace_back(model.config);
+    for (int64_t i = 0; i < options.batch; ++i) states.emplace_back(model.config, *setting.device);
     std::vector<model::Slice> slices;
     for (int64_t i = 0; i < options.batch; ++i) {
       slices.push_back({&states[i], std::span(tokens).subspan(i * options.tokens, options.tokens)});
     }
     const double time = Time([&] {
       setting.hybrid.Extend(setting.weights, slices,
-                            View<float>(logits.data(), options.batch, model.config.vocab_size));
+                            View<float>(logits.as<float>(), options.batch, model.config.vocab_size));
+      setting.device->Finish();
     });
     if (run > 0) seconds.push_back(time);  // the first one warms up
   }
@@ -129,12 +134,12 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
   const int64_t vocab = model.config.vocab_size;
   const std::vector<int32_t> context = DrawTokens(model.config, options.context);
   const std::vector<int32_t> tokens = DrawTokens(model.config, options.batch);
-  std::vector<float> logits(options.batch * vocab);
-  const View<float> view(logits.data(), options.batch, vocab);
+  const kernels::Memory logits = LogitsMemory(setting, options.batch * vocab);
+  const View<float> view(logits.as<float>(), options.batch, vocab);
 
   std::vector<model::SequenceState> states;
   for (int64_t i = 0; i < options.batch; ++i) {
-    const model::Slice slice{&states.emplace_back(model.config), context};
+    const model::Slice slice{&states.emplace_back(model.config, *setting.device), context};
     setting.hybrid.Extend(setting.weights, {&slice, 1}, {});
   }
   std::vector<model::Slice> slices;
@@ -144,6 +149,7 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
   const auto step = [&] {
     setting.hybrid.Extend(setting.weights, slices, view);
     setting.device->ops().log_softmax(setting.device->stream(), view, 1.0f, nullptr);
+    setting.device->Finish();
   };
   step();
   std::vector<double> seconds;

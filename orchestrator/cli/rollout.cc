@@ -10,6 +10,7 @@
 #include "base/stop.h"
 #include "orchestrator/cli/capabilities.h"
 #include "orchestrator/cli/credential_options.h"
+#include "orchestrator/cli/device_option.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/rollout_runs.h"
 #include "orchestrator/cli/runs_option.h"
@@ -26,6 +27,7 @@ struct RolloutArguments {
   std::string listen = "127.0.0.1:0";
   std::string name = "rollout-0";
   std::string dtype = "source";
+  std::string device = "auto";
   int threads = 0;
   int runs = 4;
   CredentialOptions credentials;
@@ -52,7 +54,8 @@ absl::Status ServeRollout(const RolloutArguments& arguments) {
   RolloutRuns runs(alone ? 1 : arguments.runs);
   if (alone) {  // ready before anybody can ask
     TEMPER_RETURN_IF_ERROR(
-        runs.OpenAlone(arguments.model, arguments.threads, DtypeOf(arguments.dtype)));
+        runs.OpenAlone(arguments.model, {.name = arguments.device, .threads = arguments.threads},
+                       DtypeOf(arguments.dtype)));
   }
   const std::unique_ptr<grpc::Service> service = rollout::MakeRolloutService(runs.directory());
   TEMPER_ASSIGN_OR_RETURN(ListeningServer listening,
@@ -98,6 +101,8 @@ void AddRollout(CLI::App& program, Chosen& chosen) {
   AddRuns(*verb, arguments->runs)->needs(fleet);
   AddDtype(*verb, arguments->dtype);
   verb->get_option("--dtype")->needs(alone);
+  AddDevice(*verb, arguments->device);
+  verb->get_option("--device")->needs(alone);
   verb->add_option("--threads", arguments->threads, "Threads; 0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()

@@ -34,13 +34,14 @@ RolloutRuns::~RolloutRuns() {
   for (const std::string& run : directory_.names()) Close(run);
 }
 
-absl::Status RolloutRuns::OpenAlone(const std::string& model_dir, int threads,
+absl::Status RolloutRuns::OpenAlone(const std::string& model_dir, const kernels::DeviceChoice& device,
                                     std::optional<kernels::Dtype> dtype) {
   rollout::Engine::Options options = Options({}, state_bytes_max_);
   // Judges are asked about what others wrote: messages cannot spell special tokens.
   options.content_as_text = true;
+  options.dtype = dtype.value_or(kernels::Dtype::kBFloat16);  // to plan memory with
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<LoadedModel> model,
-                          LoadedModel::Open(model_dir, threads, options));
+                          LoadedModel::Open(model_dir, device, options));
   TEMPER_RETURN_IF_ERROR(model->LoadOwnWeights(dtype));
   Start("", std::move(model));
   return absl::OkStatus();
@@ -51,7 +52,9 @@ absl::Status RolloutRuns::Open(const v1::Assignment& assignment) {
   TEMPER_ASSIGN_OR_RETURN(options.dtype, model::ParseDtype(assignment.dtype()));
   TEMPER_ASSIGN_OR_RETURN(
       std::unique_ptr<LoadedModel> model,
-      LoadedModel::Open(assignment.model_dir(), assignment.fleet().rollout_threads(), options));
+      LoadedModel::Open(
+          assignment.model_dir(),
+          {.name = assignment.device(), .threads = assignment.fleet().rollout_threads()}, options));
   Start(assignment.run(), std::move(model));
   return absl::OkStatus();
 }

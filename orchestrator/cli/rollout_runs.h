@@ -14,6 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "base/mutex.h"
+#include "kernels/open_device.h"
 #include "kernels/shapes.h"
 #include "orchestrator/cli/assigned_runs.h"
 #include "rollout/service.h"
@@ -33,7 +34,7 @@ class RolloutRuns final : public RunHost {
 
   // A folder's own weights as version 0 of a run without a name, which takes no other versions.
   // dtype: how matrices are packed; absent: as the folder has them.
-  absl::Status OpenAlone(const std::string& model_dir, int threads,
+  absl::Status OpenAlone(const std::string& model_dir, const kernels::DeviceChoice& device,
                          std::optional<kernels::Dtype> dtype);
 
   void Expect(const std::vector<std::string>& runs) override { directory_.Expect(runs); }

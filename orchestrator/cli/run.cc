@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "base/stop.h"
 #include "base/thread.h"
+#include "kernels/open_device.h"
 #include "orchestrator/cli/run_folder.h"
 #include "orchestrator/cli/run_report.h"
 #include "orchestrator/cli/verbs.h"
@@ -106,6 +107,7 @@ class LocalRun {
   }
 
   absl::Status StartAll() {
+    TEMPER_RETURN_IF_ERROR(kernels::CheckDeviceHere(folder_.spec.spec.device()));
     std::vector<std::string> controller = {"controller", "--dir", folder_.dir, "--listen",
                                            address_};
     if (dashboard_ >= 0) {

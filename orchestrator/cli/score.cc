@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "orchestrator/cli/device_option.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/verbs.h"
 #include "policy/model/folder/model_folder.h"
@@ -23,6 +24,7 @@ struct Choice {
   bool json = true;  // the only form there is; accepted so that scripts may ask for it
   std::string folder, input;
   double temperature = 1.0;
+  std::string device = "auto";
   int threads = 0;
   std::string dtype = "source";
 };
@@ -137,7 +139,9 @@ absl::Status RunScore(const Choice& choice) {
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.folder));
   TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
   const model::ParameterLayout layout(folder.config);
-  const std::unique_ptr<kernels::Device> device = kernels::OpenCpuDevice(choice.threads);
+  TEMPER_ASSIGN_OR_RETURN(
+      const std::unique_ptr<kernels::Device> device,
+      kernels::OpenDevice({.name = choice.device, .threads = choice.threads}));
   TEMPER_ASSIGN_OR_RETURN(
       const std::unique_ptr<model::Weights> weights,
       model::Weights::Load(choice.folder, layout, *device, DtypeOf(choice.dtype)));
@@ -166,6 +170,7 @@ void AddScore(CLI::App& program, Chosen& chosen) {
   verb->add_option("--temperature", choice->temperature, "Logits are divided by it")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  AddDevice(*verb, choice->device);
   verb->add_option("--threads", choice->threads, "Threads; default: one per core")
       ->check(CLI::Range(1, 1024));
   AddDtype(*verb, choice->dtype);

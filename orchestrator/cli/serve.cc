@@ -11,6 +11,7 @@
 #include "base/openai_server/openai_server.h"
 #include "base/status_macros.h"
 #include "base/stop.h"
+#include "orchestrator/cli/device_option.h"
 #include "orchestrator/cli/dtype_option.h"
 #include "orchestrator/cli/loaded_model.h"
 #include "orchestrator/cli/model_backend.h"
@@ -29,6 +30,7 @@ struct ServeArguments {
   std::string name;  // the folder's when empty
   std::string dtype = "source";
   std::string api_key_env;
+  std::string device = "auto";
   int threads = 0;
   int sequences = 64;
   int requests = 128;
@@ -51,10 +53,12 @@ std::string NameOf(const ServeArguments& arguments) {
 
 absl::StatusOr<std::unique_ptr<LoadedModel>> Load(const ServeArguments& arguments) {
   TEMPER_ASSIGN_OR_RETURN(std::unique_ptr<LoadedModel> model,
-                          LoadedModel::Open(arguments.folder, arguments.threads,
+                          LoadedModel::Open(arguments.folder,
+                                            {.name = arguments.device, .threads = arguments.threads},
                                             {.sequences_max = arguments.sequences,
                                              .waiting_max = kWaitingGroupsMax,
-                                             .state_bytes_max = StateBytesMax(1)}));
+                                             .state_bytes_max = StateBytesMax(1),
+                                             .dtype = DtypeToPlanWith(arguments.dtype)}));
   TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(model->folder().config, arguments.folder));
   if (model->folder().tokenizer == nullptr) {
     return absl::InvalidArgumentError(
@@ -84,6 +88,7 @@ absl::Status ServeFolder(const ServeArguments& arguments) {
   TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, Load(arguments));
   TEMPER_ASSIGN_OR_RETURN(const std::optional<int64_t> context, ContextOf(arguments.folder));
   const ServedPrompts prompts(model->folder(), model->chat(), model->added_tokens(),
+                              rollout::SizesOf(model->folder().config, model->device()),
                               {.max_tokens = arguments.max_tokens,
                                .context_tokens = context,
                                .state_bytes_max = StateBytesMax(1)});
@@ -115,6 +120,7 @@ void AddServe(CLI::App& program, Chosen& chosen) {
       ->capture_default_str();
   verb->add_option("--name", arguments->name, "Id of the model for clients; default: the folder's");
   AddDtype(*verb, arguments->dtype);
+  AddDevice(*verb, arguments->device);
   verb->add_option("--threads", arguments->threads, "Threads; 0: all cores")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

@@ -48,14 +48,15 @@ bool IsLoneUserText(const ServedRequest& request, const Json& messages) {
 }  // namespace
 
 ServedPrompts::ServedPrompts(const model::ModelFolder& folder, const model::ChatTemplate* chat,
-                             const std::vector<std::string>& added_tokens, const Options& options)
+                             const std::vector<std::string>& added_tokens,
+                             const rollout::StateSizes& sizes, const Options& options)
     : folder_(folder),
       chat_(chat),
       added_tokens_(added_tokens),
       options_(options),
       switch_(chat == nullptr ? model::ThinkingSwitch::kNone
                               : model::FindThinkingSwitch(chat->source())),
-      accounts_(rollout::SizesOf(folder.config), {.bytes_max = options.state_bytes_max}) {}
+      accounts_(sizes, {.bytes_max = options.state_bytes_max}) {}
 
 absl::StatusOr<PreparedPrompt> ServedPrompts::FromChat(const ServedRequest& request) const {
   model::ChatRequest chat;

@@ -36,7 +36,8 @@ class ServedPrompts {
   // Borrowed: they outlive it. chat: null for a folder without a template. added_tokens: what no
   // message may spell (model::ReadAddedTokens).
   ServedPrompts(const model::ModelFolder& folder, const model::ChatTemplate* chat,
-                const std::vector<std::string>& added_tokens, const Options& options);
+                const std::vector<std::string>& added_tokens, const rollout::StateSizes& sizes,
+                const Options& options);
 
   // One for each prompt of the request. INVALID_ARGUMENT with the field as `param`; code
   // "context_length_exceeded" where it is too long.

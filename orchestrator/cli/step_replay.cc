@@ -88,6 +88,7 @@ class StepReplay {
     TEMPER_ASSIGN_OR_RETURN(const kernels::Dtype dtype, model::ParseDtype(began_.spec.dtype()));
     TEMPER_ASSIGN_OR_RETURN(trainer_, learner::Trainer::Open({.run_dir = order_.folder,
                                                               .model_dir = order_.model_dir,
+                                                              .device = began_.spec.device(),
                                                               .threads = order_.threads,
                                                               .dtype = dtype},
                                                              progress_));
@@ -161,6 +162,7 @@ class StepReplay {
                             GroupRedraw::Open({.model_dir = order_.model_dir,
                                                .dtype = began_.spec.dtype(),
                                                .fleet = began_.spec.fleet(),
+                                               .device = began_.spec.device(),
                                                .threads = order_.threads}));
     TEMPER_ASSIGN_OR_RETURN(MappedFile weights, trainer_->store().Map(version_));
     const v1::Sampling sampling = orchestrator::SamplingAt(in_force_, version_);

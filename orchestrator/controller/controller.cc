@@ -177,6 +177,7 @@ v1::Assignment Controller::AssignmentOf(const RunPlace& place) const {
   *assignment.mutable_fleet() = spec.fleet();
   assignment.set_seed(spec.seed());
   assignment.set_dtype(spec.dtype());
+  assignment.set_device(spec.device());
   return assignment;
 }
 

@@ -18,11 +18,12 @@ bool Learns(const AdamW& adamw, const model::ParameterSpec& spec) {
 }  // namespace
 
 Optimizer::Optimizer(const model::ParameterLayout& layout, kernels::Device& device)
-    : layout_(layout), device_(device), m_(layout.size()), v_(layout.size()) {}
+    : layout_(layout), device_(device), m_(device, layout.size()), v_(device, layout.size()) {}
 
 void Optimizer::Mask(const AdamW& adamw, std::span<float> gradients) const {
   for (const model::ParameterSpec& spec : layout_.specs()) {
-    if (!Learns(adamw, spec)) std::ranges::fill(gradients.subspan(spec.offset, spec.size), 0.0f);
+    if (Learns(adamw, spec)) continue;
+    device_.Zero(gradients.data() + spec.offset, spec.size * static_cast<int64_t>(sizeof(float)));
   }
 }
 
@@ -51,8 +52,8 @@ void Optimizer::Update(const AdamW& adamw, double norm, std::span<const float> g
     step.weight_decay = spec.decayed ? static_cast<float>(adamw.weight_decay) : 0.0f;
     device_.ops().adamw(device_.stream(), step, gradients.subspan(spec.offset, spec.size),
                         values.subspan(spec.offset, spec.size),
-                        std::span(m_).subspan(spec.offset, spec.size),
-                        std::span(v_).subspan(spec.offset, spec.size));
+                        m_.device().subspan(spec.offset, spec.size),
+                        v_.device().subspan(spec.offset, spec.size));
   }
 }
 

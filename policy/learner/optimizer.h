@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/device.h"
+#include "policy/model/device_floats.h"
 #include "policy/model/parameters.h"
 
 namespace temper::learner {
@@ -24,6 +25,7 @@ class Optimizer {
  public:
   Optimizer(const model::ParameterLayout& layout, kernels::Device& device);
 
+  // Gradients, values and moments are the device's.
   // Zeroes the gradients of tensors that an update leaves alone, so that they count in no norm.
   void Mask(const AdamW& adamw, std::span<float> gradients) const;
   // Before clipping; not finite when any gradient is not.
@@ -37,14 +39,14 @@ class Optimizer {
   // Updates made; what bias correction counts.
   int64_t updates() const { return updates_; }
   void set_updates(int64_t updates) { updates_ = updates; }
-  std::span<float> first_moment() { return m_; }   // layout.size() floats
-  std::span<float> second_moment() { return v_; }  // layout.size() floats
+  model::DeviceFloats& first_moment() { return m_; }   // layout.size() floats
+  model::DeviceFloats& second_moment() { return v_; }  // layout.size() floats
 
  private:
   const model::ParameterLayout& layout_;
   kernels::Device& device_;
   int64_t updates_ = 0;
-  std::vector<float> m_, v_;
+  model::DeviceFloats m_, v_;
 };
 
 }  // namespace temper::learner

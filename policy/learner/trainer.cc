@@ -14,9 +14,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "kernels/open_device.h"
 #include "policy/learner/expert_balance.h"
 #include "policy/learner/preference_pass.h"
 #include "policy/learner/train_options.h"
+#include "policy/model/device_memory.h"
 
 namespace temper::learner {
 namespace {
@@ -65,21 +67,21 @@ TrainMetrics MetricsOf(const PreferenceTotals& totals) {
 }  // namespace
 
 Trainer::Trainer(const Options& options, model::ModelFolder folder, model::FolderWords words,
-                 std::atomic<int64_t>& progress)
+                 std::unique_ptr<kernels::Device> device, std::atomic<int64_t>& progress)
     : options_(options),
       folder_(std::move(folder)),
       words_(std::move(words)),
       encoder_(folder_.tokenizer.get(), words_.chat.has_value() ? &*words_.chat : nullptr,
                words_.added_tokens),
       layout_(folder_.config),
-      device_(kernels::OpenCpuDevice(options.threads)),
+      device_(std::move(device)),
       checkpoints_(JoinPath(options.run_dir, "checkpoints"), options.model_dir, folder_.config,
                    layout_),
       references_(JoinPath(options.run_dir, "reference"), options.model_dir, folder_.config,
                   layout_),
       progress_(progress),
-      values_(layout_.size()),
-      gradients_(layout_.size()),
+      values_(*device_, layout_.size()),
+      gradients_(*device_, layout_.size()),
       optimizer_(layout_, *device_),
       model_(folder_.config, layout_, *device_) {}
 
@@ -88,8 +90,14 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
   TEMPER_ASSIGN_OR_RETURN(model::ModelFolder folder, model::OpenModelFolder(options.model_dir));
   TEMPER_ASSIGN_OR_RETURN(model::FolderWords words,
                           model::FolderWords::Read(folder.path, folder.tokenizer != nullptr));
+  TEMPER_ASSIGN_OR_RETURN(
+      std::unique_ptr<kernels::Device> device,
+      kernels::OpenDevice({.name = options.device, .threads = options.threads}));
+  const model::ParameterLayout layout(folder.config);
+  TEMPER_RETURN_IF_ERROR(model::CheckRoom(
+      *device, layout, model::TrainingBytes(layout, options.dtype), "training"));
   std::unique_ptr<Trainer> trainer(
-      new Trainer(options, std::move(folder), std::move(words), progress));
+      new Trainer(options, std::move(folder), std::move(words), std::move(device), progress));
   TEMPER_RETURN_IF_ERROR(trainer->Load());
   TEMPER_ASSIGN_OR_RETURN(trainer->store_,
                           WeightStore::Open({.run_dir = options.run_dir,
@@ -102,21 +110,26 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
 }
 
 absl::Status Trainer::Load() {
+  model::DeviceFloats& first = optimizer_.first_moment();
+  model::DeviceFloats& second = optimizer_.second_moment();
   TEMPER_ASSIGN_OR_RETURN(std::optional<CheckpointRecord> record,
-                          checkpoints_.LoadNewest({.values = values_,
-                                                   .first_moment = optimizer_.first_moment(),
-                                                   .second_moment = optimizer_.second_moment()}));
+                          checkpoints_.LoadNewest({.values = values_.host(),
+                                                   .first_moment = first.host(),
+                                                   .second_moment = second.host()}));
   if (record.has_value()) {
     record_ = *std::move(record);
   } else {  // a corrupt checkpoint may have filled something
-    std::ranges::fill(values_, 0.0f);
-    std::ranges::fill(optimizer_.first_moment(), 0.0f);
-    std::ranges::fill(optimizer_.second_moment(), 0.0f);
-    TEMPER_RETURN_IF_ERROR(model::ReadWeights(options_.model_dir, layout_, values_));
+    for (model::DeviceFloats* array : {&values_, &first, &second}) {
+      std::ranges::fill(array->host(), 0.0f);
+    }
+    TEMPER_RETURN_IF_ERROR(model::ReadWeights(options_.model_dir, layout_, values_.host()));
   }
+  for (model::DeviceFloats* array : {&values_, &first, &second}) array->ToDevice();
   optimizer_.set_updates(record_.updates);
   weights_ = std::make_unique<model::Weights>(
-      layout_, *device_, values_, model::WeightOptions{.backward = true, .dtype = options_.dtype});
+      layout_, *device_, values_.device(),
+      model::WeightOptions{
+          .backward = true, .dtype = options_.dtype, .values = kernels::Place::kDevice});
   log::Info("weights loaded", {{"version", record_.version}, {"parameters", layout_.parameters()}});
   return absl::OkStatus();
 }
@@ -142,7 +155,7 @@ absl::StatusOr<std::optional<TrainResponse>> Trainer::Recorded(const TrainReques
 absl::StatusOr<TrainResponse> Trainer::Answer() {
   Manifest manifest = store_->newest();
   if (manifest == nullptr || manifest->version() != record_.version) {
-    TEMPER_ASSIGN_OR_RETURN(manifest, store_->Publish(record_.version, layout_, values_));
+    TEMPER_ASSIGN_OR_RETURN(manifest, store_->Publish(record_.version, layout_, values_.host()));
   }
   TrainResponse response;
   response.set_version(record_.version);
@@ -195,7 +208,7 @@ absl::StatusOr<TrainMetrics> Trainer::TokenGradient(const TrainRequest& request)
     TEMPER_RETURN_IF_ERROR(EnsureReference(pass.objective.kl > 0));
   }
   GradientPass gradient_pass(model_, *weights_, reference_.get(), progress_);
-  TEMPER_ASSIGN_OR_RETURN(const PassTotals totals, gradient_pass.Run(sequences, pass, gradients_));
+  TEMPER_ASSIGN_OR_RETURN(const PassTotals totals, gradient_pass.Run(sequences, pass, gradients_.device()));
   return MetricsOf(totals);
 }
 
@@ -211,14 +224,14 @@ absl::StatusOr<TrainMetrics> Trainer::PreferenceGradient(const TrainRequest& req
     return absl::InvalidArgumentError("batch: holds nothing, expected at least one pair");
   }
   PreferencePass pass(model_, *weights_, progress_);
-  return MetricsOf(pass.Train(pairs, request.options().tokens_per_micro_batch(), gradients_));
+  return MetricsOf(pass.Train(pairs, request.options().tokens_per_micro_batch(), gradients_.device()));
 }
 
 absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {
   TEMPER_ASSIGN_OR_RETURN(const AdamW adamw, AdamWOptions(request.options()));
   TEMPER_ASSIGN_OR_RETURN(const std::vector<Pair> held_out,
                           EncodePairs(request.preference().held_out(), encoder_));
-  std::ranges::fill(gradients_, 0.0f);
+  gradients_.Zero();
   model_.ResetExpertLoads();
   TEMPER_ASSIGN_OR_RETURN(TrainMetrics metrics, request.has_preference()
                                                     ? PreferenceGradient(request)
@@ -236,8 +249,8 @@ void Trainer::Step(const TrainRequest& request, const AdamW& adamw, TrainMetrics
   const LoadSummary load = Summarize(model_.expert_loads());
   metrics.set_expert_load_max(load.max);
   metrics.set_experts_idle(load.idle);
-  optimizer_.Mask(adamw, gradients_);
-  const double norm = optimizer_.GradientNorm(gradients_);
+  optimizer_.Mask(adamw, gradients_.device());
+  const double norm = optimizer_.GradientNorm(gradients_.device());
   metrics.set_grad_norm(norm);
   metrics.set_skipped(!Optimizer::Safe(adamw, norm) || !std::isfinite(metrics.loss()));
   if (metrics.skipped()) {
@@ -245,9 +258,14 @@ void Trainer::Step(const TrainRequest& request, const AdamW& adamw, TrainMetrics
                  {{"step", request.step()}, {"loss", metrics.loss()}, {"grad_norm", norm}});
     return;
   }
-  optimizer_.Update(adamw, norm, gradients_, values_);
-  BalanceExperts(layout_, model_.expert_loads(), request.options().balance_rate(), values_);
-  weights_->Repack(values_);
+  optimizer_.Update(adamw, norm, gradients_.device(), values_.device());
+  values_.ToHost();
+  if (load.max > 0) {  // there are experts
+    BalanceExperts(layout_, model_.expert_loads(), request.options().balance_rate(),
+                   values_.host());
+    values_.ToDevice();
+  }
+  weights_->Repack(values_.device());
 }
 
 absl::Status Trainer::EnsureReference(bool needed) {
@@ -261,7 +279,7 @@ absl::Status Trainer::EnsureReference(bool needed) {
     if (newest.has_value()) {  // the run was begun anew in the same folder
       TEMPER_RETURN_IF_ERROR(RemoveAll(references_.PathOf(*newest)));
     }
-    values = values_;
+    std::ranges::copy(values_.host(), values.begin());
     TEMPER_RETURN_IF_ERROR(
         references_.Save({.version = record_.version}, {.values = values}, {.keep = 1}).status());
   }
@@ -282,11 +300,13 @@ absl::StatusOr<temper::v1::SaveCheckpointResponse> Trainer::SaveCheckpoint(
   }
   absl::StatusOr<CheckpointRecord> saved;
   if (request.version() == record_.version) {
+    model::DeviceFloats& first = optimizer_.first_moment();
+    model::DeviceFloats& second = optimizer_.second_moment();
+    first.ToHost();
+    second.ToHost();
     saved = checkpoints_.Save(
         record_,
-        {.values = values_,
-         .first_moment = optimizer_.first_moment(),
-         .second_moment = optimizer_.second_moment()},
+        {.values = values_.host(), .first_moment = first.host(), .second_moment = second.host()},
         {.keep = request.keep(), .pinned = {request.pinned().begin(), request.pinned().end()}});
   } else {
     saved = checkpoints_.Verify(request.version());

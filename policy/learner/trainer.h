@@ -20,6 +20,7 @@
 #include "policy/learner/optimizer.h"
 #include "policy/learner/weight_store.h"
 #include "policy/model/chat/prompt_encoder.h"
+#include "policy/model/device_floats.h"
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/hybrid_model.h"
 #include "policy/model/weights.h"
@@ -35,7 +36,8 @@ class Trainer {
     std::string model_dir;                // config, tokenizer and the weights of version 0
     std::string learner_address;          // goes into every manifest
     std::string shared_dir = "/dev/shm";  // where versions are published
-    int threads = 0;                      // 0: one per core
+    std::string device = "auto";          // kernels::DeviceChoice
+    int threads = 0;                      // of a CPU; 0: one per core
     kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
   };
 
@@ -53,7 +55,7 @@ class Trainer {
 
  private:
   Trainer(const Options& options, model::ModelFolder folder, model::FolderWords words,
-          std::atomic<int64_t>& progress);
+          std::unique_ptr<kernels::Device> device, std::atomic<int64_t>& progress);
   absl::Status Load();
   // Refuses a step that is not the next; the recorded answer when it was the last.
   absl::StatusOr<std::optional<temper::v1::TrainResponse>> Recorded(
@@ -84,12 +86,12 @@ class Trainer {
   std::atomic<int64_t>& progress_;
 
   CheckpointRecord record_;  // of the version held
-  std::vector<float> values_, gradients_;
+  model::DeviceFloats values_, gradients_;  // the host's values are those of the version held
   Optimizer optimizer_;
   model::HybridModel model_;
   std::unique_ptr<model::Weights> weights_;  // packed from values_
   bool reference_on_disk_ = false;
-  std::vector<float> reference_values_;
+  std::vector<float> reference_values_;  // the host's
   std::unique_ptr<model::Weights> reference_;  // packed from reference_values_; may be null
 };
 

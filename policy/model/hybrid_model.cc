@@ -2,7 +2,6 @@
 #include "policy/model/hybrid_model.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <variant>
 
@@ -136,10 +135,19 @@ std::vector<int32_t> LastRows(std::span<const Segment> segments) {
 }  // namespace
 
 struct HybridModel::Scratch {
-  Scratch(const ModelConfig& config, const ParameterLayout& layout)
-      : head(config, layout), kept(config.layers.size()), loads(config.layers.size()) {
+  Scratch(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device)
+      : head(config, layout, device),
+        work(device),
+        passing(device),
+        loads(config.layers.size()),
+        hidden(device),
+        normed(device),
+        d_hidden(device),
+        d_normed(device),
+        values(device) {
     for (size_t i = 0; i < config.layers.size(); ++i) {
       layers.push_back(MakeLayer(config, layout, static_cast<int>(i)));
+      kept.emplace_back(device);
     }
   }
 
@@ -150,6 +158,7 @@ struct HybridModel::Scratch {
   std::vector<Activations> kept;  // one a layer
   std::vector<std::vector<int64_t>> loads;
   Buffer hidden, normed, d_hidden, d_normed;
+  Buffer values;  // of a reward head
 };
 
 HybridModel::HybridModel(const ModelConfig& config, const ParameterLayout& layout,
@@ -157,7 +166,7 @@ HybridModel::HybridModel(const ModelConfig& config, const ParameterLayout& layou
     : config_(config),
       layout_(layout),
       device_(device),
-      scratch_(std::make_unique<Scratch>(config, layout)) {
+      scratch_(std::make_unique<Scratch>(config, layout, device)) {
   ResetExpertLoads();
 }
 
@@ -171,7 +180,8 @@ View<float> HybridModel::Forward(const Pass& pass, std::span<const int32_t> toke
   for (size_t i = 0; i < scratch_->layers.size(); ++i) {
     Activations& kept = keep == Keep::kAll ? scratch_->kept[i] : scratch_->passing;
     if (keep == Keep::kAll) {
-      std::memcpy(kept.input.Floats(rows * h.cols), h.data, rows * h.cols * sizeof(float));
+      device_.Copy(kept.input.Floats(rows * h.cols), h.data,
+                   rows * h.cols * static_cast<int64_t>(sizeof(float)));
     }
     pass.ops.rms_norm(pass.stream, h, pass.weights.at(layout_.layers()[i].norm),
                       config_.norm_epsilon, u, kept.rstd.Floats(rows));
@@ -241,7 +251,7 @@ void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
   Block block;
   int64_t written = 0;
   while (cutter.Next(block)) {
-    const Pass pass{device_.ops(), device_.stream(), weights, block.segments, block.states};
+    const Pass pass{device_, weights, block.segments, block.states};
     const View<float> h = Continue(pass, block.tokens);
     if (logits.empty() || block.last_rows.empty()) continue;
     const int64_t ending = static_cast<int64_t>(block.last_rows.size());
@@ -258,7 +268,7 @@ void HybridModel::ScoreNext(const Weights& weights, const Slice& slice,
   Block block;
   std::vector<int32_t> rows;
   for (size_t done = 0; cutter.Next(block); done += rows.size()) {
-    const Pass pass{device_.ops(), device_.stream(), weights, block.segments, block.states};
+    const Pass pass{device_, weights, block.segments, block.states};
     const View<float> h = Continue(pass, block.tokens);
     rows.resize(block.tokens.size());
     std::iota(rows.begin(), rows.end(), 0);
@@ -278,7 +288,7 @@ void HybridModel::Score(const Weights& weights, const PackedBatch& batch, std::s
     const WholeSequences some(batch, first);
     const int64_t begin = some.begin, end = some.end;
     last = some.last;
-    const Pass pass{device_.ops(), device_.stream(), weights, some.segments, {}};
+    const Pass pass{device_, weights, some.segments, {}};
     const View<float> h =
         Forward(pass, std::span(batch.tokens).subspan(begin, end - begin), Keep::kNothing);
     const auto past =
@@ -301,11 +311,11 @@ void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenL
   TEMPER_CHECK(!config_.reward_head);
   TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
   if (batch.prediction_rows.empty()) return;
-  const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};
+  const Pass pass{device_, weights, batch.segments, {}};
   const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
   CountExperts();
   const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
-  std::fill_n(dh.data, h.rows * h.cols, 0.0f);
+  ZeroMatrix(device_, dh);
   scratch_->head.Train(pass, h,
                        {.rows = batch.prediction_rows,
                         .targets = batch.prediction_targets,
@@ -321,12 +331,15 @@ void HybridModel::Values(const Weights& weights, const PackedBatch& batch,
   for (size_t first = 0, last; first < batch.segments.size(); first = last) {
     const WholeSequences some(batch, first);
     last = some.last;
-    const Pass pass{device_.ops(), device_.stream(), weights, some.segments, {}};
+    const Pass pass{device_, weights, some.segments, {}};
     const View<float> h = Forward(
         pass, std::span(batch.tokens).subspan(some.begin, some.end - some.begin), Keep::kNothing);
     const auto count = static_cast<int64_t>(some.segments.size());
-    scratch_->head.Logits(pass, h, LastRows(some.segments),
-                          View<float>(values.data() + first, count, 1));
+    const View<float> of_some = scratch_->values.Matrix(count, 1);
+    scratch_->head.Logits(pass, h, LastRows(some.segments), of_some);
+    device_.Copy(values.data() + first, of_some.data,
+                 count * static_cast<int64_t>(sizeof(float)));
+    device_.Finish();
   }
 }
 
@@ -335,11 +348,11 @@ void HybridModel::TrainValues(const Weights& weights, const PackedBatch& batch, 
   CheckSegments(batch);
   TEMPER_CHECK(config_.reward_head && !batch.segments.empty());
   TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
-  const Pass pass{device_.ops(), device_.stream(), weights, batch.segments, {}};
+  const Pass pass{device_, weights, batch.segments, {}};
   const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
   CountExperts();
   const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
-  std::fill_n(dh.data, h.rows * h.cols, 0.0f);
+  ZeroMatrix(device_, dh);
   scratch_->head.TrainValues(pass, h, LastRows(batch.segments), loss, dh, gradients.data());
   Backward(pass, batch.tokens, dh, gradients.data());
 }

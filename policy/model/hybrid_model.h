@@ -55,8 +55,8 @@ class HybridModel {
   ~HybridModel();
 
   // Advances each sequence by its tokens and writes the logits after the last token of slice i to
-  // row i (a reward head: the value there). logits: [slices, output_rows]; empty: only advance.
-  // Slices may have any lengths.
+  // row i (a reward head: the value there). logits: [slices, output_rows] of the device; empty:
+  // only advance. Slices may have any lengths.
   void Extend(const Weights& weights, std::span<const Slice> slices, kernels::View<float> logits);
 
   // Advances one sequence by its tokens; logprob[i] is that of targets[i] after token i, at
@@ -68,7 +68,8 @@ class HybridModel {
   void Score(const Weights& weights, const PackedBatch& batch, std::span<float> logprob,
              std::span<float> entropy);
 
-  // Forward, loss, backward: gradients accumulate into `gradients` (layout.size() floats).
+  // Forward, loss, backward: gradients accumulate into `gradients` (layout.size() floats of the
+  // device). Spans of log-probabilities, entropies and values are the host's.
   // The [tokens, vocab] matrix never exists; the head works on blocks of rows.
   void Train(const Weights& weights, const PackedBatch& batch, TokenLoss loss,
              std::span<float> gradients);

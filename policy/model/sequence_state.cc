@@ -9,46 +9,76 @@ using kernels::kAttentionTile;
 
 namespace {
 
-int64_t PageFloats(const LayerConfig& layer) {
-  return kAttentionTile * layer.kv_heads * layer.attention_head_dim;
+constexpr int64_t kFloat = sizeof(float);
+
+int64_t PageBytes(const LayerConfig& layer) {
+  return kAttentionTile * layer.kv_heads * layer.attention_head_dim * kFloat;
+}
+
+kernels::SsmShape ShapeOf(const LayerConfig& layer) {
+  return {.heads = layer.heads,
+          .head_dim = layer.head_dim,
+          .state = layer.state,
+          .groups = layer.groups};
 }
 
 int64_t Bytes(const std::vector<std::shared_ptr<Page>>& pages) {
-  int64_t floats = 0;
-  for (const std::shared_ptr<Page>& page : pages) floats += static_cast<int64_t>(page->size());
-  return floats * static_cast<int64_t>(sizeof(float));
+  int64_t bytes = 0;
+  for (const std::shared_ptr<Page>& page : pages) bytes += page->bytes();
+  return bytes;
+}
+
+kernels::Memory Zeros(kernels::Device& device, int64_t floats) {
+  kernels::Memory memory = device.Allocate(floats * kFloat);
+  device.Zero(memory.as<float>(), memory.bytes());
+  return memory;
+}
+
+kernels::Memory Copied(kernels::Device& device, const kernels::Memory& from) {
+  kernels::Memory memory = device.Allocate(from.bytes());
+  device.Copy(memory.as<float>(), from.as<float>(), from.bytes());
+  return memory;
 }
 
 // Makes `pages` hold `count` pages, the one at `writing` owned by nobody else.
-void ReservePages(int64_t count, int64_t writing, int64_t page_floats,
-                  std::vector<std::shared_ptr<Page>>& pages, std::vector<const float*>& tiles) {
+void ReservePages(kernels::Device& device, int64_t count, int64_t writing, int64_t page_bytes,
+                  std::vector<std::shared_ptr<Page>>& pages, std::vector<float*>& tiles) {
   if (writing < static_cast<int64_t>(pages.size()) && pages[writing].use_count() > 1) {
-    pages[writing] = std::make_shared<Page>(*pages[writing]);
-    tiles[writing] = pages[writing]->data();
+    pages[writing] = std::make_shared<Page>(Copied(device, *pages[writing]));
+    tiles[writing] = pages[writing]->as<float>();
   }
   while (static_cast<int64_t>(pages.size()) < count) {
-    pages.push_back(std::make_shared<Page>(page_floats));
-    tiles.push_back(pages.back()->data());
+    pages.push_back(std::make_shared<Page>(device.Allocate(page_bytes)));
+    tiles.push_back(pages.back()->as<float>());
   }
 }
 
 }  // namespace
 
-SequenceState::SequenceState(const ModelConfig& config)
-    : config_(&config), mamba_(config.layers.size()), attention_(config.layers.size()) {
+SequenceState::SequenceState(const ModelConfig& config, kernels::Device& device)
+    : config_(&config),
+      device_(&device),
+      mamba_(config.layers.size()),
+      attention_(config.layers.size()) {
   for (size_t i = 0; i < config.layers.size(); ++i) {
     const LayerConfig& layer = config.layers[i];
     if (layer.kind != LayerKind::kMamba) continue;
-    mamba_[i].conv.assign((layer.conv_taps - 1) * layer.conv_channels(), 0.0f);
-    mamba_[i].ssm.assign(layer.heads * layer.head_dim * layer.state, 0.0f);
+    mamba_[i].conv = Zeros(device, (layer.conv_taps - 1) * layer.conv_channels());
+    mamba_[i].ssm = Zeros(device, device.ops().ssm_state_floats(ShapeOf(layer)));
   }
 }
 
 SequenceState SequenceState::Fork() const {
   SequenceState fork;
   fork.config_ = config_;
+  fork.device_ = device_;
   fork.position_ = position_;
-  fork.mamba_ = mamba_;
+  fork.mamba_.resize(mamba_.size());
+  for (size_t i = 0; i < mamba_.size(); ++i) {
+    if (config_->layers[i].kind != LayerKind::kMamba) continue;
+    fork.mamba_[i].conv = Copied(*device_, mamba_[i].conv);
+    fork.mamba_[i].ssm = Copied(*device_, mamba_[i].ssm);
+  }
   fork.attention_ = attention_;
   // Pages reserved beyond the past hold nothing yet: they stay with their owner.
   const size_t pages = (position_ + kAttentionTile - 1) / kAttentionTile;
@@ -69,15 +99,15 @@ void SequenceState::Reserve(int64_t tokens) {
     const LayerConfig& layer = config_->layers[i];
     if (layer.kind != LayerKind::kAttention) continue;
     AttentionState& state = attention_[i];
-    ReservePages(pages, writing, PageFloats(layer), state.keys, state.key_tiles);
-    ReservePages(pages, writing, PageFloats(layer), state.values, state.value_tiles);
+    ReservePages(*device_, pages, writing, PageBytes(layer), state.keys, state.key_tiles);
+    ReservePages(*device_, pages, writing, PageBytes(layer), state.values, state.value_tiles);
   }
 }
 
 int64_t SequenceState::bytes() const {
   int64_t bytes = 0;
   for (const MambaState& state : mamba_) {
-    bytes += static_cast<int64_t>((state.conv.size() + state.ssm.size()) * sizeof(float));
+    bytes += state.conv.bytes() + state.ssm.bytes();
   }
   for (const AttentionState& state : attention_) bytes += Bytes(state.keys) + Bytes(state.values);
   return bytes;

@@ -8,27 +8,29 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/device.h"
 #include "policy/model/config.h"
 
 namespace temper::model {
 
 // kAttentionTile rows of keys or values; immutable once full, then shared between forks.
-using Page = std::vector<float>;
+using Page = kernels::Memory;
 
 struct MambaState {
-  std::vector<float> conv;  // [taps-1, conv_channels]
-  std::vector<float> ssm;   // heads*head_dim*state floats, the back end's layout
+  kernels::Memory conv;  // [taps-1, conv_channels] floats
+  kernels::Memory ssm;   // Ops::ssm_state_floats() floats, the back end's layout
 };
 
 struct AttentionState {
   std::vector<std::shared_ptr<Page>> keys, values;
   // Pointers into the pages, in the form that kernels::KeyValueTiles wants.
-  std::vector<const float*> key_tiles, value_tiles;
+  std::vector<float*> key_tiles, value_tiles;
 };
 
 class SequenceState {
  public:
-  explicit SequenceState(const ModelConfig& config);
+  // In memory of the device, which outlives it.
+  SequenceState(const ModelConfig& config, kernels::Device& device);
   SequenceState(SequenceState&&) = default;
   SequenceState& operator=(SequenceState&&) = default;
 
@@ -47,6 +49,7 @@ class SequenceState {
  private:
   SequenceState() = default;
   const ModelConfig* config_ = nullptr;
+  kernels::Device* device_ = nullptr;
   int64_t position_ = 0;
   std::vector<MambaState> mamba_;          // one per layer; empty for other kinds
   std::vector<AttentionState> attention_;  // one per layer; empty for other kinds

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "kernels/ops.h"
 #include "policy/model/folder/weight_source.h"
@@ -23,10 +24,16 @@ struct WeightOptions {
   // Of the packed matrices; routers stay float32. Rounding happens here and nowhere else, so a
   // learner and a worker that pack the same floats compute the same bits.
   kernels::Dtype dtype = kernels::Dtype::kFloat32;
+  // Where the values lie. Those of the host are copied to a device that does not share its memory.
+  kernels::Place values = kernels::Place::kHost;
 };
 
 // "float32" or "bfloat16"; INVALID_ARGUMENT names both.
 absl::StatusOr<kernels::Dtype> ParseDtype(std::string_view name);
+
+// Writes values [first, first + values.size()) of a tensor: whole rows.
+using FillTensor =
+    absl::FunctionRef<void(const ParameterSpec&, int64_t first, std::span<float> values)>;
 
 class Weights {
  public:
@@ -42,14 +49,19 @@ class Weights {
                                                        kernels::Device& device,
                                                        std::optional<kernels::Dtype> dtype);
 
-  // Packs again from new values of the same layout, in the same memory. Not after Load.
+  // Packs what `fill` writes, slab by slab in the order of the layout, without a float32 array of
+  // the whole. The dtype is the embedding's too. options.values does not matter.
+  static std::unique_ptr<Weights> Generate(const ParameterLayout& layout, kernels::Device& device,
+                                           const WeightOptions& options, FillTensor fill);
+
+  // Packs again from new values of the same layout, in the same memory. Not after Load or Generate.
   void Repack(std::span<const float> values);
 
   // y[i] = the embedding of tokens[i].  y: [tokens, hidden]
   void Embed(std::span<const int32_t> tokens, kernels::View<float> y) const;
   // A tensor that is not packed, as it stands, by its offset in the layout.
   const float* at(int64_t offset) const {
-    return values_.empty() ? loaded_.at(offset).data() : values_.data() + offset;
+    return resident_.empty() ? values_.data() + offset : resident_.at(offset).as<float>();
   }
   // A matrix in packed form (ParameterSpec.packed), by its offset.
   const kernels::PackedWeight& matrix(int64_t offset) const { return *packed_.at(offset); }
@@ -57,18 +69,37 @@ class Weights {
  private:
   Weights(const ParameterLayout& layout, kernels::Device& device)
       : layout_(layout), device_(device) {}
+  // A tensor that is read unpacked.
+  bool Plain(const ParameterSpec& spec) const {
+    return !spec.packed || spec.offset == layout_.embeddings();
+  }
   absl::Status LoadTensor(size_t i, std::optional<kernels::Dtype> dtype, std::vector<float>& slab);
   absl::Status LoadMatrix(size_t i, kernels::Dtype dtype, std::vector<float>& slab);
+  void CopyEmbeddings();
+  void GenerateMatrix(const ParameterSpec& spec, const WeightOptions& options, FillTensor fill,
+                      std::vector<float>& slab);
+  void GeneratePlain(const ParameterSpec& spec, kernels::Dtype dtype, FillTensor fill,
+                     std::vector<float>& slab);
+  // Whether ops can read what lies there.
+  bool InReach(kernels::Place place) const {
+    return place == kernels::Place::kDevice || device_.shares_host_memory();
+  }
+  // `rows` where ops can read them, until the next call.
+  kernels::View<const float> Near(kernels::View<const float> rows, kernels::Place place);
 
   const ParameterLayout& layout_;
   kernels::Device& device_;
   absl::flat_hash_map<int64_t, std::unique_ptr<kernels::PackedWeight>> packed_;
 
-  std::span<const float> values_;  // all of them, or, after Load, none
-  // After Load: the tensors that are not packed, and the file in which a bfloat16 embedding stays.
-  absl::flat_hash_map<int64_t, std::vector<float>> loaded_;
+  std::span<const float> values_;  // all of them, or, after Load and Generate, none
+  kernels::Place values_place_ = kernels::Place::kHost;
+  // The tensors that are not packed, where values_ are not in reach.
+  absl::flat_hash_map<int64_t, kernels::Memory> resident_;
+  kernels::Memory slab_;  // of the device, while host values are packed
+  // After Load: the file, in which a bfloat16 embedding stays where the device shares its memory.
   std::optional<WeightSource> source_;
-  kernels::View<const uint16_t> embeddings_;  // in the file; empty: float32 in loaded_
+  kernels::Memory embeddings_copy_;
+  kernels::View<const uint16_t> embeddings_;  // empty: float32
 };
 
 }  // namespace temper::model

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
+#include "kernels/device.h"
 #include "policy/model/config.h"
 
 namespace temper::rollout {
@@ -18,7 +19,7 @@ struct StateSizes {
 
   int64_t Pages(int64_t tokens) const { return (tokens + page_tokens - 1) / page_tokens; }
 };
-StateSizes SizesOf(const model::ModelConfig& config);
+StateSizes SizesOf(const model::ModelConfig& config, kernels::Device& device);
 
 class Accounts {
  public:

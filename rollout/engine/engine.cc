@@ -18,6 +18,7 @@ namespace {
 constexpr double kTemperatureMin = 1e-3;  // below, scaled logits leave float32; 0 is greedy
 constexpr double kTemperatureMax = 1e3;
 constexpr size_t kSamplesMax = 4096;
+constexpr int64_t kFloat = sizeof(float);
 constexpr size_t kContinuationsMax = 4096;
 
 absl::Status CheckSampling(const Sampling& sampling, bool has_tokenizer) {
@@ -89,14 +90,14 @@ Engine::Engine(const Parts& parts, const Options& options)
       device_(parts.device),
       dtype_(options.dtype),
       model_(parts.config, parts.layout, parts.device),
-      accounts_(SizesOf(parts.config),
+      accounts_(SizesOf(parts.config, parts.device),
                 {.sequences_max = options.sequences_max, .bytes_max = options.state_bytes_max}),
       scheduler_({.prefill_chunk = options.prefill_chunk, .waiting_max = options.waiting_max},
                  accounts_),
       measurer_(parts.config, parts.device, model_, accounts_,
                 {.piece_tokens = options.prefill_chunk, .waiting_max = options.waiting_max}),
-      logits_(options.sequences_max * parts.config.output_rows()),
-      entropies_(options.sequences_max),
+      logits_(parts.device.Allocate(options.sequences_max * parts.config.output_rows() * kFloat)),
+      entropies_(parts.device.Allocate(options.sequences_max * kFloat, kernels::Place::kHost)),
       greedy_(options.sequences_max) {
   TEMPER_CHECK(options.sequences_max > 0 && options.prefill_chunk > 0 && options.waiting_max > 0);
 }
@@ -233,13 +234,13 @@ void Engine::StepSamples() {
   for (size_t i = 0; i < plan.prefill.size(); ++i) {
     Group& group = *plan.prefill[i].group;
     group.prompt_done += plan.prefill[i].tokens;
-    if (group.prefilled()) KeepFirstRow(group, plan.decode.size() + i);
+    if (group.prefilled()) KeepFirstRow(group, rows, plan.decode.size() + i);
   }
   std::vector<std::pair<Group*, absl::Status>> broken;
   for (size_t i = 0; i < plan.decode.size(); ++i) {
     Sequence& sequence = *plan.decode[i];
     const std::span<const float> logprobs(rows.row(i), rows.cols);
-    absl::Status drawn = AppendDrawn(sequence, logprobs, entropies_[i], greedy_[i]);
+    absl::Status drawn = AppendDrawn(sequence, logprobs, entropies_.as<float>()[i], greedy_[i]);
     if (!drawn.ok()) {
       broken.emplace_back(&sequence.group, std::move(drawn));
       continue;
@@ -284,17 +285,26 @@ kernels::View<float> Engine::Compute(const StepPlan& plan) {
   }
   for (const StepPlan::Prefill& part : plan.prefill) {
     Group& group = *part.group;
-    if (!group.state.has_value()) group.state.emplace(config_);
+    if (!group.state.has_value()) group.state.emplace(config_, device_);
     slices_.push_back(
         {&*group.state,
          std::span(group.request.prompt_tokens).subspan(group.prompt_done, part.tokens)});
     tokens_ += part.tokens;
   }
-  TEMPER_CHECK(slices_.size() <= entropies_.size());  // each holds a place
-  const kernels::View<float> logits(logits_.data(), slices_.size(), config_.vocab_size);
+  TEMPER_CHECK(slices_.size() <= greedy_.size());  // each holds a place
+  const kernels::View<float> logits(logits_.as<float>(), slices_.size(), config_.vocab_size);
   model_.Extend(*weights_, slices_, logits);
   LogSoftmax(plan, logits);
-  return logits;
+  return OnHost(logits);
+}
+
+kernels::View<float> Engine::OnHost(kernels::View<float> rows) {
+  if (device_.shares_host_memory()) return rows;
+  const int64_t bytes = rows.rows * rows.cols * kFloat;
+  if (host_logits_.bytes() < bytes) host_logits_ = device_.Allocate(bytes, kernels::Place::kHost);
+  device_.Copy(host_logits_.as<float>(), rows.data, bytes);
+  device_.Finish();
+  return kernels::View<float>(host_logits_.as<float>(), rows.rows, rows.cols);
 }
 
 // Runs of rows with the same temperature go through the one log-softmax together.
@@ -306,20 +316,22 @@ void Engine::LogSoftmax(const StepPlan& plan, kernels::View<float> logits) {
   };
   for (int64_t begin = 0, end = 0; begin < logits.rows; begin = end) {
     const double temperature = sampling(begin).temperature;
-    for (end = begin; end < logits.rows && sampling(end).temperature == temperature; ++end) {
-      if (temperature == 0.0) {
-        greedy_[end] = Greediest(std::span<const float>(logits.row(end), logits.cols));
+    for (end = begin; end < logits.rows && sampling(end).temperature == temperature;) ++end;
+    const kernels::View<float> same = logits.Rows(begin, end - begin);
+    if (temperature == 0.0) {
+      const kernels::View<float> raw = OnHost(same);
+      for (int64_t i = 0; i < raw.rows; ++i) {
+        greedy_[begin + i] = Greediest(std::span<const float>(raw.row(i), raw.cols));
       }
     }
-    device_.ops().log_softmax(device_.stream(), logits.Rows(begin, end - begin),
-                              ReportedTemperature(temperature), entropies_.data() + begin);
+    device_.ops().log_softmax(device_.stream(), same, ReportedTemperature(temperature),
+                              entropies_.as<float>() + begin);
   }
 }
 
-void Engine::KeepFirstRow(Group& group, int64_t row) {
-  const float* logprobs = logits_.data() + row * config_.vocab_size;
-  group.first_row.assign(logprobs, logprobs + config_.vocab_size);
-  group.first_entropy = entropies_[row];
+void Engine::KeepFirstRow(Group& group, kernels::View<const float> rows, int64_t row) {
+  group.first_row.assign(rows.row(row), rows.row(row) + rows.cols);
+  group.first_entropy = entropies_.as<float>()[row];
   group.first_greedy = greedy_[row];
 }
 

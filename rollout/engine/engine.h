@@ -94,7 +94,9 @@ class Engine {
   void StartSample(Group& group);
   kernels::View<float> Compute(const StepPlan& plan);
   void LogSoftmax(const StepPlan& plan, kernels::View<float> logits);
-  void KeepFirstRow(Group& group, int64_t row);
+  // Rows of logits_ where the host can read them; valid until the next call.
+  kernels::View<float> OnHost(kernels::View<float> rows);
+  void KeepFirstRow(Group& group, kernels::View<const float> rows, int64_t row);
   absl::Status AppendDrawn(Sequence& sequence, std::span<const float> logprobs, float entropy,
                            int32_t greedy);
   bool Ended(const Sequence& sequence, FinishReason& reason) const;
@@ -122,8 +124,10 @@ class Engine {
 
   // Of the step under way, by row of the batch: decoding sequences first, then prefills.
   std::vector<model::Slice> slices_;
-  std::vector<float> logits_;  // [sequences_max, output_rows], log-probabilities after LogSoftmax()
-  std::vector<float> entropies_;
+  // [sequences_max, output_rows], log-probabilities after LogSoftmax(); the device's, and the host's
+  // where that is another.
+  kernels::Memory logits_, host_logits_;
+  kernels::Memory entropies_;  // [sequences_max], read on the host
   std::vector<int32_t> greedy_;
 };
 

@@ -62,7 +62,7 @@ int64_t Measurer::Step(const model::Weights& weights) {
     task.holds_bytes = accounts_.TakeBytes(task.bytes);
     waits_for_memory_ = !task.holds_bytes;
     if (waits_for_memory_) return 0;
-    task.state.emplace(config_);
+    task.state.emplace(config_, device_);
   }
   const bool prompt =
       task.prompt_done < static_cast<int64_t>(task.measurement.prompt_tokens.size());
@@ -74,29 +74,33 @@ int64_t Measurer::ExtendPrompt(const model::Weights& weights, Task& task) {
       std::span(task.measurement.prompt_tokens).subspan(task.prompt_done);
   const int64_t tokens = std::min<int64_t>(limits_.piece_tokens, left.size());
   const bool last = tokens == static_cast<int64_t>(left.size());
-  row_.resize(config_.output_rows());
-  const kernels::View<float> row(row_.data(), 1, config_.output_rows());
+  const int64_t bytes = config_.output_rows() * static_cast<int64_t>(sizeof(float));
+  if (row_.bytes() < bytes) row_ = device_.Allocate(bytes);
+  const kernels::View<float> row(row_.as<float>(), 1, config_.output_rows());
   const model::Slice slice{&*task.state, left.first(tokens)};
   model_.Extend(weights, {&slice, 1}, last ? row : kernels::View<float>());
   task.prompt_done += tokens;
   if (!last) return tokens;
-  const absl::Status ended = EndPrompt(row_, task.measurement);
+  const absl::Status ended = EndPrompt(row, task.measurement);
   if (!ended.ok() || !FindContinuation(task)) End(0, ended);
   return tokens;
 }
 
 // `row`: what the head says after the prompt. Every continuation starts from the same distribution.
-absl::Status Measurer::EndPrompt(std::span<float> row, Measurement& measurement) {
-  if (config_.reward_head) {
-    measurement.value = row.front();
-    return std::isfinite(row.front()) ? absl::OkStatus()
-                                      : NotFinite(measurement.version, "the value");
+absl::Status Measurer::EndPrompt(kernels::View<float> row, Measurement& measurement) {
+  if (!config_.reward_head) {
+    device_.ops().log_softmax(device_.stream(), row, /*temperature=*/1.0f, nullptr);
   }
-  device_.ops().log_softmax(device_.stream(),
-                            kernels::View<float>(row.data(), 1, static_cast<int64_t>(row.size())),
-                            /*temperature=*/1.0f, nullptr);
+  host_row_.resize(row.cols);
+  device_.Copy(host_row_.data(), row.data, row.cols * static_cast<int64_t>(sizeof(float)));
+  device_.Finish();
+  if (config_.reward_head) {
+    measurement.value = host_row_.front();
+    return std::isfinite(host_row_.front()) ? absl::OkStatus()
+                                            : NotFinite(measurement.version, "the value");
+  }
   for (MeasuredContinuation& one : measurement.continuations) {
-    one.logprobs.assign(1, row[one.tokens.front()]);
+    one.logprobs.assign(1, host_row_[one.tokens.front()]);
   }
   return CheckFinite(measurement);
 }

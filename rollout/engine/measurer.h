@@ -66,7 +66,7 @@ class Measurer {
   };
 
   int64_t ExtendPrompt(const model::Weights& weights, Task& task);
-  absl::Status EndPrompt(std::span<float> row, Measurement& measurement);
+  absl::Status EndPrompt(kernels::View<float> row, Measurement& measurement);
   int64_t ExtendContinuation(const model::Weights& weights, Task& task);
   // Moves on to a continuation that has more to measure; false when none is left.
   static bool FindContinuation(Task& task);
@@ -81,7 +81,8 @@ class Measurer {
   const Limits limits_;
   std::deque<Task> line_;
   bool waits_for_memory_ = false;
-  std::vector<float> row_;  // [output_rows] after a prompt
+  kernels::Memory row_;           // [output_rows] after a prompt, the device's
+  std::vector<float> host_row_;  // the same here
 };
 
 }  // namespace temper::rollout

@@ -18,6 +18,7 @@
 #include "policy/model/parameters.h"
 #include "policy/model/tokenizer/tokenizer.h"
 #include "rollout/engine/engine.h"
+#include "tests/kernels/test_device.h"
 
 namespace temper::rollout {
 
@@ -107,7 +108,7 @@ struct TinyRollout {
       : layout(config),
         values(LivelyValues(config, layout, seed)),
         tokenizer(ByteTokenizer()),
-        device(kernels::OpenCpuDevice(threads)),
+        device(kernels::OpenTestDevice(threads)),
         engine({config, layout, tokenizer.get(), *device}, options) {
     engine.SetWeights(1, Share(values));
   }

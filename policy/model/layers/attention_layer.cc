@@ -2,7 +2,6 @@
 #include "policy/model/layers/attention_layer.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace temper::model {
 
@@ -87,7 +86,7 @@ void AttentionLayer::ProjectBackward(const Pass& pass, const Projection& project
   if (projection.norm >= 0) {
     const View<float> product = kept.product.Matrix(d.rows, d.cols);
     const View<float> d_product = work.d_product.Matrix(d.rows, d.cols);
-    std::fill_n(d_product.data, d.rows * d.cols, 0.0f);
+    ZeroMatrix(pass.device, d_product);
     ops.rms_norm_backward(pass.stream, Heads(product, projection.heads),
                           pass.weights.at(projection.norm),
                           kept.rstd.Floats(d.rows * projection.heads), Heads(d, projection.heads),
@@ -102,19 +101,21 @@ void AttentionLayer::ProjectBackward(const Pass& pass, const Projection& project
 
 void AttentionLayer::TilesOfStates(const Pass& pass, View<const float> k, View<const float> v,
                                    Workspace& work) const {
-  const size_t row_bytes = k.cols * sizeof(float);
   work.tiles.clear();
-  for (size_t s = 0; s < pass.segments.size(); ++s) {
-    const kernels::Segment& segment = pass.segments[s];
-    AttentionState& state = pass.states[s]->attention(index_);
-    for (int64_t i = 0; i < segment.length; ++i) {
-      const int64_t position = segment.position + i;
-      const int64_t page = position / kAttentionTile, row = position % kAttentionTile;
-      std::memcpy(state.keys[page]->data() + row * k.cols, k.row(segment.begin + i), row_bytes);
-      std::memcpy(state.values[page]->data() + row * v.cols, v.row(segment.begin + i), row_bytes);
-    }
+  work.pages.clear();
+  for (SequenceState* state : pass.states) {
+    work.pages.push_back(state->attention(index_).key_tiles.data());
+  }
+  pass.ops.store_tiles(pass.stream, pass.segments, k, work.pages);
+  work.pages.clear();
+  for (SequenceState* state : pass.states) {
+    work.pages.push_back(state->attention(index_).value_tiles.data());
+  }
+  pass.ops.store_tiles(pass.stream, pass.segments, v, work.pages);
+  for (SequenceState* state : pass.states) {
+    const AttentionState& own = state->attention(index_);
     work.tiles.push_back(
-        {.keys = state.key_tiles.data(), .values = state.value_tiles.data(), .stride = k.cols});
+        {.keys = own.key_tiles.data(), .values = own.value_tiles.data(), .stride = k.cols});
   }
 }
 

@@ -1,36 +1,36 @@
-// Float memory that grows to the largest size asked for and is kept for the next call.
+// Float memory of a device that grows to the largest size asked for and is kept for the next call.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 
+#include "kernels/device.h"
 #include "kernels/view.h"
 
 namespace temper::model {
 
 class Buffer {
  public:
+  explicit Buffer(kernels::Device& device, kernels::Place place = kernels::Place::kDevice)
+      : device_(&device), place_(place) {}
+
   // [rows, cols], 64-byte aligned, contents undefined; valid until a larger size is asked for.
   kernels::View<float> Matrix(int64_t rows, int64_t cols) {
     return kernels::View<float>(Floats(rows * cols), rows, cols);
   }
   float* Floats(int64_t count) {
-    if (count > capacity_) Grow(count);
-    return floats_.get();
+    if (count * kFloat > memory_.bytes()) {
+      memory_ = kernels::Memory();  // first: the old and the new need not fit together
+      memory_ = device_->Allocate(count * kFloat, place_);
+    }
+    return memory_.as<float>();
   }
-  // The first `count` floats of what was written last.
-  const float* floats() const { return floats_.get(); }
-  int64_t bytes() const { return capacity_ * static_cast<int64_t>(sizeof(float)); }
+  int64_t bytes() const { return memory_.bytes(); }
 
  private:
-  struct Free {
-    void operator()(float* floats) const { std::free(floats); }
-  };
-  void Grow(int64_t count);
-
-  std::unique_ptr<float, Free> floats_;
-  int64_t capacity_ = 0;
+  static constexpr int64_t kFloat = sizeof(float);
+  kernels::Device* device_;
+  kernels::Place place_;
+  kernels::Memory memory_;
 };
 
 }  // namespace temper::model

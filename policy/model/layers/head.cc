@@ -2,12 +2,12 @@
 #include "policy/model/layers/head.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 
 namespace temper::model {
 
+using kernels::Place;
 using kernels::View;
 using kernels::Write;
 
@@ -18,8 +18,20 @@ constexpr int64_t kBlockRowsMin = 16;
 constexpr int64_t kBlockFloats = int64_t{8} << 20;
 }  // namespace
 
-Head::Head(const ModelConfig& config, const ParameterLayout& layout)
-    : config_(config), layout_(layout) {}
+Head::Head(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device)
+    : config_(config),
+      layout_(layout),
+      input_(device),
+      normed_(device),
+      rstd_(device),
+      logits_(device),
+      lse_(device),
+      d_normed_(device),
+      d_input_(device),
+      logprob_(device, Place::kHost),
+      entropy_(device, Place::kHost),
+      d_logprob_(device, Place::kHost),
+      d_entropy_(device, Place::kHost) {}
 
 int64_t Head::BlockRows(int64_t predictions) const {
   const int64_t rows =
@@ -29,9 +41,9 @@ int64_t Head::BlockRows(int64_t predictions) const {
 
 void Head::Normalize(const Pass& pass, View<const float> h, std::span<const int32_t> rows,
                      int64_t first_row, View<float> input, View<float> normed) {
-  for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(input.row(i), h.row(rows[i] - first_row), h.cols * sizeof(float));
-  }
+  block_rows_.clear();
+  for (const int32_t row : rows) block_rows_.push_back(row - static_cast<int32_t>(first_row));
+  pass.ops.gather_rows(pass.stream, h, block_rows_, input);
   pass.ops.rms_norm(pass.stream, input, pass.weights.at(layout_.final_norm()), config_.norm_epsilon,
                     normed, rstd_.Floats(input.rows));
 }
@@ -46,7 +58,7 @@ void Head::Logits(const Pass& pass, View<const float> h, std::span<const int32_t
 }
 
 Head::Block Head::Compute(const Pass& pass, View<const float> h, const Predictions& predictions,
-                          int64_t first, float* logprob, float* entropy) {
+                          int64_t first, bool entropy) {
   const int64_t total = static_cast<int64_t>(predictions.rows.size());
   Block block{.first = first, .count = std::min(BlockRows(total), total - first)};
   block.input = input_.Matrix(block.count, config_.hidden_size);
@@ -59,7 +71,8 @@ Head::Block Head::Compute(const Pass& pass, View<const float> h, const Predictio
                   Write::kReplace);
   pass.ops.target_log_prob(pass.stream, block.logits,
                            predictions.targets.subspan(first, block.count), predictions.temperature,
-                           logprob, entropy, block.lse);
+                           logprob_.Floats(block.count),
+                           entropy ? entropy_.Floats(block.count) : nullptr, block.lse);
   return block;
 }
 
@@ -67,23 +80,27 @@ void Head::Score(const Pass& pass, View<const float> h, const Predictions& predi
                  std::span<float> logprob, std::span<float> entropy) {
   const int64_t total = static_cast<int64_t>(predictions.rows.size());
   for (int64_t first = 0; first < total;) {
-    float* place = entropy.empty() ? nullptr : entropy.data() + first;
-    first += Compute(pass, h, predictions, first, logprob.data() + first, place).count;
+    const int64_t count = Compute(pass, h, predictions, first, !entropy.empty()).count;
+    pass.device.Finish();
+    std::copy_n(logprob_.Floats(count), count, logprob.data() + first);
+    if (!entropy.empty()) std::copy_n(entropy_.Floats(count), count, entropy.data() + first);
+    first += count;
   }
 }
 
 void Head::Train(const Pass& pass, View<const float> h, const Predictions& predictions,
                  TokenLoss loss, View<float> dh, float* gradients) {
   const int64_t total = static_cast<int64_t>(predictions.rows.size());
-  const int64_t rows = total > 0 ? BlockRows(total) : 0;
-  logprob_.resize(rows);
-  entropy_.resize(rows);
   for (int64_t first = 0; first < total;) {
-    const Block block = Compute(pass, h, predictions, first, logprob_.data(), entropy_.data());
-    d_logprob_.assign(block.count, 0.0f);
-    d_entropy_.assign(block.count, 0.0f);
-    loss(first, std::span(logprob_).first(block.count), std::span(entropy_).first(block.count),
-         d_logprob_, d_entropy_);
+    const Block block = Compute(pass, h, predictions, first, /*entropy=*/true);
+    const auto of_block = [&block](Buffer& buffer) {
+      return std::span(buffer.Floats(block.count), static_cast<size_t>(block.count));
+    };
+    std::ranges::fill(of_block(d_logprob_), 0.0f);
+    std::ranges::fill(of_block(d_entropy_), 0.0f);
+    pass.device.Finish();
+    loss(first, of_block(logprob_), of_block(entropy_), of_block(d_logprob_),
+         of_block(d_entropy_));
     Backward(pass, block, predictions, dh, gradients);
     first += block.count;
   }
@@ -93,7 +110,8 @@ void Head::Backward(const Pass& pass, const Block& block, const Predictions& pre
                     View<float> dh, float* gradients) {
   pass.ops.target_log_prob_backward(
       pass.stream, block.logits, predictions.targets.subspan(block.first, block.count),
-      predictions.temperature, block.lse, entropy_.data(), d_logprob_.data(), d_entropy_.data());
+      predictions.temperature, block.lse, entropy_.Floats(block.count),
+      d_logprob_.Floats(block.count), d_entropy_.Floats(block.count));
   BackwardLogits(pass, block, predictions.rows.subspan(block.first, block.count),
                  predictions.first_row, dh, gradients);
 }
@@ -109,10 +127,14 @@ void Head::TrainValues(const Pass& pass, View<const float> h, std::span<const in
   Normalize(pass, h, rows, 0, block.input, block.normed);
   pass.ops.matmul(pass.stream, block.normed, pass.weights.matrix(layout_.head()), block.logits,
                   Write::kReplace);
-  const std::vector<float> values(block.logits.data, block.logits.data + count);
-  std::fill_n(block.logits.data, count, 0.0f);
-  loss(values, std::span(block.logits.data, static_cast<size_t>(count)));
+  std::vector<float> values(count), d_values(count, 0.0f);
+  const int64_t bytes = count * static_cast<int64_t>(sizeof(float));
+  pass.device.Copy(values.data(), block.logits.data, bytes);
+  pass.device.Finish();
+  loss(values, d_values);
+  pass.device.Copy(block.logits.data, d_values.data(), bytes);
   BackwardLogits(pass, block, rows, 0, dh, gradients);
+  pass.device.Finish();  // d_values goes
 }
 
 void Head::BackwardLogits(const Pass& pass, const Block& block, std::span<const int32_t> rows,
@@ -127,14 +149,14 @@ void Head::BackwardLogits(const Pass& pass, const Block& block, std::span<const 
   ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(layout_.head()), d_normed,
                             Write::kReplace);
   const View<float> d_input = d_input_.Matrix(block.count, hidden);
-  std::fill_n(d_input.data, block.count * hidden, 0.0f);
+  ZeroMatrix(pass.device, d_input);
   ops.rms_norm_backward(pass.stream, block.input, pass.weights.at(layout_.final_norm()),
                         rstd_.Floats(block.count), d_normed, d_input,
                         gradients + layout_.final_norm());
-  for (int64_t i = 0; i < block.count; ++i) {
-    float* row = dh.row(rows[i] - first_row);
-    for (int64_t c = 0; c < hidden; ++c) row[c] += d_input.row(i)[c];
-  }
+  // Rows of dh are to the block what rows of a table are to tokens.
+  block_rows_.clear();
+  for (const int32_t row : rows) block_rows_.push_back(row - static_cast<int32_t>(first_row));
+  ops.embed_backward(pass.stream, block_rows_, d_input, dh);
 }
 
 }  // namespace temper::model

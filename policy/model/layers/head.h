@@ -20,9 +20,9 @@ struct Predictions {
 
 class Head {
  public:
-  Head(const ModelConfig& config, const ParameterLayout& layout);
+  Head(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device);
 
-  // logits[i] = those after row rows[i] of h.  h: [any, hidden]  logits: [rows, vocab]
+  // logits[i] = those after row rows[i] of h.  h: [any, hidden]  logits: [rows, vocab], the device's
   void Logits(const Pass& pass, kernels::View<const float> h, std::span<const int32_t> rows,
               kernels::View<float> logits);
   // entropy may be empty.
@@ -44,8 +44,9 @@ class Head {
   int64_t BlockRows(int64_t predictions) const;
   void Normalize(const Pass& pass, kernels::View<const float> h, std::span<const int32_t> rows,
                  int64_t first_row, kernels::View<float> input, kernels::View<float> normed);
+  // Leaves logprob_ and entropy_ to be read after Device::Finish().
   Block Compute(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
-                int64_t first, float* logprob, float* entropy);
+                int64_t first, bool entropy);
   void Backward(const Pass& pass, const Block& block, const Predictions& predictions,
                 kernels::View<float> dh, float* gradients);
   // The block's logits are their gradients by now. dh row rows[i] - first_row takes row i's.
@@ -55,7 +56,8 @@ class Head {
   const ModelConfig& config_;
   const ParameterLayout& layout_;
   Buffer input_, normed_, rstd_, logits_, lse_, d_normed_, d_input_;
-  std::vector<float> logprob_, entropy_, d_logprob_, d_entropy_;  // of one block
+  Buffer logprob_, entropy_, d_logprob_, d_entropy_;  // of one block, read and written here too
+  std::vector<int32_t> block_rows_;
 };
 
 }  // namespace temper::model

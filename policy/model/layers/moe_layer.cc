@@ -154,7 +154,7 @@ void MoeLayer::Backward(const Pass& pass, View<const float> u, View<const float>
   if (has_shared()) {
     shared_.Backward(pass, u, d_out, du, activations, work, gradients);
   } else {
-    std::fill_n(du.data, rows * hidden_, 0.0f);
+    ZeroMatrix(pass.device, du);
   }
 
   View<const float> d_combined = d_out;

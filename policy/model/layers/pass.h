@@ -13,16 +13,20 @@ namespace temper::model {
 
 // One call over packed rows.
 struct Pass {
-  const kernels::Ops& ops;
-  kernels::Stream& stream;
+  kernels::Device& device;
   const Weights& weights;
   std::span<const kernels::Segment> segments;
   // One a segment, read and advanced; empty when every segment is a whole sequence.
   std::span<SequenceState* const> states;
+
+  const kernels::Ops& ops = device.ops();
+  kernels::Stream& stream = device.stream();
 };
 
 // Of one of q, k, v: what attention reads, and what came before a norm of the heads.
 struct ProjectionActivations {
+  explicit ProjectionActivations(kernels::Device& device)
+      : output(device), product(device), rstd(device) {}
   Buffer output, product;  // [rows, heads*head_dim]
   Buffer rstd;             // [rows*heads]
 };
@@ -30,6 +34,14 @@ struct ProjectionActivations {
 // Of a mixture of experts. A slot is one row of one expert's work: every token has `chosen` of
 // them, and slots stand in the order of experts, so that an expert's rows lie together.
 struct MoeActivations {
+  explicit MoeActivations(kernels::Device& device)
+      : score(device),
+        weight(device),
+        latent(device),
+        input(device),
+        up(device),
+        output(device),
+        combined(device) {}
   Buffer score, weight;              // [rows, experts], [rows, chosen]
   std::vector<int32_t> chosen;       // [rows * chosen], expert ids
   std::vector<int32_t> slots;        // [rows * chosen], the slot of each choice
@@ -39,9 +51,28 @@ struct MoeActivations {
   Buffer combined;                   // [rows, width]
 };
 
+// Every element of a packed matrix.
+inline void ZeroMatrix(kernels::Device& device, kernels::View<float> matrix) {
+  device.Zero(matrix.data, matrix.rows * matrix.cols * static_cast<int64_t>(sizeof(float)));
+}
+
 // What a layer's forward leaves for its backward; only the members of its kind are used. Without a
 // backward all layers share one.
 struct Activations {
+  explicit Activations(kernels::Device& device)
+      : input(device),
+        rstd(device),
+        projection(device),
+        scan(device),
+        gate_rstd(device),
+        q(device),
+        k(device),
+        v(device),
+        attended(device),
+        lse(device),
+        up(device),
+        gate(device),
+        moe(device) {}
   Buffer input;                   // [rows, hidden], the residual stream before the layer
   Buffer rstd;                    // [rows] of the layer's norm
   Buffer projection, scan;        // Mamba: in_proj's output, the recurrence's output
@@ -54,12 +85,33 @@ struct Activations {
 
 // Memory of no meaning between layers.
 struct Workspace {
+  explicit Workspace(kernels::Device& device)
+      : convolved(device),
+        gated(device),
+        activated(device),
+        d_projection(device),
+        d_convolved(device),
+        d_scan(device),
+        d_gated(device),
+        d_attended(device),
+        d_q(device),
+        d_k(device),
+        d_v(device),
+        d_product(device),
+        d_up(device),
+        d_combined(device),
+        d_latent(device),
+        d_expert(device),
+        d_input(device),
+        d_weight(device),
+        d_logits(device) {}
   Buffer convolved, gated, activated;
   Buffer d_projection, d_convolved, d_scan, d_gated;
   Buffer d_attended, d_q, d_k, d_v, d_product, d_up;
   Buffer d_combined, d_latent, d_expert, d_input, d_weight, d_logits;  // MoE
   std::vector<kernels::RowGroup> groups;                               // MoE
   std::vector<float*> conv_states, ssm_states;
+  std::vector<float* const*> pages;  // of keys or of values
   std::vector<kernels::KeyValueTiles> tiles;
   std::vector<const float*> tile_rows;
 };

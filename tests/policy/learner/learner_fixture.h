@@ -25,6 +25,7 @@
 #include "policy/model/hybrid_model.h"
 #include "policy/model/weights.h"
 #include "temper/v1/learner.pb.h"
+#include "tests/kernels/test_device.h"
 
 namespace temper::learner {
 
@@ -130,7 +131,7 @@ class Sampler {
   explicit Sampler(const std::string& model_dir)
       : folder_(*model::OpenModelFolder(model_dir)),
         layout_(folder_.config),
-        device_(kernels::OpenCpuDevice(1)),
+        device_(kernels::OpenTestDevice(1)),
         model_(folder_.config, layout_, *device_) {}
 
   // Fills in the log-probabilities of an episode under the weights in `shared_path`.

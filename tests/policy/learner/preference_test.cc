@@ -173,7 +173,7 @@ class PreferencePassTest : public testing::Test {
   }
   // One sequence by itself, as a worker that measures it.
   float ValueOf(const model::Weights& weights, const std::vector<int32_t>& tokens) {
-    model::SequenceState state(config_);
+    model::SequenceState state(config_, *device_);
     const model::Slice slice{&state, tokens};
     float value = 0;
     model_->Extend(weights, {&slice, 1}, kernels::View<float>(&value, 1, 1));

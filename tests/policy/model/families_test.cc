@@ -22,7 +22,7 @@ class FamiliesTest : public ::testing::TestWithParam<const char*> {
 std::vector<float> Decode(Policy& policy, std::span<const int32_t> tokens) {
   const int64_t vocab = policy.config.vocab_size;
   std::vector<float> logits(tokens.size() * vocab);
-  SequenceState state(policy.config);
+  SequenceState state(policy.config, *policy.device);
   for (size_t i = 0; i < tokens.size(); ++i) {
     const Slice slice{&state, tokens.subspan(i, 1)};
     policy.Extend({&slice, 1}, View<float>(logits.data() + i * vocab, 1, vocab));
@@ -68,7 +68,7 @@ TEST_P(FamiliesTest, TheGreedyContinuationIsTheSame) {
   const std::unique_ptr<Policy> policy = golden_.MakePolicy(1);
   const int64_t vocab = policy->config.vocab_size;
   std::vector<int32_t> next = expected_["prompt"].get<std::vector<int32_t>>(), greedy;
-  SequenceState state(policy->config);
+  SequenceState state(policy->config, *policy->device);
   std::vector<float> logits(vocab);
   for (size_t i = 0; i < expected_["greedy"].size(); ++i) {
     const Slice slice{&state, next};

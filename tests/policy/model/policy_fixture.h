@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "policy/model/hybrid_model.h"
+#include "tests/kernels/test_device.h"
 
 namespace temper::model {
 
@@ -15,7 +16,7 @@ struct Policy {
          kernels::Dtype dtype = kernels::Dtype::kFloat32)
       : config(model),
         layout(config),
-        device(kernels::OpenCpuDevice(threads)),
+        device(kernels::OpenTestDevice(threads)),
         values(std::move(initial)),
         weights(layout, *device, values, {.backward = true, .dtype = dtype}),
         model(config, layout, *device) {}

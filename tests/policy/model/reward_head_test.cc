@@ -32,7 +32,7 @@ TEST_P(RewardHeadTest, GivesTheValuesOfTransformers) {
   ASSERT_TRUE(policy->config.reward_head);
   for (size_t i = 0; i < expected_["sequences"].size(); ++i) {
     const auto tokens = expected_["sequences"][i].get<std::vector<int32_t>>();
-    SequenceState state(policy->config);
+    SequenceState state(policy->config, *policy->device);
     const Slice slice{&state, tokens};
     const float value = Values(*policy, {&slice, 1})[0];
     EXPECT_NEAR(value, expected_["values"][i].get<double>(), 1e-5);
@@ -50,11 +50,11 @@ TEST_P(RewardHeadTest, AValueHasTheSameBitsInAnyCompany) {
   const auto sequences = expected_["sequences"].get<std::vector<std::vector<int32_t>>>();
   std::vector<SequenceState> states;
   std::vector<Slice> slices;
-  for (size_t i = 0; i < sequences.size(); ++i) states.emplace_back(two->config);
+  for (size_t i = 0; i < sequences.size(); ++i) states.emplace_back(two->config, *two->device);
   for (size_t i = 0; i < sequences.size(); ++i) slices.push_back({&states[i], sequences[i]});
   const std::vector<float> together = Values(*two, slices);
   for (size_t i = 0; i < sequences.size(); ++i) {
-    SequenceState state(one->config), cut(one->config);
+    SequenceState state(one->config, *one->device), cut(one->config, *one->device);
     const std::span<const int32_t> tokens = sequences[i];
     const Slice whole{&state, tokens};
     float value = 0, last = 0;

@@ -15,7 +15,7 @@ namespace {
 using kernels::View;
 using Random = std::mt19937;
 
-constexpr int kMixes = 200;
+constexpr int kMixes = kernels::Rounds(200, 10);
 
 // Uniform over [low, high].
 int64_t Draw(Random& random, int64_t low, int64_t high) {
@@ -189,7 +189,7 @@ class Mix {
   // Feeds every prompt in pieces of any length, any prompts together; then forks the groups.
   void Prefill(Policy& policy) {
     std::vector<SequenceState> states;
-    for (size_t g = 0; g < prompts_.size(); ++g) states.emplace_back(policy.config);
+    for (size_t g = 0; g < prompts_.size(); ++g) states.emplace_back(policy.config, *policy.device);
     std::vector<size_t> left = Shuffled(prompts_.size());
     while (!left.empty()) {
       const size_t count = Draw(random_, 1, left.size());
@@ -289,7 +289,7 @@ class Mix {
   std::vector<Sample> samples_;
 };
 
-TEST(SameBitsTest, RolloutAndLearnerAgreeOnEveryBitOver200RandomMixes) {
+TEST(SameBitsTest, RolloutAndLearnerAgreeOnEveryBitOverRandomMixes) {
   constexpr kernels::Dtype kHalf = kernels::Dtype::kBFloat16;
   Bench benches[] = {Bench(RoundSizes()), Bench(OddSizes()), Bench(EveryOption()),
                      Bench(RoundSizes(), kHalf), Bench(EveryOption(), kHalf)};

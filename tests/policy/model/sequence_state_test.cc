@@ -27,13 +27,22 @@ ModelConfig TwoLayers() {
   return config;
 }
 
+kernels::Device& Cpu() {
+  static kernels::Device& device = *kernels::OpenCpuDevice(1).release();
+  return device;
+}
+
+std::vector<float> Floats(const kernels::Memory& memory) {
+  return std::vector<float>(memory.as<float>(), memory.as<float>() + memory.bytes() / 4);
+}
+
 // Writes `value` into every row from the state's position on, as an attention layer would.
 void Extend(SequenceState& state, int64_t tokens, float value) {
   state.Reserve(tokens);
   AttentionState& attention = state.attention(kAttention);
   for (int64_t i = state.position(); i < state.position() + tokens; ++i) {
-    (*attention.keys[i / kAttentionTile])[(i % kAttentionTile) * 8] = value;
-    (*attention.values[i / kAttentionTile])[(i % kAttentionTile) * 8] = -value;
+    attention.keys[i / kAttentionTile]->as<float>()[(i % kAttentionTile) * 8] = value;
+    attention.values[i / kAttentionTile]->as<float>()[(i % kAttentionTile) * 8] = -value;
   }
   state.Advance(tokens);
 }
@@ -45,16 +54,17 @@ float KeyAt(SequenceState& state, int64_t position) {
 
 TEST(SequenceStateTest, AFreshStateIsZero) {
   const ModelConfig config = TwoLayers();
-  SequenceState state(config);
+  SequenceState state(config, Cpu());
   EXPECT_EQ(state.position(), 0);
-  EXPECT_EQ(state.mamba(kMamba).conv, std::vector<float>(3 * config.layers[0].conv_channels()));
-  EXPECT_EQ(state.mamba(kMamba).ssm, std::vector<float>(2 * 4 * 16));
+  EXPECT_EQ(Floats(state.mamba(kMamba).conv),
+            std::vector<float>(3 * config.layers[0].conv_channels()));
+  EXPECT_EQ(Floats(state.mamba(kMamba).ssm), std::vector<float>(2 * 4 * 16));
   EXPECT_TRUE(state.attention(kAttention).keys.empty());
 }
 
 TEST(SequenceStateTest, ReserveMakesRoomForExactlyTheNextTokens) {
   const ModelConfig config = TwoLayers();
-  SequenceState state(config);
+  SequenceState state(config, Cpu());
   state.Reserve(kAttentionTile);
   EXPECT_EQ(state.attention(kAttention).keys.size(), 1u);
   state.Advance(kAttentionTile);
@@ -62,12 +72,12 @@ TEST(SequenceStateTest, ReserveMakesRoomForExactlyTheNextTokens) {
   EXPECT_EQ(state.attention(kAttention).keys.size(), 2u);
   EXPECT_EQ(state.attention(kAttention).value_tiles.size(), 2u);
   EXPECT_EQ(state.attention(kAttention).value_tiles[1],
-            state.attention(kAttention).values[1]->data());
+            state.attention(kAttention).values[1]->as<float>());
 }
 
 TEST(SequenceStateTest, ForksShareFullPagesAndCopyTheLastOneOnlyWhenTheyWrite) {
   const ModelConfig config = TwoLayers();
-  SequenceState prompt(config);
+  SequenceState prompt(config, Cpu());
   Extend(prompt, kAttentionTile + 10, 1.0f);
   SequenceState a = prompt.Fork(), b = prompt.Fork();
   EXPECT_EQ(a.position(), kAttentionTile + 10);
@@ -87,7 +97,7 @@ TEST(SequenceStateTest, ForksShareFullPagesAndCopyTheLastOneOnlyWhenTheyWrite) {
 
 TEST(SequenceStateTest, TheLastOwnerWritesWithoutCopying) {
   const ModelConfig config = TwoLayers();
-  SequenceState prompt(config);
+  SequenceState prompt(config, Cpu());
   Extend(prompt, 10, 1.0f);
   const Page* page = prompt.attention(kAttention).keys[0].get();
   { const SequenceState gone = prompt.Fork(); }
@@ -97,7 +107,7 @@ TEST(SequenceStateTest, TheLastOwnerWritesWithoutCopying) {
 
 TEST(SequenceStateTest, AForkTakesNoPagesReservedAhead) {
   const ModelConfig config = TwoLayers();
-  SequenceState prompt(config);
+  SequenceState prompt(config, Cpu());
   Extend(prompt, 5, 1.0f);
   prompt.Reserve(3 * kAttentionTile);
   SequenceState fork = prompt.Fork();
@@ -112,18 +122,18 @@ TEST(SequenceStateTest, AForkTakesNoPagesReservedAhead) {
 
 TEST(SequenceStateTest, RecurrentStatesOfForksAreIndependent) {
   const ModelConfig config = TwoLayers();
-  SequenceState prompt(config);
-  prompt.mamba(kMamba).ssm[5] = 1.0f;
+  SequenceState prompt(config, Cpu());
+  prompt.mamba(kMamba).ssm.as<float>()[5] = 1.0f;
   SequenceState fork = prompt.Fork();
-  fork.mamba(kMamba).ssm[5] = 2.0f;
-  fork.mamba(kMamba).conv[0] = 3.0f;
-  EXPECT_EQ(prompt.mamba(kMamba).ssm[5], 1.0f);
-  EXPECT_EQ(prompt.mamba(kMamba).conv[0], 0.0f);
+  fork.mamba(kMamba).ssm.as<float>()[5] = 2.0f;
+  fork.mamba(kMamba).conv.as<float>()[0] = 3.0f;
+  EXPECT_EQ(prompt.mamba(kMamba).ssm.as<float>()[5], 1.0f);
+  EXPECT_EQ(prompt.mamba(kMamba).conv.as<float>()[0], 0.0f);
 }
 
 TEST(SequenceStateTest, BytesCountStatesAndPages) {
   const ModelConfig config = TwoLayers();
-  SequenceState state(config);
+  SequenceState state(config, Cpu());
   const int64_t fixed = (3 * config.layers[0].conv_channels() + 2 * 4 * 16) * 4;
   EXPECT_EQ(state.bytes(), fixed);
   Extend(state, kAttentionTile + 1, 1.0f);

@@ -148,7 +148,7 @@ TEST(EngineTest, GreedyTakesTheMostLikelyTokenAndReportsItAtTemperatureOne) {
 
   model::HybridModel model(tiny.config, tiny.layout, *tiny.device);
   const model::Weights weights(tiny.layout, *tiny.device, tiny.values, {});
-  model::SequenceState state(tiny.config);
+  model::SequenceState state(tiny.config, *tiny.device);
   std::vector<float> row(kVocab);
   std::vector<int32_t> next = request.prompt_tokens;
   for (size_t i = 0; i < episodes.at(0).tokens.size(); ++i) {
@@ -197,7 +197,7 @@ TEST(EngineTest, TheSameSampleComesOutWhereverItIsGenerated) {
     alone.push_back(SampleAlone(reference.engine, request));
   }
   Random random(1);
-  for (int round = 0; round < 12; ++round) {
+  for (int round = 0; round < kernels::Rounds(12, 2); ++round) {
     const Engine::Options options{.sequences_max = std::vector<int>{1, 2, 5, 64}[random() % 4],
                                   .prefill_chunk = std::vector<int>{1, 7, 64, 512}[random() % 4]};
     TinyRollout tiny(options, /*threads=*/1 + round % 2);
@@ -228,7 +228,7 @@ TEST(EngineTest, TheSameSampleComesOutWhereverItIsGenerated) {
 // The first promise, seen from the engine: what it reports is what the learner computes.
 TEST(EngineTest, LogProbabilitiesHaveTheBitsThatScoringGives) {
   Random random(2);
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < kernels::Rounds(10, 2); ++round) {
     TinyRollout tiny({.sequences_max = 1 + static_cast<int>(random() % 9),
                       .prefill_chunk = 1 + static_cast<int64_t>(random() % 80)},
                      /*threads=*/1 + round % 2);

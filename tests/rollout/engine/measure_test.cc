@@ -197,7 +197,7 @@ TEST(MeasureTest, ARewardHeadGivesItsValueAndNothingElse) {
   EXPECT_TRUE(measured.continuations.empty());
   model::HybridModel model(config, layout, *device);
   const model::Weights weights(layout, *device, values, {});
-  model::SequenceState state(config);
+  model::SequenceState state(config, *device);
   const model::Slice slice{&state, measured.prompt_tokens};
   float value = 0;
   model.Extend(weights, {&slice, 1}, kernels::View<float>(&value, 1, 1));
@@ -251,7 +251,7 @@ TEST(MeasureTest, ComesBeforeNewGroupsWhenMemoryIsShort) {
   TinyRollout tiny;
   tiny.config.eos_token_ids.clear();
   // Two groups fit, or this measurement alone: it needs more than one group holds.
-  const Accounts all(SizesOf(tiny.config), {});
+  const Accounts all(SizesOf(tiny.config, *tiny.device), {});
   const int64_t group_bytes = all.PromptBytes(64) + all.SampleBytes(64, 40);
   ASSERT_GT(all.PromptBytes(150), group_bytes);
   Engine engine({tiny.config, tiny.layout, tiny.tokenizer.get(), *tiny.device},

@@ -40,7 +40,7 @@ class SchedulerTest : public ::testing::Test {
     int started = 0;
     for (Group* group; (group = scheduler_->NextStart()) != nullptr; ++started) {
       scheduler_->Run(std::make_unique<Sequence>(*group, group->request.samples[group->started++],
-                                                 model::SequenceState(model::ModelConfig())));
+                                                 model::SequenceState(model::ModelConfig(), *device_)));
     }
     return started;
   }
@@ -60,6 +60,7 @@ class SchedulerTest : public ::testing::Test {
     return false;
   }
 
+  const std::unique_ptr<kernels::Device> device_ = kernels::OpenCpuDevice(1);
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<Scheduler> scheduler_;
 };
@@ -233,8 +234,9 @@ TEST(AccountsTest, KnowsTheSizesOfAModel) {
        .conv_taps = 4},
       {.kind = model::LayerKind::kAttention, .q_heads = 4, .kv_heads = 2, .attention_head_dim = 8},
       {.kind = model::LayerKind::kMlp, .intermediate = 64}};
-  const StateSizes sizes = SizesOf(config);
-  model::SequenceState state(config);
+  const auto device = kernels::OpenCpuDevice(1);
+  const StateSizes sizes = SizesOf(config, *device);
+  model::SequenceState state(config, *device);
   EXPECT_EQ(sizes.fixed, state.bytes());
   state.Reserve(sizes.page_tokens + 1);
   EXPECT_EQ(sizes.fixed + 2 * sizes.page, state.bytes());

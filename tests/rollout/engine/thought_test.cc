@@ -88,7 +88,7 @@ TEST(ThoughtTest, TheEngineMarksWhatItPutInAndReportsItsLogProbability) {
     // The log-probability is the model's own, given all that stands before.
     model::HybridModel model(tiny.config, tiny.layout, *tiny.device);
     const model::Weights weights(tiny.layout, *tiny.device, tiny.values, {});
-    model::SequenceState state(tiny.config);
+    model::SequenceState state(tiny.config, *tiny.device);
     std::vector<int32_t> before = request.prompt_tokens;
     before.insert(before.end(), episode.tokens.begin(), episode.tokens.begin() + begin);
     std::vector<float> row(kVocab);
