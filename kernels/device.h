@@ -28,10 +28,11 @@ enum class Place { kDevice, kHost };
 // Owns memory of a device, which outlives it. Moved, never copied.
 class Memory {
  public:
-  using Release = void (*)(void* data, Place place);
+  // Gives `data` back to its owner, a device or null.
+  using Release = void (*)(void* owner, void* data, int64_t bytes, Place place);
   Memory() = default;
-  Memory(void* data, int64_t bytes, Place place, Release release)
-      : data_(data), bytes_(bytes), place_(place), release_(release) {}
+  Memory(void* data, int64_t bytes, Place place, Release release, void* owner = nullptr)
+      : data_(data), bytes_(bytes), place_(place), release_(release), owner_(owner) {}
   Memory(Memory&& other) noexcept { Take(other); }
   Memory& operator=(Memory&& other) noexcept {
     if (this == &other) return *this;
@@ -49,19 +50,21 @@ class Memory {
 
  private:
   void Free() {
-    if (data_ != nullptr) release_(data_, place_);
+    if (data_ != nullptr) release_(owner_, data_, bytes_, place_);
   }
   void Take(Memory& other) {
     data_ = std::exchange(other.data_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
     place_ = other.place_;
     release_ = other.release_;
+    owner_ = other.owner_;
   }
 
   void* data_ = nullptr;
   int64_t bytes_ = 0;
   Place place_ = Place::kDevice;
   Release release_ = nullptr;
+  void* owner_ = nullptr;
 };
 
 class Device {

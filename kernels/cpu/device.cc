@@ -64,7 +64,7 @@ class CpuDevice final : public Device {
   int64_t free_bytes() const override { return std::numeric_limits<int64_t>::max(); }
   Memory Allocate(int64_t bytes, Place place) override {
     return Memory(AllocateAligned(bytes), bytes, place,
-                  [](void* data, Place) { std::free(data); });
+                  [](void*, void* data, int64_t, Place) { std::free(data); });
   }
   void Copy(void* to, const void* from, int64_t bytes) override {
     if (bytes > 0) std::memcpy(to, from, static_cast<size_t>(bytes));

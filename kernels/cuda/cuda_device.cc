@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/cuda/cuda_stream.h"
+#include "kernels/cuda/memory_pool.h"
 #include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/ops.h"
@@ -21,15 +22,20 @@ class CudaDevice final : public Device {
   Stream& stream() override { return stream_; }
   int threads() const override { return 1; }
   bool shares_host_memory() const override { return false; }
-  int64_t free_bytes() const override { return cuda::FreeBytes(); }
+  int64_t free_bytes() const override { return cuda::FreeBytes() + pool_.idle_bytes(); }
 
   Memory Allocate(int64_t bytes, Place place) override {
     const int64_t wanted = bytes > 0 ? bytes : 1;
-    void* const memory = place == Place::kHost ? cuda::AllocatePinned(wanted)
-                                               : cuda::AllocateOnDevice(wanted);
-    return Memory(memory, bytes, place, [](void* data, Place at) {
-      at == Place::kHost ? cuda::FreePinned(data) : cuda::FreeOnDevice(data);
-    });
+    if (place == Place::kHost) {
+      return Memory(cuda::AllocatePinned(wanted), bytes, place,
+                    [](void*, void* data, int64_t, Place) { cuda::FreePinned(data); });
+    }
+    return Memory(
+        pool_.Take(wanted), bytes, place,
+        [](void* pool, void* data, int64_t given, Place) {
+          static_cast<cuda::MemoryPool*>(pool)->Give(data, given > 0 ? given : 1);
+        },
+        &pool_);
   }
   void Copy(void* to, const void* from, int64_t bytes) override {
     cuda::CopyAsync(stream_.handle(), to, from, bytes);
@@ -38,7 +44,8 @@ class CudaDevice final : public Device {
   void Finish() override { stream_.Finish(); }
 
  private:
-  cuda::CudaStream stream_;
+  cuda::MemoryPool pool_;
+  cuda::CudaStream stream_;  // ends before the memory does
 };
 
 }  // namespace

@@ -145,6 +145,17 @@ void Synchronize(StreamHandle stream) {
   }
 }
 
+void* TryAllocateOnDevice(int64_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t error = cudaMalloc(&memory, static_cast<size_t>(bytes));
+  if (error == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();  // it is no error of what comes next
+    return nullptr;
+  }
+  RequireSuccess(error, "device memory");
+  return memory;
+}
+
 void* AllocateOnDevice(int64_t bytes) {
   void* memory = nullptr;
   return Allocated(cudaMalloc(&memory, static_cast<size_t>(bytes)), memory, bytes, "device");

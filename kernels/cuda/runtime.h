@@ -36,6 +36,8 @@ StreamHandle CreateStream();
 void DestroyStream(StreamHandle stream);
 void Synchronize(StreamHandle stream);
 
+// Null where there is no room.
+void* TryAllocateOnDevice(int64_t bytes);
 // Stop the process, with the bytes asked for and those free, where there is no room.
 void* AllocateOnDevice(int64_t bytes);
 void* AllocatePinned(int64_t bytes);

@@ -34,6 +34,9 @@ std::string WhyNoDevice() { return ""; }
 StreamHandle CreateStream() { return nullptr; }
 void DestroyStream(StreamHandle) {}
 void Synchronize(StreamHandle) {}
+void* TryAllocateOnDevice(int64_t bytes) {
+  return bytes > FreeBytes() ? nullptr : Poisoned(bytes);
+}
 void* AllocateOnDevice(int64_t bytes) { return Poisoned(bytes); }
 void* AllocatePinned(int64_t bytes) { return Poisoned(bytes); }
 void FreeOnDevice(void* memory) { std::free(memory); }
