@@ -179,6 +179,14 @@ struct Ops {
                                    float temperature, const float* lse, const float* entropy,
                                    const float* dlogprob, const float* dentropy);
 
+  // ---- sampling
+  // tokens[i]: the first id at which the running sum of row i's probabilities exceeds uniforms[i],
+  // in (0, 1), times their sum; logprob[i]: that token's. -1 and NaN: they do not add up to about 1.
+  // The same token as rollout/engine/sampler.h draws on the host. logprobs: [rows, vocab]
+  // Null: the log-probabilities are the host's as it is.
+  void (*sample)(Stream&, View<const float> logprobs, std::span<const double> uniforms,
+                 int32_t* tokens, float* logprob);
+
   // ---- optimiser
   // Sum of squares in double, fixed order.
   double (*sum_squares)(Stream&, std::span<const float> values);

@@ -24,6 +24,7 @@ const Ops& CudaOps() {
     AddAttentionOps(ops);
     AddAttentionBackwardOps(ops);
     AddLogSoftmaxOps(ops);
+    AddSampleOps(ops);
     AddOptimizerOps(ops);
     return ops;
   }();

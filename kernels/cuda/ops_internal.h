@@ -22,6 +22,7 @@ void AddRopeOps(Ops& ops);         // rope
 void AddAttentionOps(Ops& ops);    // attention, store_tiles
 void AddAttentionBackwardOps(Ops& ops);
 void AddLogSoftmaxOps(Ops& ops);  // log_softmax, target_log_prob and its backward
+void AddSampleOps(Ops& ops);      // sample
 void AddOptimizerOps(Ops& ops);   // sum_squares, adamw
 
 }  // namespace temper::kernels::cuda

@@ -6,10 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kernels/check.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/matrix.h"
+#include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/sample.h"
 
 namespace temper::kernels::cuda {
@@ -146,11 +148,18 @@ __device__ __forceinline__ int64_t BlockLeast(int64_t value, int64_t* shared) {
   return least;
 }
 
+__device__ __forceinline__ void Tell(const Matrix<const float>& logprobs, int64_t row,
+                                     int32_t token, int32_t* tokens, float* chosen) {
+  tokens[row] = token;
+  if (chosen == nullptr) return;
+  chosen[row] = token < 0 ? __uint_as_float(0x7fc00000u) : logprobs.at(row, token);
+}
+
 // A block a row.
 __global__ void __launch_bounds__(kThreads)
     TokensKernel(Matrix<const float> logprobs, int64_t parts, int64_t sums_per_row,
                  const double* uniforms, const uint8_t* greedy, double* sums, const Best* bests,
-                 int32_t* tokens) {
+                 int32_t* tokens, float* chosen) {
   __shared__ double tile[kThreads];
   __shared__ float probabilities[kBlock];
   __shared__ int64_t least[kThreads / kWarp];
@@ -161,13 +170,13 @@ __global__ void __launch_bounds__(kThreads)
     Best best = {0.0f, -1};
     for (int64_t i = thread; i < parts; i += kThreads) best = Better(best, bests[row * parts + i]);
     best = BlockBest(best, shared);
-    if (thread == 0) tokens[row] = best.id;
+    if (thread == 0) Tell(logprobs, row, best.id, tokens, chosen);
     return;
   }
   double* const running = sums + row * sums_per_row;
   const double total = RunningSums(running, sums_per_row, tile);
   if (!(total > 0.5 && total < 2.0)) {  // NaN included
-    if (thread == 0) tokens[row] = -1;
+    if (thread == 0) Tell(logprobs, row, -1, tokens, chosen);
     return;
   }
   const double wanted = uniforms[row] * total;
@@ -193,13 +202,13 @@ __global__ void __launch_bounds__(kThreads)
     if (sum > wanted) break;
   }
   // Rounding may leave `sum` a hair short at the end of the block: its last likely token stands.
-  tokens[row] = static_cast<int32_t>(begin + last);
+  Tell(logprobs, row, static_cast<int32_t>(begin + last), tokens, chosen);
 }
 
 }  // namespace
 
 void SampleRows(CudaStream& cuda, View<const float> logprobs, std::span<const double> uniforms,
-                std::span<const uint8_t> greedy, int32_t* tokens) {
+                std::span<const uint8_t> greedy, int32_t* tokens, float* chosen) {
   TEMPER_KERNEL_CHECK(static_cast<int64_t>(uniforms.size()) == logprobs.rows);
   TEMPER_KERNEL_CHECK(static_cast<int64_t>(greedy.size()) == logprobs.rows);
   TEMPER_KERNEL_CHECK(logprobs.cols > 0);
@@ -214,7 +223,19 @@ void SampleRows(CudaStream& cuda, View<const float> logprobs, std::span<const do
   TEMPER_LAUNCH(PartsKernel, cuda, dim3(static_cast<unsigned>(rows * parts)), kThreads, 0, logprobs,
                 parts, sums_per_row, flags, sums, bests);
   TEMPER_LAUNCH(TokensKernel, cuda, dim3(static_cast<unsigned>(rows)), kThreads, 0, logprobs, parts,
-                sums_per_row, numbers, flags, sums, bests, tokens);
+                sums_per_row, numbers, flags, sums, bests, tokens, chosen);
 }
+
+namespace {
+
+void Sample(Stream& stream, View<const float> logprobs, std::span<const double> uniforms,
+            int32_t* tokens, float* logprob) {
+  const std::vector<uint8_t> none(uniforms.size(), 0);
+  SampleRows(BeginOp(stream), logprobs, uniforms, none, tokens, logprob);
+}
+
+}  // namespace
+
+void AddSampleOps(Ops& ops) { ops.sample = Sample; }
 
 }  // namespace temper::kernels::cuda

@@ -21,8 +21,9 @@ namespace temper::kernels::cuda {
 // greedy[i] is not 0 it is the greatest of the row, the lowest id of equals. Logits do as well for
 // greedy rows, and tell apart what rounds to one log-probability. -1: the row's probabilities do
 // not add up to about 1, or, greedy, all are NaN: the weights are broken. logprobs: [rows, vocab]
-// uniforms, greedy: [rows], on the host  tokens: [rows]
+// uniforms, greedy: [rows], on the host  tokens: [rows]  chosen: [rows] or null: the row's value at
+// the token, NaN beside -1
 void SampleRows(CudaStream& cuda, View<const float> logprobs, std::span<const double> uniforms,
-                std::span<const uint8_t> greedy, int32_t* tokens);
+                std::span<const uint8_t> greedy, int32_t* tokens, float* chosen = nullptr);
 
 }  // namespace temper::kernels::cuda

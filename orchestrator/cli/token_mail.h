@@ -60,6 +60,7 @@ class MailSink final : public rollout::EpisodeSink {
       : mail_(std::move(mail)), first_choice_(first_choice), top_(top) {}
 
   void Progress(const rollout::SampledToken& token) override;
+  bool wants_distribution() const override { return top_ > 0; }
   void Deliver(rollout::Episode episode) override;
   void Done(const absl::Status& status) override { mail_->GroupDone(status); }
   bool cancelled() const override { return mail_->cancelled(); }

@@ -98,7 +98,11 @@ Engine::Engine(const Parts& parts, const Options& options)
                 {.piece_tokens = options.prefill_chunk, .waiting_max = options.waiting_max}),
       logits_(parts.device.Allocate(options.sequences_max * parts.config.output_rows() * kFloat)),
       entropies_(parts.device.Allocate(options.sequences_max * kFloat, kernels::Place::kHost)),
-      greedy_(options.sequences_max) {
+      greedy_(options.sequences_max),
+      drawn_tokens_(parts.device.Allocate(
+          options.sequences_max * static_cast<int64_t>(sizeof(int32_t)), kernels::Place::kHost)),
+      drawn_logprobs_(
+          parts.device.Allocate(options.sequences_max * kFloat, kernels::Place::kHost)) {
   TEMPER_CHECK(options.sequences_max > 0 && options.prefill_chunk > 0 && options.waiting_max > 0);
 }
 
@@ -230,19 +234,32 @@ void Engine::StepSamples() {
   StartSamples();
   const StepPlan plan = scheduler_.NextStep();
   if (plan.empty()) return;
-  const kernels::View<float> rows = Compute(plan);
+  const kernels::View<float> there = Compute(plan);
+  const auto decoding = static_cast<int64_t>(plan.decode.size());
+  const bool drawn_there = DrawsOnDevice(plan);
+  if (drawn_there) DrawOnDevice(plan, there.Rows(0, decoding));
+  const int64_t first = drawn_there ? decoding : 0;  // of the rows that are needed here
+  const kernels::View<float> rows = OnHost(there.Rows(first, there.rows - first));
   for (size_t i = 0; i < plan.prefill.size(); ++i) {
     Group& group = *plan.prefill[i].group;
     group.prompt_done += plan.prefill[i].tokens;
-    if (group.prefilled()) KeepFirstRow(group, rows, plan.decode.size() + i);
+    const int64_t row = decoding + static_cast<int64_t>(i);
+    if (group.prefilled()) KeepFirstRow(group, rows.row(row - first), row);
   }
   std::vector<std::pair<Group*, absl::Status>> broken;
-  for (size_t i = 0; i < plan.decode.size(); ++i) {
+  for (int64_t i = 0; i < decoding; ++i) {
     Sequence& sequence = *plan.decode[i];
-    const std::span<const float> logprobs(rows.row(i), rows.cols);
-    absl::Status drawn = AppendDrawn(sequence, logprobs, entropies_.as<float>()[i], greedy_[i]);
-    if (!drawn.ok()) {
-      broken.emplace_back(&sequence.group, std::move(drawn));
+    Drawn drawn;
+    if (drawn_there) {
+      const int32_t token = drawn_tokens_.as<int32_t>()[i];
+      if (token >= 0) drawn.token = token;
+      drawn.logprob = drawn_logprobs_.as<float>()[i];
+    } else {
+      drawn = Draw(sequence, std::span<const float>(rows.row(i), rows.cols), greedy_[i]);
+    }
+    absl::Status appended = Append(sequence, drawn, entropies_.as<float>()[i]);
+    if (!appended.ok()) {
+      broken.emplace_back(&sequence.group, std::move(appended));
       continue;
     }
     DeliverIfEnded(sequence, /*running=*/true);
@@ -264,10 +281,10 @@ void Engine::StartSample(Group& group) {
   const bool last = group.started == group.samples();
   auto sequence = std::make_unique<Sequence>(group, sample,
                                              last ? std::move(*group.state) : group.state->Fork());
-  const absl::Status drawn =
-      AppendDrawn(*sequence, group.first_row, group.first_entropy, group.first_greedy);
-  if (!drawn.ok()) {
-    End(group, drawn);
+  const Drawn drawn = Draw(*sequence, group.first_row, group.first_greedy);
+  const absl::Status appended = Append(*sequence, drawn, group.first_entropy);
+  if (!appended.ok()) {
+    End(group, appended);
     return;
   }
   if (last) {
@@ -295,81 +312,7 @@ kernels::View<float> Engine::Compute(const StepPlan& plan) {
   const kernels::View<float> logits(logits_.as<float>(), slices_.size(), config_.vocab_size);
   model_.Extend(*weights_, slices_, logits);
   LogSoftmax(plan, logits);
-  return OnHost(logits);
-}
-
-kernels::View<float> Engine::OnHost(kernels::View<float> rows) {
-  if (device_.shares_host_memory()) return rows;
-  const int64_t bytes = rows.rows * rows.cols * kFloat;
-  if (host_logits_.bytes() < bytes) host_logits_ = device_.Allocate(bytes, kernels::Place::kHost);
-  device_.Copy(host_logits_.as<float>(), rows.data, bytes);
-  device_.Finish();
-  return kernels::View<float>(host_logits_.as<float>(), rows.rows, rows.cols);
-}
-
-// Runs of rows with the same temperature go through the one log-softmax together.
-void Engine::LogSoftmax(const StepPlan& plan, kernels::View<float> logits) {
-  const auto sampling = [&](int64_t row) -> const Sampling& {
-    const int64_t decoding = plan.decode.size();
-    return row < decoding ? plan.decode[row]->group.request.sampling
-                          : plan.prefill[row - decoding].group->request.sampling;
-  };
-  for (int64_t begin = 0, end = 0; begin < logits.rows; begin = end) {
-    const double temperature = sampling(begin).temperature;
-    for (end = begin; end < logits.rows && sampling(end).temperature == temperature;) ++end;
-    const kernels::View<float> same = logits.Rows(begin, end - begin);
-    if (temperature == 0.0) {
-      const kernels::View<float> raw = OnHost(same);
-      for (int64_t i = 0; i < raw.rows; ++i) {
-        greedy_[begin + i] = Greediest(std::span<const float>(raw.row(i), raw.cols));
-      }
-    }
-    device_.ops().log_softmax(device_.stream(), same, ReportedTemperature(temperature),
-                              entropies_.as<float>() + begin);
-  }
-}
-
-void Engine::KeepFirstRow(Group& group, kernels::View<const float> rows, int64_t row) {
-  group.first_row.assign(rows.row(row), rows.row(row) + rows.cols);
-  group.first_entropy = entropies_.as<float>()[row];
-  group.first_greedy = greedy_[row];
-}
-
-absl::Status Engine::AppendDrawn(Sequence& sequence, std::span<const float> logprobs, float entropy,
-                                 int32_t greedy) {
-  const GroupRequest& request = sequence.group.request;
-  const DrawPlace place{.seed = request.sampling.seed,
-                        .prompt_hash = sequence.group.prompt_hash,
-                        .sample = sequence.sample,
-                        .position = static_cast<int64_t>(sequence.tokens.size())};
-  const std::optional<int32_t> forced = sequence.thought.Forced();
-  std::optional<int32_t> token = forced.value_or(greedy);
-  if (!forced.has_value() && request.sampling.temperature != 0.0) {
-    token = sampler_.Draw(logprobs, request.sampling.top_p, UniformOf(place));
-  }
-  if (!token.has_value() || !std::isfinite(logprobs[*token])) {
-    return absl::InternalError(absl::StrCat("version ", version_, ": the logits of prompt \"",
-                                            request.prompt_id, "\", sample ", sequence.sample,
-                                            ", token ", place.position, " are not finite"));
-  }
-  sequence.tokens.push_back(*token);
-  sequence.logprobs.push_back(logprobs[*token]);
-  if (request.thinking.has_value()) sequence.forced.push_back(forced.has_value() ? 1 : 0);
-  sequence.entropy_sum += entropy;
-  if (tokenizer_ != nullptr && *token < tokenizer_->vocab_size()) {
-    const std::string_view piece = tokenizer_->TokenBytes(*token, /*skip_special_tokens=*/true);
-    sequence.text += piece;
-    sequence.added = piece.size();
-  } else {
-    sequence.added = 0;
-  }
-  sequence.thought.Observe(*token, sequence.text, sequence.added);
-  request.sink->Progress({.sample = sequence.sample,
-                          .token = *token,
-                          .logprob = sequence.logprobs.back(),
-                          .forced = forced.has_value(),
-                          .logprobs = logprobs});
-  return absl::OkStatus();
+  return logits;
 }
 
 bool Engine::Ended(const Sequence& sequence, FinishReason& reason) const {

@@ -92,13 +92,25 @@ class Engine {
   void DropCancelled();
   void StartSamples();
   void StartSample(Group& group);
+  // Log-probabilities after the step's tokens, on the device.
   kernels::View<float> Compute(const StepPlan& plan);
+  // Whether every decoded sequence's token can be drawn where its log-probabilities are.
+  bool DrawsOnDevice(const StepPlan& plan) const;
+  // Leaves tokens and their log-probabilities in drawn_, and entropies to be read.
+  void DrawOnDevice(const StepPlan& plan, kernels::View<const float> logprobs);
   void LogSoftmax(const StepPlan& plan, kernels::View<float> logits);
   // Rows of logits_ where the host can read them; valid until the next call.
   kernels::View<float> OnHost(kernels::View<float> rows);
-  void KeepFirstRow(Group& group, kernels::View<const float> rows, int64_t row);
-  absl::Status AppendDrawn(Sequence& sequence, std::span<const float> logprobs, float entropy,
-                           int32_t greedy);
+  void KeepFirstRow(Group& group, const float* logprobs, int64_t row);
+  // A token as it was drawn; no token: the log-probabilities are broken.
+  struct Drawn {
+    std::optional<int32_t> token;
+    float logprob = 0;
+    bool forced = false;
+    std::span<const float> logprobs;
+  };
+  Drawn Draw(Sequence& sequence, std::span<const float> logprobs, int32_t greedy);
+  absl::Status Append(Sequence& sequence, const Drawn& drawn, float entropy);
   bool Ended(const Sequence& sequence, FinishReason& reason) const;
   // Delivers when it ended; `running`: the sequence was in the scheduler's hands and is gone then.
   bool DeliverIfEnded(Sequence& sequence, bool running);
@@ -129,6 +141,8 @@ class Engine {
   kernels::Memory logits_, host_logits_;
   kernels::Memory entropies_;  // [sequences_max], read on the host
   std::vector<int32_t> greedy_;
+  kernels::Memory drawn_tokens_, drawn_logprobs_;  // [sequences_max] int32, float
+  std::vector<double> uniforms_;
 };
 
 }  // namespace temper::rollout

@@ -51,7 +51,8 @@ struct SampledToken {
   int32_t token = 0;     // perhaps one that the tokenizer does not know
   float logprob = 0.0f;  // as in Episode
   bool forced = false;   // put in by a thinking budget
-  // Of every token that could have come, by id; there until Progress() returns.
+  // Of every token that could have come, by id; there until Progress() returns. Perhaps empty for a
+  // sink that does not want them.
   std::span<const float> logprobs;
 };
 
@@ -62,6 +63,8 @@ class EpisodeSink {
   virtual ~EpisodeSink() = default;
   // Every token of every sample as it comes, each sample's in order, before its Deliver().
   virtual void Progress(const SampledToken& token) {}
+  // Whether Progress() reads SampledToken::logprobs: on a GPU they are else not brought to the host.
+  virtual bool wants_distribution() const { return false; }
   virtual void Deliver(Episode episode) = 0;
   // OK: all samples were delivered.
   virtual void Done(const absl::Status& status) = 0;

@@ -76,6 +76,7 @@ TEST(EngineTest, TellsEveryTokenAsItComesWithTheDistributionItCameFrom) {
       tokens[token.sample].push_back(token.token);
       logprobs[token.sample].push_back(token.logprob);
     }
+    bool wants_distribution() const override { return true; }
     std::map<int32_t, std::vector<int32_t>> tokens;
     std::map<int32_t, std::vector<float>> logprobs;
   };
@@ -87,6 +88,29 @@ TEST(EngineTest, TellsEveryTokenAsItComesWithTheDistributionItCameFrom) {
   for (const auto& [sample, episode] : sink->episodes) {
     EXPECT_EQ(sink->tokens[sample], episode.tokens);
     EXPECT_EQ(sink->logprobs[sample], episode.logprobs);
+  }
+}
+
+// On a GPU tokens are drawn there unless somebody asks for more.
+TEST(EngineTest, TheSameTokensComeWhetherTheDistributionIsWantedOrNot) {
+  struct Wanting : KeepingSink {
+    bool wants_distribution() const override { return true; }
+  };
+  TinyRollout with, without;
+  const auto wanting = std::make_shared<Wanting>();
+  const auto plain = std::make_shared<KeepingSink>();
+  for (auto& [tiny, sink] : {std::pair<TinyRollout&, std::shared_ptr<KeepingSink>>{with, wanting},
+                             {without, plain}}) {
+    GroupRequest request = RequestOf(Prompt(12, 3), 5, 40, sink);
+    request.sampling.temperature = 0.8;
+    ASSERT_TRUE(tiny.engine.Submit(std::move(request)).ok());
+    RunAll(tiny.engine);
+  }
+  ASSERT_EQ(plain->episodes.size(), 5u);
+  for (const auto& [sample, episode] : plain->episodes) {
+    EXPECT_EQ(episode.tokens, wanting->episodes.at(sample).tokens);
+    EXPECT_EQ(episode.logprobs, wanting->episodes.at(sample).logprobs);
+    EXPECT_EQ(episode.entropy_sum, wanting->episodes.at(sample).entropy_sum);
   }
 }
 
