@@ -46,7 +46,10 @@ absl::Status CheckDeviceHere(std::string_view name) {
 absl::StatusOr<std::unique_ptr<Device>> OpenDevice(const DeviceChoice& choice) {
   if (absl::Status known = CheckDeviceName(choice.name); !known.ok()) return known;
   if (IsCpu(choice.name)) return OpenCpuDevice(choice.threads);
-  return OpenCudaDevice(*GpuOf(choice.name));
+  absl::StatusOr<std::unique_ptr<Device>> opened = OpenCudaDevice(*GpuOf(choice.name));
+  if (opened.ok()) return opened;
+  return absl::Status(opened.status().code(), absl::StrCat("device ", choice.name, ": ",
+                                                           std::string(opened.status().message())));
 }
 
 }  // namespace temper::kernels

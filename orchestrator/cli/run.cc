@@ -1,4 +1,5 @@
 // `temper run`: a whole run on this machine, its processes kept alive, its end reported.
+#include <filesystem>
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -107,7 +108,6 @@ class LocalRun {
   }
 
   absl::Status StartAll() {
-    TEMPER_RETURN_IF_ERROR(kernels::CheckDeviceHere(folder_.spec.spec.device()));
     std::vector<std::string> controller = {"controller", "--dir", folder_.dir, "--listen",
                                            address_};
     if (dashboard_ >= 0) {
@@ -219,6 +219,15 @@ class LocalRun {
   BoundedQueue<v1::RunEvent> events_{4096};
 };
 
+// Of a spec before its folder is made, or of a run's folder before it goes on.
+absl::Status CheckDevice(const RunOptions& options) {
+  const bool folder = std::filesystem::is_directory(options.target);
+  const auto spec = orchestrator::LoadSpec(
+      folder ? JoinPath(options.target, "spec.json") : options.target, options.settings);
+  // What is wrong with the spec is told by who prepares the folder.
+  return spec.ok() ? kernels::CheckDeviceHere(spec->spec.device()) : absl::OkStatus();
+}
+
 int Run(const RunOptions& options) {
   StopToken& stop = StopOnSignals();
   if (options.explain) {
@@ -227,6 +236,7 @@ int Run(const RunOptions& options) {
     std::fputs(orchestrator::Explain(*spec).c_str(), stdout);
     return kDone;
   }
+  if (const absl::Status device = CheckDevice(options); !device.ok()) return Report(device);
   const auto folder = PrepareRunFolder(options.target, options.dir, options.settings);
   if (!folder.ok()) return Report(folder.status());
   const absl::Status locked =

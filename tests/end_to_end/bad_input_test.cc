@@ -62,6 +62,18 @@ TEST_F(BadInputTest, DataThatIsMissingOrBadIsNamedByFileAndLine) {
   ExpectRunRefused("dataset.path=bad.jsonl", {"bad.jsonl:31"});
 }
 
+TEST_F(BadInputTest, ADeviceThatIsNotHereIsRefusedWithWhatToDo) {
+  ExpectRunRefused("device=gpu", {"device", "\"gpu\"", "auto, cpu, cuda:0"});
+  ASSERT_EQ(Temper({"init", Path("config.json"), Path("model")}).exit_code, 0);
+  EXPECT_NE(Temper({"score", Path("model"), "--device", "cuda:x", "--input", spec_}).exit_code, 0);
+  // A number that no machine has: refused by the driver, or for want of one.
+  ExpectRefused({"score", Path("model"), "--device", "cuda:999", "--input", Path("problems.jsonl")},
+                {"cuda"});
+  const Outcome doctor = Temper({"doctor", "--json"});
+  if (doctor.output.find("cuda:0") != std::string::npos) GTEST_SKIP() << "skipped: a GPU is here";
+  ExpectRunRefused("device=cuda:0", {"device cuda:0", "choose the device \"cpu\""});
+}
+
 TEST_F(BadInputTest, AModelFolderThatIsDamagedIsRefused) {
   ASSERT_EQ(Temper({"init", Path("config.json"), Path("model")}).exit_code, 0);
   const std::string weights = Path("model/model.safetensors");

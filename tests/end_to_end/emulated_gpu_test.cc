@@ -1,0 +1,68 @@
+// The whole program with an emulated GPU as its cuda:0: learner and workers compute with the kernels
+// of the CUDA back end, and the promises hold there.
+#include <signal.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "gtest/gtest.h"
+#include "tests/end_to_end/program.h"
+
+namespace temper::end_to_end {
+namespace {
+
+class EmulatedGpuTest : public ::testing::Test {
+ protected:
+  EmulatedGpuTest() : folder_(::testing::TempDir() + "/temper_emulated_gpu_test") {
+    EXPECT_TRUE(RemoveAll(folder_).ok());
+    spec_ = WriteTinyJob(folder_, R"("device": "cuda:0", "dtype": "bfloat16",)");
+  }
+  ~EmulatedGpuTest() override { EXPECT_TRUE(RemoveAll(folder_).ok()); }
+
+  std::vector<std::string> Arguments(const std::string& dir, const std::string& device) const {
+    std::vector<std::string> arguments = {spec_, "--dir", folder_ + "/" + dir};
+    for (const std::string& setting :
+         {std::string("steps=4"), std::string("warm_start.steps=3"),
+          std::string("evaluate.every=4"), std::string("prompts_per_step=2"),
+          "device=" + device}) {
+      arguments.insert(arguments.end(), {"--set", setting});
+    }
+    return arguments;
+  }
+
+  const std::string folder_;
+  std::string spec_;
+};
+
+// A run stops at the first log-probability whose bits differ between worker and learner.
+TEST_F(EmulatedGpuTest, RolloutAndLearnerAgreeAndAKillChangesNothing) {
+  LiveRun whole(Arguments("whole", "cuda:0"));
+  const Outcome undisturbed = whole.Wait();
+  ASSERT_EQ(undisturbed.exit_code, 0) << undisturbed.errors;
+  {
+    LiveRun run(Arguments("killed", "cuda:0"));
+    ASSERT_TRUE(run.WaitFor([](const std::string& event) {
+      return event.find("\"reward_mean\"") != std::string::npos &&
+             event.find("\"stage\":\"policy\"") != std::string::npos;
+    }));
+    for (const char* name : {"learner-0", "rollout-0"}) {
+      const pid_t pid = run.Child(name);
+      ASSERT_GT(pid, 0) << name;
+      EXPECT_EQ(kill(pid, SIGKILL), 0);
+    }
+    const Outcome killed = run.Wait();
+    ASSERT_EQ(killed.exit_code, 0) << killed.errors;
+  }
+  const std::string sha = FinalModelSha256(folder_ + "/whole");
+  EXPECT_FALSE(sha.empty());
+  EXPECT_EQ(FinalModelSha256(folder_ + "/killed"), sha);
+
+  // It was not the CPU all along: that one's bits are others.
+  LiveRun cpu(Arguments("cpu", "cpu"));
+  ASSERT_EQ(cpu.Wait().exit_code, 0);
+  EXPECT_NE(FinalModelSha256(folder_ + "/cpu"), sha);
+}
+
+}  // namespace
+}  // namespace temper::end_to_end
