@@ -9,8 +9,8 @@
 
 namespace temper::kernels {
 
-// FAILED_PRECONDITION: no driver, one too old, or a GPU that the kernels are not for. NOT_FOUND: no
-// device of this number. UNIMPLEMENTED: built without CUDA. All say what to do.
+// FAILED_PRECONDITION: no driver, one too old, a GPU that the kernels are not for, or a program built
+// without CUDA. NOT_FOUND: no device of this number. All say what to do.
 absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index);
 
 // "" where a GPU can be opened, else why not.

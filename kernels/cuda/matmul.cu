@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreadsFor<W>) ProductKernel(ProductCall<W> c
   TEMPER_DYNAMIC_SHARED(unsigned char, shared);
   constexpr bool kForward = kDirection == Direction::kForward;
   const int64_t depth = kForward ? call.in : call.out, cols = kForward ? call.out : call.in;
-  const TilePlace place =
+  const ProductPlace place =
       PlaceOfBlock(blockIdx.x, call.row_tiles, (cols + kProductTile - 1) / kProductTile);
   RowTile rows = {call.weight, place.row_tile * kProductTile, kProductTile};
   if (call.tiles != nullptr) {
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kFloatThreads)
   TEMPER_DYNAMIC_SHARED(float, shared);
   constexpr Along kSide = Along::kSide;
   constexpr int64_t kSteps = kTokenBlock / kFloatDepth;
-  const TilePlace place =
+  const ProductPlace place =
       PlaceOfBlock(blockIdx.x, row_tiles, (gradient.cols + kProductTile - 1) / kProductTile);
   const int64_t first_row = place.row_tile * kProductTile;
   const int64_t first_col = place.col_tile * kProductTile;

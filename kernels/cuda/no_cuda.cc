@@ -4,7 +4,7 @@
 namespace temper::kernels {
 
 absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int) {
-  return absl::UnimplementedError(WhyNoCudaDevice());
+  return absl::FailedPreconditionError(WhyNoCudaDevice());
 }
 
 std::string WhyNoCudaDevice() {

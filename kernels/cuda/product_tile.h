@@ -83,10 +83,10 @@ __device__ __forceinline__ void ForEachStep(int64_t steps, Fetch fetch, Multiply
 
 // Block `block` of a grid of row_tiles * col_tiles: walks down 16 tiles of rows before the next of
 // columns, so that blocks under way at a time share what they read in the second-level cache.
-struct TilePlace {
+struct ProductPlace {
   int64_t row_tile, col_tile;
 };
-__device__ __forceinline__ TilePlace PlaceOfBlock(int64_t block, int64_t row_tiles,
+__device__ __forceinline__ ProductPlace PlaceOfBlock(int64_t block, int64_t row_tiles,
                                                   int64_t col_tiles) {
   constexpr int64_t kBand = 16;
   const int64_t first = block / (kBand * col_tiles) * kBand;
