@@ -101,7 +101,9 @@ TEST_F(BadInputTest, AnExportKeepsWhatStandsThereAndWhatItWasGiven) {
 }
 
 TEST_F(BadInputTest, APortInUseAndAForeignAddressAreNamed) {
-  LiveRun run({spec_, "--dir", Path("first"), "--listen", "127.0.0.1:47391"});
+  // Long enough to be there still.
+  LiveRun run(
+      {spec_, "--dir", Path("first"), "--listen", "127.0.0.1:47391", "--set", "steps=100000"});
   ASSERT_TRUE(run.WaitFor([](const std::string&) { return true; }));
   const Outcome outcome =
       Temper({"run", spec_, "--dir", Path("second"), "--listen", "127.0.0.1:47391"});
@@ -115,9 +117,9 @@ TEST_F(BadInputTest, APortInUseAndAForeignAddressAreNamed) {
 
 TEST_F(BadInputTest, AFolderInUseIsNotSharedAndAnotherSpecDoesNotResumeIt) {
   {
-    LiveRun run({spec_, "--dir", Path("used")});
+    LiveRun run({spec_, "--dir", Path("used"), "--set", "steps=100000"});
     ASSERT_TRUE(run.WaitFor([](const std::string&) { return true; }));
-    const Outcome second = Temper({"run", spec_, "--dir", Path("used")});
+    const Outcome second = Temper({"run", spec_, "--dir", Path("used"), "--set", "steps=100000"});
     EXPECT_EQ(second.exit_code, 2);
     EXPECT_NE(second.errors.find("already at work"), std::string::npos) << second.errors;
   }
