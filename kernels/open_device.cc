@@ -35,6 +35,12 @@ absl::Status CheckDeviceName(std::string_view name) {
       "device: found \"", std::string(name), "\", expected \"auto\", \"cpu\" or \"cuda:0\""));
 }
 
+absl::StatusOr<int> GpuNumber(std::string_view name) {
+  if (const std::optional<int> number = GpuOf(name); number.has_value()) return *number;
+  return absl::InvalidArgumentError(
+      absl::StrCat("device: found \"", std::string(name), "\", expected \"cuda:0\""));
+}
+
 absl::Status CheckDeviceHere(std::string_view name) {
   absl::Status known = CheckDeviceName(name);
   if (!known.ok() || IsCpu(name)) return known;

@@ -21,6 +21,9 @@ struct DeviceChoice {
 // INVALID_ARGUMENT, with the names there are.
 absl::Status CheckDeviceName(std::string_view name);
 
+// The number of a GPU's name. INVALID_ARGUMENT: it is none's.
+absl::StatusOr<int> GpuNumber(std::string_view name);
+
 // Whether this process could open it; the device is not touched. FAILED_PRECONDITION: why not.
 absl::Status CheckDeviceHere(std::string_view name);
 

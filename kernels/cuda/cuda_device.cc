@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "kernels/cuda/algorithms_pinned.h"
 #include "kernels/cuda/cuda_stream.h"
 #include "kernels/cuda/memory_pool.h"
 #include "kernels/cuda/ops_internal.h"
@@ -53,6 +54,7 @@ class CudaDevice final : public Device {
 absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   absl::StatusOr<cuda::DeviceTraits> traits = cuda::SelectDevice(index);
   if (!traits.ok()) return traits.status();
+  if (absl::Status pinned = cuda::PinTunedAlgorithms(*traits); !pinned.ok()) return pinned;
   return std::make_unique<CudaDevice>(*traits);
 }
 

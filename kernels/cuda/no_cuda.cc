@@ -1,9 +1,15 @@
 // Stands in for the CUDA back end where it is not compiled in.
+#include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/cuda_device.h"
 
 namespace temper::kernels {
 
 absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int) {
+  return absl::FailedPreconditionError(WhyNoCudaDevice());
+}
+
+absl::Status TuneProducts(int, std::span<const WeightSides>, const std::string&,
+                          const std::function<void(const TunedProduct&)>&) {
   return absl::FailedPreconditionError(WhyNoCudaDevice());
 }
 

@@ -84,6 +84,7 @@ int Main(int argc, char** argv) {
   AddCerts(program, chosen);
   AddBench(program, chosen);
   AddDoctor(program, chosen);
+  AddTune(program, chosen);
 
   if (argc > 1 && argv[1][0] != '-') {
     const std::vector<std::string> names = VerbNames(program);

@@ -55,5 +55,6 @@ void AddVerifierHost(CLI::App& program, Chosen& chosen);  // not for people: it 
 void AddCerts(CLI::App& program, Chosen& chosen);
 void AddBench(CLI::App& program, Chosen& chosen);
 void AddDoctor(CLI::App& program, Chosen& chosen);
+void AddTune(CLI::App& program, Chosen& chosen);
 
 }  // namespace temper::cli

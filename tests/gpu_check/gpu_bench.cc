@@ -2,6 +2,7 @@
 //
 // A line of JSON a figure with --json. Exit code 0; 1: an error, or a check that failed; 2: the
 // command line; 3: the device is not there.
+#include <cstdlib>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -178,4 +179,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace temper::gpu_check
 
-int main(int argc, char** argv) { return temper::gpu_check::Main(argc, argv); }
+int main(int argc, char** argv) {
+  setenv("TEMPER_CUDA_ALGORITHMS", "", 1);  // it tunes and pins by itself
+  return temper::gpu_check::Main(argc, argv);
+}

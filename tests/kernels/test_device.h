@@ -2,6 +2,7 @@
 // the emulated CUDA back end (tests/kernels/cuda), that. Its memory is the host's either way.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 
 #include "gtest/gtest.h"
@@ -12,6 +13,7 @@ namespace temper::kernels {
 
 inline std::unique_ptr<Device> OpenTestDevice(int threads) {
 #ifdef TEMPER_TEST_ON_CUDA
+  setenv("TEMPER_CUDA_ALGORITHMS", "", 1);  // no table of this machine
   absl::StatusOr<std::unique_ptr<Device>> device = OpenCudaDevice(0);
   EXPECT_TRUE(device.ok()) << device.status();
   return *std::move(device);

@@ -4,6 +4,7 @@
 // Most compare with the CPU's ops, which have their own tests against float64.
 #pragma once
 
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -20,6 +21,7 @@ void TakeTurnsBackwards(bool backwards);
 class CudaTest : public testing::Test {
  protected:
   void SetUp() override {
+    setenv("TEMPER_CUDA_ALGORITHMS", "", 1);  // no table of this machine
     absl::StatusOr<std::unique_ptr<Device>> opened = OpenCudaDevice(0);
     if (!opened.ok()) GTEST_SKIP() << "skipped: no GPU: " << opened.status().message();
     device_ = *std::move(opened);
