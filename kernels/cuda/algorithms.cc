@@ -46,7 +46,7 @@ absl::Status TuneProducts(int device, std::span<const WeightSides> weights, cons
   }
   absl::StatusOr<AlgorithmTable> table = cuda::ReadTable(path);
   if (!table.ok()) return table.status();
-  cuda::CudaStream stream;
+  cuda::CudaStream stream(device);
   stream.set_multiprocessors(traits->multiprocessors);
   TunedProduct told{.total = 2 * static_cast<int64_t>(weights.size())};
   for (const WeightSides& sides : weights) {

@@ -16,16 +16,20 @@ namespace {
 
 class CudaDevice final : public Device {
  public:
-  explicit CudaDevice(const cuda::DeviceTraits& traits) {
+  CudaDevice(int index, const cuda::DeviceTraits& traits) : index_(index), stream_(index) {
     stream_.set_multiprocessors(traits.multiprocessors);
   }
   const Ops& ops() const override { return cuda::CudaOps(); }
   Stream& stream() override { return stream_; }
   int threads() const override { return 1; }
   bool shares_host_memory() const override { return false; }
-  int64_t free_bytes() const override { return cuda::FreeBytes() + pool_.idle_bytes(); }
+  int64_t free_bytes() const override {
+    cuda::UseDevice(index_);
+    return cuda::FreeBytes() + pool_.idle_bytes();
+  }
 
   Memory Allocate(int64_t bytes, Place place) override {
+    cuda::UseDevice(index_);
     const int64_t wanted = bytes > 0 ? bytes : 1;
     if (place == Place::kHost) {
       return Memory(cuda::AllocatePinned(wanted), bytes, place,
@@ -39,12 +43,17 @@ class CudaDevice final : public Device {
         &pool_);
   }
   void Copy(void* to, const void* from, int64_t bytes) override {
+    cuda::UseDevice(index_);
     cuda::CopyAsync(stream_.handle(), to, from, bytes);
   }
-  void Zero(void* at, int64_t bytes) override { cuda::ZeroAsync(stream_.handle(), at, bytes); }
+  void Zero(void* at, int64_t bytes) override {
+    cuda::UseDevice(index_);
+    cuda::ZeroAsync(stream_.handle(), at, bytes);
+  }
   void Finish() override { stream_.Finish(); }
 
  private:
+  const int index_;
   cuda::MemoryPool pool_;
   cuda::CudaStream stream_;  // ends before the memory does
 };
@@ -55,7 +64,7 @@ absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int index) {
   absl::StatusOr<cuda::DeviceTraits> traits = cuda::SelectDevice(index);
   if (!traits.ok()) return traits.status();
   if (absl::Status pinned = cuda::PinTunedAlgorithms(*traits); !pinned.ok()) return pinned;
-  return std::make_unique<CudaDevice>(*traits);
+  return std::make_unique<CudaDevice>(index, *traits);
 }
 
 std::string WhyNoCudaDevice() { return cuda::WhyNoDevice(); }

@@ -17,7 +17,7 @@ int64_t Aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * 
 
 }  // namespace
 
-CudaStream::CudaStream() : handle_(CreateStream()) {}
+CudaStream::CudaStream(int device) : device_(device), handle_(CreateStream()) {}
 
 CudaStream::~CudaStream() {
   FreeRetired();

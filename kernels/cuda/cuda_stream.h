@@ -13,7 +13,8 @@ namespace temper::kernels::cuda {
 
 class CudaStream final : public Stream {
  public:
-  CudaStream();
+  // Of device `device`, which is current on this thread.
+  explicit CudaStream(int device = 0);
   ~CudaStream() override;
 
   StreamHandle handle() const { return handle_; }
@@ -23,6 +24,7 @@ class CudaStream final : public Stream {
   // Each op begins with it: scratch handed out before is taken back. Later kernels of the stream
   // may use the same memory, since they run in order.
   void BeginOp() {
+    UseDevice(device_);
     scratch_used_ = 0;
     uploaded_by_op_ = 0;
     if (!retired_.empty()) FreeRetired();
@@ -51,6 +53,7 @@ class CudaStream final : public Stream {
   const void* UploadBytes(const void* values, int64_t bytes);
   void FreeRetired();
 
+  const int device_;
   StreamHandle handle_ = nullptr;
   int multiprocessors_ = 1;
 

@@ -19,6 +19,8 @@ namespace {
 constexpr int kMajorMin = 8;
 constexpr std::chrono::minutes kFinishMax(10);
 
+thread_local int used_device = -1;  // -1: nobody has chosen on this thread
+
 std::string Version(int version) {
   return absl::StrCat(version / 1000, ".", version % 1000 / 10);
 }
@@ -92,6 +94,7 @@ absl::StatusOr<DeviceTraits> SelectDevice(int index) {
     return absl::FailedPreconditionError(
         absl::StrCat("cuda:", index, ": ", cudaGetErrorString(error)));
   }
+  used_device = index;
   size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   return DeviceTraits{.name = properties.name,
@@ -100,6 +103,12 @@ absl::StatusOr<DeviceTraits> SelectDevice(int index) {
                       .multiprocessors = properties.multiProcessorCount,
                       .memory_bytes = static_cast<int64_t>(total),
                       .free_bytes = static_cast<int64_t>(free)};
+}
+
+void UseDevice(int index) {
+  if (used_device == index) return;
+  RequireSuccess(cudaSetDevice(index), "choosing the device");
+  used_device = index;
 }
 
 int64_t FreeBytes() {

@@ -26,6 +26,9 @@ struct DeviceTraits {
 // a device that the kernels were not compiled for. NOT_FOUND: no device of this number.
 absl::StatusOr<DeviceTraits> SelectDevice(int index);
 
+// Makes it current on this thread; CUDA keeps that for each thread, and begins with 0.
+void UseDevice(int index);
+
 // Of the current device's memory.
 int64_t FreeBytes();
 

@@ -29,6 +29,7 @@ void* Poisoned(int64_t bytes) {
 absl::StatusOr<DeviceTraits> SelectDevice(int) {
   return DeviceTraits{.name = "emulated", .major = 9, .multiprocessors = 4};
 }
+void UseDevice(int) {}
 int64_t FreeBytes() { return int64_t{1} << 32; }
 std::string WhyNoDevice() { return ""; }
 StreamHandle CreateStream() { return nullptr; }
