@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/adamw_factors.h"
 #include "kernels/check.h"
 #include "kernels/cpu/cpu_stream.h"
 #include "kernels/cpu/ops_internal.h"
@@ -21,15 +22,6 @@ namespace temper::kernels::cpu {
 
 // Values that one thread takes at a time, and that one partial sum of squares covers.
 inline constexpr int64_t kChunk = 1 << 15;
-
-// An AdamW step with what does not depend on the element worked out.
-struct AdamWFactors {
-  float gradient_scale, beta1, one_minus_beta1, beta2, one_minus_beta2;
-  float keep;             // 1 - learning_rate * weight_decay
-  float step_size;        // learning_rate / (1 - beta1^step)
-  float root_correction;  // 1 / sqrt(1 - beta2^step)
-  float epsilon;
-};
 
 }  // namespace temper::kernels::cpu
 #endif
@@ -99,22 +91,6 @@ double SumSquaresOfChunk(const float* values, int64_t n) {
   }
   for (int j = 0; i < n; ++i, ++j) sums[j] += static_cast<double>(values[i]) * values[i];
   return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
-}
-
-AdamWFactors FactorsOf(const AdamWStep& step) {
-  const double correction1 = 1.0 - std::pow(static_cast<double>(step.beta1), step.step);
-  const double correction2 = 1.0 - std::pow(static_cast<double>(step.beta2), step.step);
-  AdamWFactors f;
-  f.gradient_scale = step.gradient_scale;
-  f.beta1 = step.beta1;
-  f.one_minus_beta1 = static_cast<float>(1.0 - static_cast<double>(step.beta1));
-  f.beta2 = step.beta2;
-  f.one_minus_beta2 = static_cast<float>(1.0 - static_cast<double>(step.beta2));
-  f.keep = static_cast<float>(1.0 - static_cast<double>(step.learning_rate) * step.weight_decay);
-  f.step_size = static_cast<float>(step.learning_rate / correction1);
-  f.root_correction = static_cast<float>(1.0 / std::sqrt(correction2));
-  f.epsilon = step.epsilon;
-  return f;
 }
 
 }  // namespace

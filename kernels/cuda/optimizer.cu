@@ -2,10 +2,10 @@
 //
 // Memory's speed limits both: 4 bytes a value for the sum of squares, 28 for AdamW (gradient,
 // parameter and two moments read, the last three written), a dozen operations against them.
-#include <cmath>
 #include <cstdint>
 #include <span>
 
+#include "kernels/adamw_factors.h"
 #include "kernels/check.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/matrix.h"
@@ -53,15 +53,6 @@ __global__ void __launch_bounds__(kJoinThreads) JoinChunksKernel(double* partial
   if (threadIdx.x == 0) partial[0] = sum;
 }
 
-// An AdamW step with what does not depend on the element worked out.
-struct AdamWFactors {
-  float gradient_scale, beta1, one_minus_beta1, beta2, one_minus_beta2;
-  float keep;             // 1 - learning_rate * weight_decay
-  float step_size;        // learning_rate / (1 - beta1^step)
-  float root_correction;  // 1 / sqrt(1 - beta2^step)
-  float epsilon;
-};
-
 // The CPU's operations, each rounded as there.
 __device__ __forceinline__ void Update(const AdamWFactors& f, float raw, float& parameter, float& m,
                                        float& v) {
@@ -93,21 +84,6 @@ __global__ void __launch_bounds__(kThreads)
     StoreQuad(first, m + i, left, aligned);
     StoreQuad(second, v + i, left, aligned);
   }
-}
-
-AdamWFactors FactorsOf(const AdamWStep& step) {
-  const double steps = static_cast<double>(step.step);
-  const double beta1 = step.beta1, beta2 = step.beta2;
-  const double rate = step.learning_rate;
-  return {.gradient_scale = step.gradient_scale,
-          .beta1 = step.beta1,
-          .one_minus_beta1 = static_cast<float>(1.0 - beta1),
-          .beta2 = step.beta2,
-          .one_minus_beta2 = static_cast<float>(1.0 - beta2),
-          .keep = static_cast<float>(1.0 - rate * static_cast<double>(step.weight_decay)),
-          .step_size = static_cast<float>(rate / (1.0 - std::pow(beta1, steps))),
-          .root_correction = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(beta2, steps))),
-          .epsilon = step.epsilon};
 }
 
 double SumSquares(Stream& stream, std::span<const float> values) {

@@ -39,11 +39,15 @@ int64_t Head::BlockRows(int64_t predictions) const {
   return std::min(rows, predictions);
 }
 
-void Head::Normalize(const Pass& pass, View<const float> h, std::span<const int32_t> rows,
-                     int64_t first_row, View<float> input, View<float> normed) {
+std::span<const int32_t> Head::Counted(std::span<const int32_t> rows, int64_t first_row) {
   block_rows_.clear();
   for (const int32_t row : rows) block_rows_.push_back(row - static_cast<int32_t>(first_row));
-  pass.ops.gather_rows(pass.stream, h, block_rows_, input);
+  return block_rows_;
+}
+
+void Head::Normalize(const Pass& pass, View<const float> h, std::span<const int32_t> rows,
+                     int64_t first_row, View<float> input, View<float> normed) {
+  pass.ops.gather_rows(pass.stream, h, Counted(rows, first_row), input);
   pass.ops.rms_norm(pass.stream, input, pass.weights.at(layout_.final_norm()), config_.norm_epsilon,
                     normed, rstd_.Floats(input.rows));
 }
@@ -154,9 +158,7 @@ void Head::BackwardLogits(const Pass& pass, const Block& block, std::span<const 
                         rstd_.Floats(block.count), d_normed, d_input,
                         gradients + layout_.final_norm());
   // Rows of dh are to the block what rows of a table are to tokens.
-  block_rows_.clear();
-  for (const int32_t row : rows) block_rows_.push_back(row - static_cast<int32_t>(first_row));
-  ops.embed_backward(pass.stream, block_rows_, d_input, dh);
+  ops.embed_backward(pass.stream, Counted(rows, first_row), d_input, dh);
 }
 
 }  // namespace temper::model

@@ -42,6 +42,8 @@ class Head {
     float* lse = nullptr;
   };
   int64_t BlockRows(int64_t predictions) const;
+  // `rows`, counted from first_row; valid until the next call.
+  std::span<const int32_t> Counted(std::span<const int32_t> rows, int64_t first_row);
   void Normalize(const Pass& pass, kernels::View<const float> h, std::span<const int32_t> rows,
                  int64_t first_row, kernels::View<float> input, kernels::View<float> normed);
   // Leaves logprob_ and entropy_ to be read after Device::Finish().
