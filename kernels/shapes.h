@@ -28,6 +28,7 @@ class PackedWeight {
   virtual ~PackedWeight() = default;
   virtual int64_t out() const = 0;
   virtual int64_t in() const = 0;
+  virtual Dtype dtype() const = 0;
 };
 
 enum class Write { kReplace, kAdd };
@@ -70,6 +71,8 @@ struct AttentionShape {
   int64_t q_heads = 0;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  // What a GPU multiplies in: as a packed weight's. A CPU multiplies in float32 whatever it says.
+  Dtype dtype = Dtype::kFloat32;
 };
 
 // Keys and values of one sequence from position 0, in tiles of kAttentionTile rows. Row r of tile i

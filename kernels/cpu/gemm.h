@@ -82,6 +82,7 @@ class CpuPackedWeight final : public PackedWeight {
         backward_(options.backward ? out : 0, options.backward ? in : 0, options.dtype) {}
   int64_t out() const override { return forward_.columns(); }
   int64_t in() const override { return forward_.depth(); }
+  Dtype dtype() const override { return forward_.dtype(); }
   bool has_backward() const { return backward_.count() > 0; }
   Panels& forward() { return forward_; }
   const Panels& forward() const { return forward_; }

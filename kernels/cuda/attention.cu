@@ -2,53 +2,25 @@
 //
 // A block of threads works on neighbouring query rows of one segment and one key/value head, and
 // goes through the tiles in order; nothing is split over keys. Decoding, prefill and training call
-// the same AttendTile.
+// the same AttendTile. That is float32's; bfloat16's is attention_bf16.cu, head_dim permitting.
 //
 // What limits it. Decoding: memory. A tile of head_dim 128 is 64 KiB of keys and values for
 // 32 Kflop a query head; 4 blocks of 256 threads fit in a multiprocessor and hide each other's
 // waits. Prefill and training: float32 arithmetic (66 Tflop/s on an H100), 4 head_dim flop a query
-// head and key; 64 rows share each tile, 2 blocks a multiprocessor. Dots and AddWeighted are where
-// tensor cores would come in.
+// head and key; 64 rows share each tile, 2 blocks a multiprocessor.
 #include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "kernels/check.h"
-#include "kernels/cuda/attention_blocks.h"
+#include "kernels/cuda/attention_forward.h"
 #include "kernels/cuda/attention_tile.h"
-#include "kernels/cuda/launch.h"
-#include "kernels/cuda/matrix.h"
 #include "kernels/cuda/ops_internal.h"
 
 namespace temper::kernels::cuda {
 
 namespace {
-
-struct TilePointers {
-  const float* keys;
-  const float* values;
-};
-
-struct QueryBlock {
-  RowBlock rows;
-  int64_t first_tile;  // the segment's tile 0 in the list of all tiles
-  int64_t tile_stride;
-};
-
-struct AttendArguments {
-  Matrix<const float> q;
-  Matrix<float> y;
-  float* lse;  // [tokens, kv_heads * group] or null
-  const QueryBlock* blocks;
-  const TilePointers* tiles;
-  int kv_heads, group;
-  bool aligned;
-};
-
-__device__ __forceinline__ int Clamp(int value, int least, int most) {
-  return value < least ? least : value > most ? most : value;
-}
 
 // What a thread holds of its rows between tiles; the same `most` and `sum` in all lanes of a group.
 template <int kDepth, int kRows>
@@ -194,11 +166,7 @@ template <AttentionKernel kKernel, int kDepth>
 void LaunchAttend(CudaStream& cuda, HeadSize<kDepth> size, std::vector<QueryBlock>& blocks,
                   AttendArguments arguments) {
   constexpr int kRows = RowsPerThread(kKernel, kDepth);
-  const int group = arguments.group;
-  LongestFirst(blocks, [group](const QueryBlock& block) {
-    return block.rows.position + block.rows.first / group;
-  });
-  arguments.blocks = cuda.Upload(std::span<const QueryBlock>(blocks));
+  arguments.blocks = UploadBlocks(cuda, blocks, arguments.group);
   TEMPER_LAUNCH((AttendKernel<kDepth, kRows>), cuda, GridOf(blocks, arguments.kv_heads),
                 kAttentionThreads, CheckedSharedBytes(kKernel, size.head_dim), size, arguments);
 }
@@ -235,28 +203,16 @@ void Attention(Stream& stream, const AttentionShape& shape, std::span<const Segm
                       addresses % sizeof(float4) == 0;
   arguments.tiles = cuda.Upload(std::span<const TilePointers>(pointers));
 
+  if (TakesTensorCores(shape)) {
+    AttendBFloat16(cuda, shape, segments, tiles, arguments);
+    return;
+  }
   ForHeadDim(shape.head_dim, [&]<int kDepth>(HeadSize<kDepth> size) {
     constexpr int kGroups = kAttentionThreads / kGroupLanes;
     constexpr int kManyRows = RowsPerThread(AttentionKernel::kManyQueries, kDepth);
-    std::vector<QueryBlock> few, many;
-    int64_t first_tile = 0;
-    for (size_t s = 0; s < segments.size(); ++s) {
-      const Segment& segment = segments[s];
-      const int32_t rows = CheckedRows(segment, group);
-      std::vector<QueryBlock>& blocks = rows <= kGroups ? few : many;
-      const int32_t step = kGroups * (rows <= kGroups ? 1 : kManyRows);
-      for (int32_t first = 0; first < rows; first += step) {
-        blocks.push_back({.rows = {.begin = segment.begin,
-                                   .position = segment.position,
-                                   .tokens = static_cast<int32_t>(segment.length),
-                                   .first = first},
-                          .first_tile = first_tile,
-                          .tile_stride = tiles[s].stride});
-      }
-      first_tile += (segment.position + segment.length + kAttentionTile - 1) / kAttentionTile;
-    }
-    LaunchAttend<AttentionKernel::kManyQueries>(cuda, size, many, arguments);
-    LaunchAttend<AttentionKernel::kFewQueries>(cuda, size, few, arguments);
+    QueryBlocks blocks = CutQueries(segments, tiles, group, kGroups, kGroups * kManyRows);
+    LaunchAttend<AttentionKernel::kManyQueries>(cuda, size, blocks.many, arguments);
+    LaunchAttend<AttentionKernel::kFewQueries>(cuda, size, blocks.few, arguments);
   });
 }
 

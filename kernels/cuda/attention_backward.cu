@@ -5,7 +5,9 @@
 // kernel that does both, scores and d loss / d weight are computed twice: 14 instead of 10
 // head_dim flop a query head and key, all of it float32 arithmetic, which is the limit. At head_dim
 // 128 a block has 48 rows and 95 KiB of shared memory: one fits where a multiprocessor has 100 KiB,
-// two on an H100. Rows of queries are (token, query head) in that order, as in forward.
+// two on an H100. Rows of queries are (token, query head) in that order, as in forward. Where
+// forward multiplied q, k and v rounded to bfloat16, so does this, in float32: its weights are
+// forward's.
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -78,6 +80,24 @@ __global__ void DeltaKernel(Matrix<const float> y, Matrix<const float> dy, int64
   }
   sum = WarpSum(sum);
   if (threadIdx.x % kWarp == 0) delta[at] = sum;
+}
+
+// One row a block in x, four columns a thread, rounded to bfloat16.
+__global__ void RoundKernel(Matrix<const float> from, float* to) {
+  const int64_t column = 4 * (static_cast<int64_t>(blockIdx.y) * kAttentionThreads +
+                              static_cast<int64_t>(threadIdx.x));
+  for (int64_t i = column; i < column + 4 && i < from.cols; ++i) {
+    to[blockIdx.x * from.cols + i] = FromBFloat16(ToBFloat16(from.at(blockIdx.x, i)));
+  }
+}
+View<const float> RoundedCopy(CudaStream& cuda, View<const float> from) {
+  float* const to = cuda.Scratch<float>(from.rows * from.cols);
+  const int64_t chunk = 4 * kAttentionThreads;
+  TEMPER_LAUNCH(RoundKernel, cuda,
+                dim3(static_cast<unsigned>(from.rows),
+                     static_cast<unsigned>((from.cols + chunk - 1) / chunk)),
+                kAttentionThreads, 0, from, to);
+  return View<const float>(to, from.rows, from.cols);
 }
 
 // Rows of queries against key tiles, ascending.
@@ -271,6 +291,11 @@ void AttentionBackward(Stream& stream, const AttentionShape& shape,
   }
   CudaStream& cuda = BeginOp(stream);
 
+  if (TakesTensorCores(shape)) {
+    q = RoundedCopy(cuda, q);
+    k = RoundedCopy(cuda, k);
+    v = RoundedCopy(cuda, v);
+  }
   const int kv_heads = static_cast<int>(shape.kv_heads);
   const int64_t rows = q.rows * shape.q_heads;
   float* const delta = cuda.Scratch<float>(rows);

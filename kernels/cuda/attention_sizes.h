@@ -50,4 +50,23 @@ constexpr size_t AttentionSharedBytes(AttentionKernel kernel, int head_dim) {
                              kTileRows * PitchOf(PanelColumns(head_dim)) + rows * kWeightPitch);
 }
 
+// ---- by tensor cores (attention_bf16.h)
+// Larger heads than this are computed in float32, whatever the dtype.
+inline constexpr int kTensorDepthMax = 128;
+inline bool TakesTensorCores(const AttentionShape& shape) {
+  return shape.dtype == Dtype::kBFloat16 && shape.head_dim <= kTensorDepthMax;
+}
+// The head_dim that kernels are compiled for; rows lie so many bfloat16 more apart.
+constexpr int TensorDepth(int head_dim) { return head_dim <= 64 ? 64 : kTensorDepthMax; }
+inline constexpr int kTensorGap = 8;
+// Rows of a block.
+constexpr int TensorRowsOf(AttentionKernel kernel) {
+  return kernel == AttentionKernel::kFewQueries ? 16 : 128;
+}
+// Of a block: its rows of queries, a tile of keys and one of values.
+constexpr size_t TensorSharedBytes(AttentionKernel kernel, int head_dim) {
+  return 2 * static_cast<size_t>((TensorRowsOf(kernel) + 2 * kTileRows) *
+                                 (TensorDepth(head_dim) + kTensorGap));
+}
+
 }  // namespace temper::kernels::cuda

@@ -31,7 +31,7 @@ class CudaPackedWeight final : public PackedWeight {
 
   int64_t out() const override { return out_; }
   int64_t in() const override { return in_; }
-  Dtype dtype() const { return dtype_; }
+  Dtype dtype() const override { return dtype_; }
   // float or uint16_t, as dtype() says.
   template <class T>
   T* values() const {

@@ -28,17 +28,6 @@ __host__ __device__ constexpr int BFloat16StageBytes(Along b) {
 }
 constexpr int BFloat16SharedBytes(Along b) { return kBFloat16Stages * BFloat16StageBytes(b); }
 
-// PackBFloat16 in one instruction: the same bits but for the payload of a NaN.
-__device__ __forceinline__ uint32_t RoundPair(float low, float high) {
-#ifdef __CUDACC__
-  uint32_t word;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(word) : "f"(high), "f"(low));
-  return word;
-#else
-  return PackBFloat16(low, high);
-#endif
-}
-
 // One sixteen of depth: fragments as in mma.h. `a` at the warp's first row, `b` at its first
 // column, both at the first depth; fragments of 16 rows from `rows` on are left out.
 template <Along kB>

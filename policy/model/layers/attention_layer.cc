@@ -51,6 +51,12 @@ AttentionLayer::Projection AttentionLayer::V() const {
           .turned = false};
 }
 
+kernels::AttentionShape AttentionLayer::ShapeWith(const Weights& weights) const {
+  kernels::AttentionShape shape = shape_;
+  shape.dtype = weights.matrix(offsets_.q_proj).dtype();
+  return shape;
+}
+
 View<float> AttentionLayer::Project(const Pass& pass, const Projection& projection,
                                     View<const float> u, ProjectionActivations& kept) const {
   const kernels::Ops& ops = pass.ops;
@@ -154,7 +160,7 @@ void AttentionLayer::Forward(const Pass& pass, View<const float> u, View<float> 
     TilesOfStates(pass, k, v, work);
   }
   const View<float> attended = kept.attended.Matrix(rows, config_.q_width());
-  ops.attention(pass.stream, shape_, pass.segments, q, work.tiles, attended,
+  ops.attention(pass.stream, ShapeWith(pass.weights), pass.segments, q, work.tiles, attended,
                 kept.lse.Floats(rows * shape_.q_heads));
   ops.matmul(pass.stream, attended, pass.weights.matrix(offsets_.o_proj), h, Write::kAdd);
   if (offsets_.o_bias >= 0) ops.add_bias(pass.stream, pass.weights.at(offsets_.o_bias), h);
@@ -176,9 +182,10 @@ void AttentionLayer::Backward(const Pass& pass, View<const float> u, View<const 
   const View<float> dq = work.d_q.Matrix(rows, q_width);
   const View<float> dk = work.d_k.Matrix(rows, kv_width);
   const View<float> dv = work.d_v.Matrix(rows, kv_width);
-  ops.attention_backward(pass.stream, shape_, pass.segments, kept.q.output.Matrix(rows, q_width),
-                         kept.k.output.Matrix(rows, kv_width), kept.v.output.Matrix(rows, kv_width),
-                         attended, kept.lse.Floats(rows * shape_.q_heads), d_attended, dq, dk, dv);
+  ops.attention_backward(pass.stream, ShapeWith(pass.weights), pass.segments,
+                         kept.q.output.Matrix(rows, q_width), kept.k.output.Matrix(rows, kv_width),
+                         kept.v.output.Matrix(rows, kv_width), attended,
+                         kept.lse.Floats(rows * shape_.q_heads), d_attended, dq, dk, dv);
 
   ProjectBackward(pass, Q(), u, dq, kept.q, work, du, Write::kReplace, gradients);
   ProjectBackward(pass, K(), u, dk, kept.k, work, du, Write::kAdd, gradients);

@@ -29,6 +29,8 @@ class AttentionLayer {
   Projection Q() const;
   Projection K() const;
   Projection V() const;
+  // Attention is computed in the dtype of the layer's own weights.
+  kernels::AttentionShape ShapeWith(const Weights& weights) const;
 
   // What attention reads: [rows, heads*head_dim].
   kernels::View<float> Project(const Pass& pass, const Projection& projection,

@@ -1,5 +1,7 @@
 // Attention and its gradients against the CPU's, and the independence of every row's bits.
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -46,8 +48,46 @@ std::vector<Case> Cases() {
   };
 }
 
+// The same with operands of bfloat16: heads that fill a tensor core's tile and such that do not,
+// more query heads than a block of few rows takes, heads too large.
+std::vector<Case> HalfCases() {
+  std::vector<Case> cases = {
+      Case({4, 2, 64}, {1, 65, 63}, 4), Case({8, 1, 128}, {66, 3}, 4),
+      Case({3, 3, 20}, {200, 5}, 4),    Case({8, 1, 7}, {20, 1}, 1),
+      Case({40, 2, 12}, {9, 70}, 0),    Case({2, 2, 80}, {70, 2}, 4),
+      Case({1, 1, 136}, {66}, 1),       Case({17, 1, 16}, {5, 130}, 4),
+  };
+  for (Case& in : cases) in.shape.dtype = Dtype::kBFloat16;
+  return cases;
+}
+
+// To bfloat16, to nearest even.
+float Rounded(float value) {
+  uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(bits));
+  bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+  std::memcpy(&value, &bits, sizeof(bits));
+  return value;
+}
+Case WithRoundedOperands(Case in) {
+  for (Matrix* matrix : {&in.q, &in.k, &in.v}) {
+    for (float& value : matrix->values) value = std::isnan(value) ? value : Rounded(value);
+  }
+  return in;
+}
+double Largest(const Matrix& of) {
+  double largest = 0;
+  for (int64_t i = 0; i < of.rows; ++i) {
+    for (int64_t j = 0; j < of.cols; ++j) {
+      largest = std::max<double>(largest, std::abs(of.at(i, j)));
+    }
+  }
+  return largest;
+}
+
 std::string Name(const Case& in) {
-  return std::to_string(in.shape.q_heads) + "/" + std::to_string(in.shape.kv_heads) + " x " +
+  return (in.shape.dtype == Dtype::kBFloat16 ? "bfloat16 " : "float32 ") +
+         std::to_string(in.shape.q_heads) + "/" + std::to_string(in.shape.kv_heads) + " x " +
          std::to_string(in.shape.head_dim);
 }
 
@@ -153,10 +193,40 @@ TEST_F(CudaAttentionTest, AgreesWithTheCpu) {
   }
 }
 
+// Against the same operands, rounded. Weights are rounded too, each by at most 2^-9 of itself, and
+// those of a row sum to 1: an output moves by at most 2^-9 of the largest value, and by what
+// float32 sums lose.
+TEST_F(CudaAttentionTest, BFloat16AgreesWithTheCpuOnRoundedOperands) {
+  for (const Case& in : HalfCases()) {
+    SCOPED_TRACE(Name(in));
+    const std::vector<Matrix> got = TwiceTheSame([&] {
+      const Result result = Run(false, in, Whole(in));
+      return std::vector<Matrix>{result.y, result.lse};
+    });
+    const bool rounds = cuda::TakesTensorCores(in.shape);
+    const Case rounded = rounds ? WithRoundedOperands(in) : in;
+    const Result want = Run(true, rounded, Whole(rounded));
+    Matrix error = got[0];
+    for (int64_t i = 0; i < error.rows; ++i) {
+      for (int64_t j = 0; j < error.cols; ++j) error.at(i, j) -= want.y.at(i, j);
+    }
+    EXPECT_LT(Largest(error), (rounds ? 1.0 / 512 + 1e-5 : 1e-5) * Largest(rounded.v));
+    EXPECT_LT(Difference(got[1], want.lse), 2e-6);
+    EXPECT_TRUE(SameBits(Run(false, in, Whole(in), false).y, got[0]));
+    // It is another arithmetic than float32's where it may be.
+    Case single = in;
+    single.shape.dtype = Dtype::kFloat32;
+    EXPECT_EQ(SameBits(Run(false, single, Whole(in)).y, got[0]), !rounds);
+  }
+}
+
 // Every token by itself, other sequences beside it: other kernels (few rows), other neighbours.
 TEST_F(CudaAttentionTest, TokenByTokenHasTheBitsOfTheWhole) {
+  constexpr Dtype kHalf = Dtype::kBFloat16;
   for (const Case& in :
-       {Case({4, 2, 64}, {70, 3}, 4), Case({3, 3, 20}, {66, 66}, 1), Case({8, 1, 8}, {131}, 0)}) {
+       {Case({4, 2, 64}, {70, 3}, 4), Case({3, 3, 20}, {66, 66}, 1), Case({8, 1, 8}, {131}, 0),
+        Case({4, 2, 64, kHalf}, {70, 3}, 4), Case({5, 1, 128, kHalf}, {67, 66}, 4),
+        Case({3, 3, 20, kHalf}, {66, 66}, 1), Case({12, 1, 8, kHalf}, {131}, 0)}) {
     SCOPED_TRACE(Name(in));
     const Result whole = Run(false, in, Whole(in));
     for (int64_t t = 0; t < in.segments[0].length; ++t) {
@@ -171,7 +241,9 @@ TEST_F(CudaAttentionTest, TokenByTokenHasTheBitsOfTheWhole) {
 
 TEST_F(CudaAttentionTest, RowsHaveTheSameBitsWhereverASequenceIsCut) {
   std::mt19937 engine(4);
-  for (const Case& in : Cases()) {
+  std::vector<Case> cases = Cases(), half = HalfCases();
+  cases.insert(cases.end(), half.begin(), half.end());
+  for (const Case& in : cases) {
     SCOPED_TRACE(Name(in));
     const Result whole = Run(false, in, Whole(in));
     for (size_t s = 0; s < in.segments.size(); ++s) {
@@ -207,32 +279,52 @@ TEST_F(CudaAttentionTest, LaterTokensOfTheSameCallAreNeverMultiplied) {
   }
 }
 
+// By tensor cores a key that a row does not see is multiplied by zero: whatever it is, if finite.
+TEST_F(CudaAttentionTest, LaterTokensOfTheSameCallChangeNoBitsInBFloat16) {
+  for (Case in :
+       {Case({4, 2, 64, Dtype::kBFloat16}, {80}, 4), Case({1, 1, 9, Dtype::kBFloat16}, {30}, 0)}) {
+    const Result whole = Run(false, in, Whole(in));
+    const int64_t rows = in.q.rows, poisoned = rows - 6;
+    for (int64_t t = poisoned; t < rows; ++t) {
+      std::fill_n(in.k.row(t), in.k.cols, NAN);
+      std::fill_n(in.v.row(t), in.v.cols, t % 2 == 0 ? 1e38f : -1e38f);
+    }
+    const Result got = Run(false, in, Whole(in));
+    for (int64_t t = 0; t < poisoned; ++t) {
+      ASSERT_TRUE(SameBits(whole.y.row(t), got.y.row(t), in.q.cols)) << t;
+      ASSERT_TRUE(SameBits(whole.lse.row(t), got.lse.row(t), in.shape.q_heads)) << t;
+    }
+  }
+}
+
 // Wherever one of the matrices lies askew, quads are taken float by float, by the same threads. (A
 // quad that is read whole after all stops a GPU, not the emulator.)
 TEST_F(CudaAttentionTest, MemoryThatIsNotAlignedGivesTheSameBits) {
-  const Case in({4, 2, 64}, {70}, 0);
-  const Result whole = Run(false, in, Whole(in));
-  enum { kQ, kY, kKeys, kValues, kStride, kMatrices };
-  for (int askew = 0; askew < kMatrices; ++askew) {
-    const auto place = [&](const Matrix& from, int64_t first, int64_t rows, int64_t stride,
-                           int matrix) {
-      float* const to = Empty(kAttentionTile * 2 * stride + 1) + (askew == matrix);
-      for (int64_t r = 0; r < rows; ++r)
-        std::copy_n(from.row(first + r), from.cols, to + r * stride);
-      return to;
-    };
-    const int64_t stride = in.k.cols + (askew == kStride);
-    std::vector<const float*> keys, values;
-    for (const int64_t first : {0, 64}) {
-      const int64_t rows = std::min<int64_t>(64, in.k.rows - first);
-      keys.push_back(place(in.k, first, rows, stride, kKeys));
-      values.push_back(place(in.v, first, rows, stride, kValues));
+  for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBFloat16}) {
+    const Case in({4, 2, 64, dtype}, {70}, 0);
+    const Result whole = Run(false, in, Whole(in));
+    enum { kQ, kY, kKeys, kValues, kStride, kMatrices };
+    for (int askew = 0; askew < kMatrices; ++askew) {
+      const auto place = [&](const Matrix& from, int64_t first, int64_t rows, int64_t stride,
+                             int matrix) {
+        float* const to = Empty(kAttentionTile * 2 * stride + 1) + (askew == matrix);
+        for (int64_t r = 0; r < rows; ++r)
+          std::copy_n(from.row(first + r), from.cols, to + r * stride);
+        return to;
+      };
+      const int64_t stride = in.k.cols + (askew == kStride);
+      std::vector<const float*> keys, values;
+      for (const int64_t first : {0, 64}) {
+        const int64_t rows = std::min<int64_t>(64, in.k.rows - first);
+        keys.push_back(place(in.k, first, rows, stride, kKeys));
+        values.push_back(place(in.v, first, rows, stride, kValues));
+      }
+      const View<float> q(place(in.q, 0, in.q.rows, in.q.cols, kQ), in.q.rows, in.q.cols);
+      const View<float> y(place(in.q, 0, 0, in.q.cols, kY), in.q.rows, in.q.cols);
+      const std::vector<KeyValueTiles> tiles = {{keys.data(), values.data(), stride}};
+      cuda().attention(cuda_stream(), in.shape, in.segments, q, tiles, y, nullptr);
+      EXPECT_TRUE(SameBits(Get(y), whole.y)) << askew;
     }
-    const View<float> q(place(in.q, 0, in.q.rows, in.q.cols, kQ), in.q.rows, in.q.cols);
-    const View<float> y(place(in.q, 0, 0, in.q.cols, kY), in.q.rows, in.q.cols);
-    const std::vector<KeyValueTiles> tiles = {{keys.data(), values.data(), stride}};
-    cuda().attention(cuda_stream(), in.shape, in.segments, q, tiles, y, nullptr);
-    EXPECT_TRUE(SameBits(Get(y), whole.y)) << askew;
   }
 }
 
@@ -240,6 +332,10 @@ TEST_F(CudaAttentionTest, LargeScoresNeitherOverflowNorVanish) {
   Case in({2, 1, 16}, {140}, 0);
   for (float& value : in.q.values) value *= 60.0f;
   EXPECT_LT(Difference(Run(false, in, Whole(in)).y, Run(true, in, Whole(in)).y), 1e-4);
+  in = WithRoundedOperands(in);
+  const Matrix want = Run(true, in, Whole(in)).y;
+  in.shape.dtype = Dtype::kBFloat16;
+  EXPECT_LT(Difference(Run(false, in, Whole(in)).y, want), 1.0 / 512);
 }
 
 TEST_F(CudaAttentionTest, GradientsAgreeWithTheCpu) {
@@ -253,6 +349,25 @@ TEST_F(CudaAttentionTest, GradientsAgreeWithTheCpu) {
     EXPECT_LT(Difference(got[0], dq), 5e-6);
     EXPECT_LT(Difference(got[1], dk), 5e-6);
     EXPECT_LT(Difference(got[2], dv), 5e-6);
+  }
+}
+
+// Against float32's gradients of the rounded operands. Each of the two gradients' factors that
+// forward rounded, weights and (in y) their sums, is off by 2^-9 of itself at most; what is summed
+// of them is of the size of the largest gradient.
+TEST_F(CudaAttentionTest, BFloat16GradientsAgreeWithTheCpuOnRoundedOperands) {
+  for (const Case& in : HalfCases()) {
+    SCOPED_TRACE(Name(in));
+    const Result forward = Run(false, in, Whole(in));
+    const std::vector<Matrix> got = TwiceTheSame([&] { return RunBackward(in, forward); });
+    const Case rounded = cuda::TakesTensorCores(in.shape) ? WithRoundedOperands(in) : in;
+    const Result exact = Run(true, rounded, Whole(rounded));
+    Matrix dq(in.q.rows, in.q.cols), dk(in.k.rows, in.k.cols), dv(in.k.rows, in.k.cols);
+    cpu().attention_backward(cpu_stream(), in.shape, in.segments, rounded.q, rounded.k, rounded.v,
+                             exact.y, exact.lse.row(0), in.dy, dq, dk, dv);
+    EXPECT_LT(Difference(got[0], dq), 1.0 / 256);
+    EXPECT_LT(Difference(got[1], dk), 1.0 / 256);
+    EXPECT_LT(Difference(got[2], dv), 1.0 / 256);
   }
 }
 
@@ -330,6 +445,7 @@ TEST(CudaAttentionSizesTest, NoKernelAsksForMoreSharedMemoryThanEveryGpuGrants) 
     for (int head_dim = 1; head_dim <= cuda::kHeadDimMax; ++head_dim) {
       EXPECT_LE(cuda::AttentionSharedBytes(kernel, head_dim), cuda::kSharedBytesMax) << head_dim;
     }
+    EXPECT_LE(cuda::TensorSharedBytes(kernel, cuda::kTensorDepthMax), cuda::kSharedBytesMax);
   }
 }
 

@@ -99,6 +99,7 @@ T __shfl_up_sync(unsigned, T value, unsigned delta) {
   return got;
 }
 void temper_emulated_mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+void temper_emulated_load_matrices(uint32_t (&to)[4], const void* row, bool transposed);
 
 // ---- arithmetic
 inline uint32_t __float_as_uint(float value) {

@@ -18,7 +18,7 @@ constexpr size_t kWordsMax = 8;
 enum class At { kRunning, kWarpBarrier, kBlockBarrier, kEnd };
 
 struct Fiber {
-  context::fiber fiber;   // suspended
+  context::fiber fiber;            // suspended
   context::fiber* back = nullptr;  // to the scheduler, while it runs
   At at = At::kRunning;
   TemperEmulatedPlace place;
@@ -172,6 +172,25 @@ void temper_emulated_mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (
   for (int i = 0; i < 4; ++i) {
     const int row = g + i / 2 * 8, column = 2 * t + i % 2;
     for (int k = 0; k < 16; ++k) d[i] = std::fma(a_at(row, k), b_at(k, column), d[i]);
+  }
+}
+
+void temper_emulated_load_matrices(uint32_t (&to)[4], const void* row, bool transposed) {
+  if (reinterpret_cast<uintptr_t>(row) % 16 != 0) Stop("a row of ldmatrix is not aligned");
+  Fiber& own = Current();
+  const int set = own.exchanges++ % 2;
+  Shown& shown = block->shown[static_cast<size_t>(own.place.thread.x) / kWarp];
+  const int lane = temper_emulated_lane(), g = lane / 4, t = lane % 4;
+  std::memcpy(shown.words[set][lane], &row, sizeof(row));
+  Yield(At::kWarpBarrier);
+  const auto at = [&](int matrix, int i, int column) {
+    const uint16_t* from = nullptr;
+    std::memcpy(&from, shown.words[set][8 * matrix + i], sizeof(from));
+    return static_cast<uint32_t>(from[column]);
+  };
+  for (int i = 0; i < 4; ++i) {
+    to[i] = transposed ? at(i, 2 * t, g) | at(i, 2 * t + 1, g) << 16
+                       : at(i, g, 2 * t) | at(i, g, 2 * t + 1) << 16;
   }
 }
 
