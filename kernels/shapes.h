@@ -42,6 +42,7 @@ struct SsmShape {
   int64_t groups = 0;
   float dt_min = 0.0f;  // time_step_limit
   float dt_max = 3.0e38f;
+  Dtype dtype = Dtype::kFloat32;  // as AttentionShape's
   int64_t state_floats() const { return heads * head_dim * state; }
 };
 

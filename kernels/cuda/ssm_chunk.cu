@@ -92,7 +92,7 @@ void CutIntoPieces(const Segment& segment, const float* state, std::vector<Chunk
 
 ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
                          std::span<const ChunkPiece> pieces, const SsmInputs& inputs,
-                         const SsmParameters& parameters) {
+                         const SsmParameters& parameters, bool for_walk) {
   const int64_t rows = inputs.x.rows, count = static_cast<int64_t>(pieces.size());
   float* const dt = cuda.Scratch<float>(rows * sizes.heads);
   float* const sum = cuda.Scratch<float>(rows * sizes.heads);
@@ -106,10 +106,16 @@ ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
   bool vector = InQuads(sizes, inputs.b.data, inputs.b.stride) &&
                 InQuads(sizes, inputs.c.data, inputs.c.stride);
   for (const ChunkPiece& piece : pieces) vector = vector && InQuads(sizes, piece.state, 0);
-  TEMPER_LAUNCH((vector ? ProductsKernel<true> : ProductsKernel<false>), cuda,
-                dim3(static_cast<unsigned>(count * sizes.groups * kSlices)), kTileThreads,
-                kProductsShared, sizes, uploaded, inputs.b, inputs.c, products);
-  return {vector, uploaded, dt, sum, products};
+  RoundedTiles tiles;
+  if (sizes.tensor) {
+    if (for_walk) tiles = PlaceForTiles(cuda, sizes, count);
+    TensorProducts(cuda, sizes, uploaded, count, vector, inputs, products, tiles);
+  } else {
+    TEMPER_LAUNCH((vector ? ProductsKernel<true> : ProductsKernel<false>), cuda,
+                  dim3(static_cast<unsigned>(count * sizes.groups * kSlices)), kTileThreads,
+                  kProductsShared, sizes, uploaded, inputs.b, inputs.c, products);
+  }
+  return {vector, uploaded, dt, sum, products, tiles};
 }
 
 }  // namespace temper::kernels::cuda

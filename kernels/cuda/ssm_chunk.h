@@ -20,6 +20,7 @@
 namespace temper::kernels::cuda {
 
 inline constexpr int kChunk = 64;
+inline constexpr int kTensorStateMax = 128;  // larger states are computed in float32
 
 // SsmShape as kernels take it, and where things lie in a sequence's state: the boundary state h
 // [H, P, N], then the current chunk's inputs by offset: x [64, H*P], b [64, G*N], dt [64, H] (after
@@ -29,6 +30,7 @@ inline constexpr int kChunk = 64;
 struct SsmSizes {
   int heads = 0, head_dim = 0, state = 0, groups = 0;
   float dt_min = 0, dt_max = 0;
+  bool tensor = false;  // computed by tensor cores (ssm_bf16.h)
 
   explicit SsmSizes(const SsmShape& shape)
       : heads(static_cast<int>(shape.heads)),
@@ -36,7 +38,8 @@ struct SsmSizes {
         state(static_cast<int>(shape.state)),
         groups(static_cast<int>(shape.groups)),
         dt_min(shape.dt_min),
-        dt_max(shape.dt_max) {}
+        dt_max(shape.dt_max),
+        tensor(shape.dtype == Dtype::kBFloat16 && shape.state <= kTensorStateMax) {}
 
   __host__ __device__ int group(int head) const { return head / (heads / groups); }
   __host__ __device__ int64_t x_width() const { return int64_t{heads} * head_dim; }
@@ -111,6 +114,12 @@ inline bool InQuads(const SsmSizes& sizes, const float* data, int64_t stride) {
 // The pieces of a segment, in order, added to `pieces`.
 void CutIntoPieces(const Segment& segment, const float* state, std::vector<ChunkPiece>& pieces);
 
+// B and C of every (piece, group), rounded: [64, N in 64 or 128 columns] each, zeros where there is
+// nothing. Null where nobody reads them.
+struct RoundedTiles {
+  uint16_t *b = nullptr, *c = nullptr;
+};
+
 // The pieces on the device, and of each token of the call: dt, s [tokens, H], and
 // C_r . B_j [tokens, G, 64] of every j <= r. Tokens in no piece are left out.
 struct ChunkSteps {
@@ -119,10 +128,20 @@ struct ChunkSteps {
   const float* dt = nullptr;
   const float* sum = nullptr;
   const float* products = nullptr;
+  RoundedTiles tiles;
 };
+// for_walk: with the tiles that TensorWalks reads, if that is to compute.
 ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
                          std::span<const ChunkPiece> pieces, const SsmInputs& inputs,
-                         const SsmParameters& parameters);
+                         const SsmParameters& parameters, bool for_walk);
+
+// The pieces of one segment, in order.
+struct Walk {
+  int64_t first_piece = 0;
+  int32_t pieces = 0;
+  int32_t starts_at_zero = 0;  // no state, or the sequence's first chunk
+  float* state = nullptr;
+};
 
 // ---- ssm_decode.cu: one token of a sequence that has a state
 struct DecodeRow {
@@ -133,5 +152,19 @@ struct DecodeRow {
 };
 void DecodeRows(CudaStream& cuda, const SsmSizes& sizes, std::span<const DecodeRow> rows,
                 const SsmInputs& inputs, const SsmParameters& parameters, View<float> y);
+
+// ---- the same by tensor cores, within ops that have begun; `vector` as in ChunkSteps
+// ssm_scan_bf16.cu
+RoundedTiles PlaceForTiles(CudaStream& cuda, const SsmSizes& sizes, int64_t pieces);
+void TensorProducts(CudaStream& cuda, const SsmSizes& sizes, const ChunkPiece* pieces,
+                    int64_t count, bool vector, const SsmInputs& inputs, float* products,
+                    const RoundedTiles& tiles);
+void TensorWalks(CudaStream& cuda, const SsmSizes& sizes, std::span<const Walk> walks,
+                 const ChunkSteps& steps, View<const float> x, const float* d, View<float> y);
+// Rows whose tokens lie in their states; `ends`: those that are their chunks' last.
+// ssm_decode_bf16.cu
+void TensorRows(CudaStream& cuda, const SsmSizes& sizes, const DecodeRow* rows, int64_t count,
+                std::span<const DecodeRow> ends, bool vector, View<const float> c, const float* d,
+                View<float> y);
 
 }  // namespace temper::kernels::cuda

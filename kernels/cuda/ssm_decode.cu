@@ -219,6 +219,10 @@ void DecodeRows(CudaStream& cuda, const SsmSizes& sizes, std::span<const DecodeR
     vector = vector && InQuads(sizes, row.state, 0);
     if (row.offset == kChunk - 1) ends.push_back(row);
   }
+  if (sizes.tensor) {
+    TensorRows(cuda, sizes, uploaded, count, ends, vector, inputs.c, parameters.d, y);
+    return;
+  }
   if (vector) {
     LaunchRows<true>(cuda, sizes, uploaded, count, inputs.c, parameters.d, y);
   } else {

@@ -1,5 +1,6 @@
 // The Mamba-2 recurrence forward in chunk form (ssm_chunk.h): many tokens of a sequence, chunk
-// after chunk; single tokens go to ssm_decode.cu.
+// after chunk; single tokens go to ssm_decode.cu. That is float32's; bfloat16's is
+// ssm_scan_bf16.cu, the state's width permitting.
 //
 // What limits it, for one token of one head at P = 64, N = 128, 16 heads a group, in float32:
 //
@@ -32,14 +33,6 @@ namespace {
 
 constexpr int kKeepThreads = 256;
 constexpr int64_t kSharedFloatsMax = (int64_t{227} << 10) / 4;
-
-// The pieces of one segment, in order.
-struct Walk {
-  int64_t first_piece = 0;
-  int32_t pieces = 0;
-  int32_t starts_at_zero = 0;  // no state, or the sequence's first chunk
-  float* state = nullptr;
-};
 
 // A row whose inputs later calls need: they go to this offset of the state.
 struct KeptRow {
@@ -220,14 +213,18 @@ void WalkSegments(CudaStream& cuda, const SsmSizes& sizes, std::span<const Segme
   // The longest first, since a block walks its whole segment.
   std::stable_sort(walks.begin(), walks.end(),
                    [](const Walk& a, const Walk& b) { return a.pieces > b.pieces; });
-  const ChunkSteps steps = PrepareChunks(cuda, sizes, pieces, inputs, parameters);
-  const int slices = (sizes.head_dim + kSlice - 1) / kSlice;
-  TEMPER_LAUNCH((steps.vector ? WalkKernel<true> : WalkKernel<false>), cuda,
-                dim3(static_cast<unsigned>(walks.size() * static_cast<size_t>(sizes.heads) *
-                                           static_cast<size_t>(slices))),
-                kTileThreads, static_cast<size_t>(WalkSharedFloats(sizes)) * sizeof(float), sizes,
-                cuda.Upload(std::span<const Walk>(walks)), steps, slices, inputs.x, inputs.b,
-                inputs.c, parameters.d, y);
+  const ChunkSteps steps = PrepareChunks(cuda, sizes, pieces, inputs, parameters, true);
+  if (sizes.tensor) {
+    TensorWalks(cuda, sizes, walks, steps, inputs.x, parameters.d, y);
+  } else {
+    const int slices = (sizes.head_dim + kSlice - 1) / kSlice;
+    TEMPER_LAUNCH((steps.vector ? WalkKernel<true> : WalkKernel<false>), cuda,
+                  dim3(static_cast<unsigned>(walks.size() * static_cast<size_t>(sizes.heads) *
+                                             static_cast<size_t>(slices))),
+                  kTileThreads, static_cast<size_t>(WalkSharedFloats(sizes)) * sizeof(float), sizes,
+                  cuda.Upload(std::span<const Walk>(walks)), steps, slices, inputs.x, inputs.b,
+                  inputs.c, parameters.d, y);
+  }
   // Last, since the walk's first pieces read what lay there.
   TEMPER_LAUNCH(KeepKernel, cuda, dim3(static_cast<unsigned>(kept.size())), kKeepThreads, 0, sizes,
                 cuda.Upload(std::span<const KeptRow>(kept)), inputs.x, inputs.b, steps.dt,
@@ -241,7 +238,7 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
   TEMPER_KERNEL_CHECK(states.empty() || states.size() == segments.size());
   CudaStream& cuda = BeginOp(stream);
   const SsmSizes sizes(shape);
-  TEMPER_KERNEL_CHECK(WalkSharedFloats(sizes) <= kSharedFloatsMax);
+  TEMPER_KERNEL_CHECK(sizes.tensor || WalkSharedFloats(sizes) <= kSharedFloatsMax);
   std::vector<DecodeRow> rows;
   std::vector<Segment> longer;
   std::vector<float*> longer_states;

@@ -100,7 +100,7 @@ void SsmScanBackwardWithin(CudaStream& cuda, int64_t scratch_bytes, const SsmSha
   const auto count = static_cast<int64_t>(chunks.size());
   if (count == 0) return;
 
-  const ChunkSteps steps = PrepareChunks(cuda, sizes, pieces, inputs, parameters);
+  const ChunkSteps steps = PrepareChunks(cuda, sizes, pieces, inputs, parameters, false);
   const BackwardInputs in = {.sizes = sizes,
                              .chunks = cuda.Upload(std::span<const BackwardChunk>(chunks)),
                              .x = inputs.x,

@@ -3,8 +3,8 @@
 // A block works on 64 rows (tokens) and a slice of 32 columns of a head, or of 32 tokens B_j. Warp
 // w has rows 16 w .. 16 w + 15; thread (ty, tx) = (lane / 8, lane % 8) of it has rows 16 w + ty + 4
 // i and columns tx + 8 k for i, k < 4. Tiles have row strides of 4 modulo 32 floats: eight lanes
-// that read 16 bytes each of consecutive rows meet no bank twice. These functions are where tensor
-// cores would go.
+// that read 16 bytes each of consecutive rows meet no bank twice. What tensor cores do instead is
+// in ssm_bf16.h.
 #pragma once
 
 #include "kernels/cuda/ssm_chunk.h"

@@ -48,6 +48,12 @@ kernels::SsmParameters MambaLayer::Parameters(const Weights& weights) const {
           .dt_bias = weights.at(offsets_.dt_bias)};
 }
 
+kernels::SsmShape MambaLayer::ShapeWith(const Weights& weights) const {
+  kernels::SsmShape shape = shape_;
+  shape.dtype = weights.matrix(offsets_.in_proj).dtype();
+  return shape;
+}
+
 void MambaLayer::Convolve(const Pass& pass, View<const float> xbc, std::span<float* const> states,
                           View<float> convolved) const {
   const View<const float> weight(pass.weights.at(offsets_.conv_weight), config_.conv_channels(),
@@ -77,7 +83,7 @@ void MambaLayer::Forward(const Pass& pass, View<const float> u, View<float> h, A
   ops.matmul(pass.stream, u, pass.weights.matrix(offsets_.in_proj), projection, Write::kReplace);
   const Projection<float> part = Split(projection);
   Convolve(pass, part.xbc, work.conv_states, convolved);
-  ops.ssm_scan(pass.stream, shape_, pass.segments, Inputs(convolved, part.dt),
+  ops.ssm_scan(pass.stream, ShapeWith(pass.weights), pass.segments, Inputs(convolved, part.dt),
                Parameters(pass.weights), work.ssm_states, scan);
   ops.gated_norm(pass.stream, scan, part.z, pass.weights.at(offsets_.gated_norm), config_.groups,
                  epsilon_, gated, kept.gate_rstd.Floats(u.rows * config_.groups));
@@ -133,8 +139,9 @@ void MambaLayer::ScanBackward(const Pass& pass, const Projection<float>& part,
   const kernels::SsmParameterGradients d_parameters{.a_log = gradients + offsets_.a_log,
                                                     .d = gradients + offsets_.d,
                                                     .dt_bias = gradients + offsets_.dt_bias};
-  pass.ops.ssm_scan_backward(pass.stream, shape_, pass.segments, Inputs(convolved, part.dt),
-                             Parameters(pass.weights), d_scan, d_inputs, d_parameters);
+  pass.ops.ssm_scan_backward(pass.stream, ShapeWith(pass.weights), pass.segments,
+                             Inputs(convolved, part.dt), Parameters(pass.weights), d_scan, d_inputs,
+                             d_parameters);
   const View<const float> weight(pass.weights.at(offsets_.conv_weight), channels,
                                  config_.conv_taps);
   const float* bias = offsets_.conv_bias < 0 ? nullptr : pass.weights.at(offsets_.conv_bias);

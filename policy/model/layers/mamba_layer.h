@@ -30,6 +30,8 @@ class MambaLayer {
   kernels::SsmInputs Inputs(kernels::View<const float> convolved,
                             kernels::View<const float> dt) const;
   kernels::SsmParameters Parameters(const Weights& weights) const;
+  // The recurrence is computed in the dtype of the layer's own weights.
+  kernels::SsmShape ShapeWith(const Weights& weights) const;
   void Convolve(const Pass& pass, kernels::View<const float> xbc, std::span<float* const> states,
                 kernels::View<float> convolved) const;
   void CollectStates(const Pass& pass, Workspace& work) const;

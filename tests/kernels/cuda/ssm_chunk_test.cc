@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -40,8 +41,23 @@ constexpr SsmShape kOdd = {2, 33, 7, 2};
 constexpr SsmShape kUsual = {1, 64, 128, 1};
 constexpr SsmShape kWide = {1, 8, 140, 1};
 
+SsmShape InBFloat16(SsmShape shape) {
+  shape.dtype = Dtype::kBFloat16;
+  return shape;
+}
+// Each of them in either dtype.
+std::vector<SsmShape> InEither(std::initializer_list<SsmShape> shapes) {
+  std::vector<SsmShape> both = shapes;
+  for (const SsmShape& shape : shapes) both.push_back(InBFloat16(shape));
+  return both;
+}
+std::string Name(const SsmShape& shape) {
+  return std::to_string(shape.head_dim) + " x " + std::to_string(shape.state) +
+         (shape.dtype == Dtype::kBFloat16 ? " bfloat16" : " float32");
+}
+
 TEST_F(CudaSsmChunkTest, TokenByTokenIsTheWholeSequence) {
-  for (const SsmShape& shape : {kSmall, kGrouped, kOdd, kUsual, kWide}) {
+  for (const SsmShape& shape : InEither({kSmall, kGrouped, kOdd, kUsual, kWide, {1, 70, 3, 1}})) {
     const SsmCase in(shape, {150});
     const Placed placed = Place(in);
     const Matrix whole = Scan(in, placed);
@@ -51,70 +67,77 @@ TEST_F(CudaSsmChunkTest, TokenByTokenIsTheWholeSequence) {
       for (int64_t t = 0; t < 150; ++t) Continue(in, placed, t, t + 1, state, y);
       return std::vector<Matrix>{Get(y)};
     })[0];
-    EXPECT_TRUE(SameBits(got, whole)) << shape.head_dim << " x " << shape.state;
+    EXPECT_TRUE(SameBits(got, whole)) << Name(shape);
   }
 }
 
 TEST_F(CudaSsmChunkTest, ACutAnywhereChangesNothing) {
-  const SsmCase in(kSmall, {134});
-  const Placed placed = Place(in);
-  const Matrix whole = Scan(in, placed);
-  const View<float> y = Empty(134, in.columns());
-  for (int64_t cut = 1; cut < 134; ++cut) {
-    float* const state = ZeroState(in);
-    Continue(in, placed, 0, cut, state, y);
-    Continue(in, placed, cut, 134, state, y);
-    ASSERT_TRUE(SameBits(Get(y), whole)) << "cut at " << cut;
+  for (const SsmShape& shape : InEither({kSmall})) {
+    const SsmCase in(shape, {134});
+    const Placed placed = Place(in);
+    const Matrix whole = Scan(in, placed);
+    const View<float> y = Empty(134, in.columns());
+    for (int64_t cut = 1; cut < 134; ++cut) {
+      float* const state = ZeroState(in);
+      Continue(in, placed, 0, cut, state, y);
+      Continue(in, placed, cut, 134, state, y);
+      ASSERT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", cut at " << cut;
+    }
   }
 }
 
 // The branches take turns, so that what one writes into the other's state would show. One decodes
 // token by token, the other comes in one call.
 TEST_F(CudaSsmChunkTest, ForksAtAnyPointGoOnAsTheirWholeSequences) {
-  const SsmCase in(SsmShape{1, 5, 8, 1}, {70});
-  SsmCase other = in;  // the same up to the fork
-  const Placed placed = Place(in);
-  const Matrix whole = Scan(in, placed);
-  for (int64_t fork = 1; fork < 70; ++fork) {
-    other.wide = oracle::RandomMatrix(70, in.wide.cols, 50, 1.0f, 5);
-    other.dt = oracle::RandomMatrix(70, in.dt.cols, 51, 1.0f, 3);
-    for (int64_t t = 0; t < fork; ++t) {
-      std::copy_n(in.wide.row(t), in.wide.cols, other.wide.row(t));
-      std::copy_n(in.dt.row(t), in.dt.cols, other.dt.row(t));
+  for (const SsmShape& shape : InEither({{1, 5, 8, 1}})) {
+    const SsmCase in(shape, {70});
+    SsmCase other = in;  // the same up to the fork
+    const Placed placed = Place(in);
+    const Matrix whole = Scan(in, placed);
+    for (int64_t fork = 1; fork < 70; ++fork) {
+      other.wide = oracle::RandomMatrix(70, in.wide.cols, 50, 1.0f, 5);
+      other.dt = oracle::RandomMatrix(70, in.dt.cols, 51, 1.0f, 3);
+      for (int64_t t = 0; t < fork; ++t) {
+        std::copy_n(in.wide.row(t), in.wide.cols, other.wide.row(t));
+        std::copy_n(in.dt.row(t), in.dt.cols, other.dt.row(t));
+      }
+      const Placed other_placed = Place(other);
+      const View<float> y = Empty(70, in.columns()), other_y = Empty(70, in.columns());
+      float* const state = ZeroState(in);
+      Continue(in, placed, 0, fork, state, y);
+      Continue(in, placed, 0, fork, ZeroState(in), other_y);
+      float* const copy = Copy(in, state);
+      const int64_t middle = std::min<int64_t>(fork + 5, 70);
+      for (int64_t t = fork; t < middle; ++t) Continue(in, placed, t, t + 1, state, y);
+      Continue(other, other_placed, fork, 70, copy, other_y);
+      if (middle < 70) Continue(in, placed, middle, 70, state, y);
+      ASSERT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", fork at " << fork;
+      ASSERT_TRUE(SameBits(Get(other_y), Scan(other, other_placed)))
+          << Name(shape) << ", fork at " << fork;
     }
-    const Placed other_placed = Place(other);
-    const View<float> y = Empty(70, in.columns()), other_y = Empty(70, in.columns());
-    float* const state = ZeroState(in);
-    Continue(in, placed, 0, fork, state, y);
-    Continue(in, placed, 0, fork, ZeroState(in), other_y);
-    float* const copy = Copy(in, state);
-    const int64_t middle = std::min<int64_t>(fork + 5, 70);
-    for (int64_t t = fork; t < middle; ++t) Continue(in, placed, t, t + 1, state, y);
-    Continue(other, other_placed, fork, 70, copy, other_y);
-    if (middle < 70) Continue(in, placed, middle, 70, state, y);
-    ASSERT_TRUE(SameBits(Get(y), whole)) << "fork at " << fork;
-    ASSERT_TRUE(SameBits(Get(other_y), Scan(other, other_placed))) << "fork at " << fork;
   }
 }
 
 TEST_F(CudaSsmChunkTest, AStateCopiedOutAndInResumes) {
-  const SsmCase in(kGrouped, {140});
-  const Placed placed = Place(in);
-  const Matrix whole = Scan(in, placed);
-  for (const int64_t at : {1, 40, 64, 100, 128, 139}) {
-    const View<float> y = Empty(140, in.columns());
-    float* const state = ZeroState(in);
-    Continue(in, placed, 0, at, state, y);
-    const std::vector<float> kept = Get(state, cuda().ssm_state_floats(in.shape));
-    std::fill_n(state, kept.size(), NAN);  // another sequence has the place
-    Continue(in, placed, at, 140, Put(kept), y);
-    EXPECT_TRUE(SameBits(Get(y), whole)) << at;
+  for (const SsmShape& shape : InEither({kGrouped})) {
+    const SsmCase in(shape, {140});
+    const Placed placed = Place(in);
+    const Matrix whole = Scan(in, placed);
+    for (const int64_t at : {1, 40, 64, 100, 128, 139}) {
+      const View<float> y = Empty(140, in.columns());
+      float* const state = ZeroState(in);
+      Continue(in, placed, 0, at, state, y);
+      const std::vector<float> kept = Get(state, cuda().ssm_state_floats(in.shape));
+      std::fill_n(state, kept.size(), NAN);  // another sequence has the place
+      Continue(in, placed, at, 140, Put(kept), y);
+      EXPECT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", " << at;
+    }
   }
 }
 
 // Several sequences go forward in calls that take some of them, in any order, by one token or more.
 TEST_F(CudaSsmChunkTest, OtherSequencesInTheCallChangeNothing) {
-  for (const SsmShape& shape : {kGrouped, kOdd}) {
+  for (const SsmShape& shape : InEither({kGrouped, kOdd})) {
     const SsmCase in(shape, {70, 131, 1, 64, 90});
     const Matrix whole = Scan(in, Place(in));
     std::mt19937_64 engine(7);
@@ -155,7 +178,7 @@ TEST_F(CudaSsmChunkTest, OtherSequencesInTheCallChangeNothing) {
         done[who[i]] += segment.length;
       }
     }
-    EXPECT_TRUE(SameBits(got, whole)) << shape.head_dim << " x " << shape.state;
+    EXPECT_TRUE(SameBits(got, whole)) << Name(shape);
   }
 }
 
@@ -167,26 +190,41 @@ TEST_F(CudaSsmChunkTest, WhatComesLaterIsNotReadIntoARow) {
   EXPECT_TRUE(oracle::SameBits(got.values.data(), want.values.data(), 50 * in.columns()));
 }
 
+// By tensor cores what comes later is multiplied by zero: whatever it is, if finite.
+TEST_F(CudaSsmChunkTest, WhatComesLaterChangesNoRowInBFloat16) {
+  const SsmCase in(InBFloat16(kGrouped), {100});
+  for (const float large : {1e18f, -1e18f}) {
+    SsmCase spoilt = in;
+    for (int64_t t = 50; t < 100; ++t) std::fill_n(spoilt.wide.row(t), spoilt.wide.cols, large);
+    const Matrix want = Scan(in, Place(in)), got = Scan(spoilt, Place(spoilt));
+    EXPECT_TRUE(oracle::SameBits(got.values.data(), want.values.data(), 50 * in.columns()));
+  }
+}
+
 // Reads of 16 bytes are for rows that lie so; others give the same bits.
 TEST_F(CudaSsmChunkTest, StatesThatLieAnyhowGiveTheSameBits) {
-  const SsmCase in(SsmShape{1, 9, 132, 1}, {70});
-  const Placed placed = Place(in);
-  const Matrix whole = Scan(in, placed);
-  const int64_t floats = cuda().ssm_state_floats(in.shape);
-  for (const int64_t shift : {0, 1, 2}) {
-    const View<float> y = Empty(70, in.columns());
-    float* const state = Put(std::vector<float>(floats + shift, 0.0f)) + shift;
-    for (int64_t t = 0; t < 70; ++t) Continue(in, placed, t, t + 1, state, y);
-    EXPECT_TRUE(SameBits(Get(y), whole)) << shift;
+  for (const SsmShape& shape : InEither({{1, 9, 132, 1}, {1, 9, 68, 1}})) {
+    const SsmCase in(shape, {70});
+    const Placed placed = Place(in);
+    const Matrix whole = Scan(in, placed);
+    const int64_t floats = cuda().ssm_state_floats(in.shape);
+    for (const int64_t shift : {0, 1, 2}) {
+      const View<float> y = Empty(70, in.columns());
+      float* const state = Put(std::vector<float>(floats + shift, 0.0f)) + shift;
+      for (int64_t t = 0; t < 70; ++t) Continue(in, placed, t, t + 1, state, y);
+      EXPECT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", " << shift;
+    }
   }
 }
 
 TEST_F(CudaSsmChunkTest, SequencesWithAndWithoutStatesShareACall) {
-  const SsmCase in(kSmall, {1, 70, 1, 66});
-  const Placed placed = Place(in);
-  const Matrix whole = Scan(in, placed);
-  float *const one = ZeroState(in), *const other = ZeroState(in);
-  EXPECT_TRUE(SameBits(Scan(in, placed, {one, nullptr, nullptr, other}), whole));
+  for (const SsmShape& shape : InEither({kSmall})) {
+    const SsmCase in(shape, {1, 70, 1, 66});
+    const Placed placed = Place(in);
+    const Matrix whole = Scan(in, placed);
+    float *const one = ZeroState(in), *const other = ZeroState(in);
+    EXPECT_TRUE(SameBits(Scan(in, placed, {one, nullptr, nullptr, other}), whole)) << Name(shape);
+  }
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // The recurrence's chunk form: the CPU's values, and those of the token recurrence on the device.
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,62 @@ TEST_F(CudaSsmScanTest, ChunksGiveTheCpusRecurrence) {
     SCOPED_TRACE(std::to_string(in.shape.head_dim) + " x " + std::to_string(in.shape.state));
     const Matrix got = TwiceTheSame([&] { return std::vector<Matrix>{Scan(in, Place(in))}; })[0];
     EXPECT_LT(Difference(got, CpuScan(in)), 5e-6);
+  }
+}
+
+SsmCase InBFloat16(SsmCase in) {
+  in.shape.dtype = Dtype::kBFloat16;
+  return in;
+}
+
+// With tensor cores. What is rounded on the way of x_j to y_r is C, B, their product's weight (or,
+// at a chunk's end, B and u) and x: four factors at most, each by at most 2^-9 of itself. So y
+// moves by at most four times that of what it is with all factors positive, and what float32 sums
+// lose.
+TEST_F(CudaSsmScanTest, BFloat16StaysWithinItsRoundingsOfTheCpusRecurrence) {
+  for (const SsmCase& single : Cases()) {
+    SCOPED_TRACE(std::to_string(single.shape.head_dim) + " x " +
+                 std::to_string(single.shape.state));
+    const SsmCase in = InBFloat16(single);
+    const Matrix got = TwiceTheSame([&] { return std::vector<Matrix>{Scan(in, Place(in))}; })[0];
+    const bool rounds = in.shape.state <= 128;
+    EXPECT_EQ(oracle::SameBits(got, Scan(single, Place(single))), !rounds);
+    SsmCase positive = single;
+    for (float& value : positive.wide.values) value = std::abs(value);
+    for (float& value : positive.d) value = 0;
+    const Matrix want = CpuScan(single), most = CpuScan(positive);
+    const double factor = rounds ? 4.1 / 512 : 1e-5;
+    for (int64_t t = 0; t < want.rows; ++t) {
+      for (int64_t i = 0; i < want.cols; ++i) {
+        ASSERT_LE(std::abs(got.at(t, i) - want.at(t, i)), factor * most.at(t, i) + 1e-5)
+            << t << ", " << i;
+      }
+    }
+  }
+}
+
+// A state is float32 and counts as such: what a row reads of it is off by 2^-16, not by 2^-9.
+TEST_F(CudaSsmScanTest, BFloat16ReadsStatesToSixteenBits) {
+  SsmCase in = InBFloat16(SsmCase({2, 20, 12, 1, 0.3f, 0.3f}, {65}));
+  std::fill_n(in.wide.row(64), in.columns(), 0.0f);  // the last token's x
+  const Placed placed = Place(in);
+  float* const state = Put(std::vector<float>(cuda().ssm_state_floats(in.shape), 0.0f));
+  const Matrix y = Scan(in, placed, {state});
+  const std::vector<float> h = Get(state, in.shape.state_floats());
+  for (int64_t column = 0; column < in.columns(); ++column) {
+    double sum = 0, positive = 0;
+    for (int64_t n = 0; n < in.shape.state; ++n) {
+      float c = in.wide.at(64, in.columns() + in.bc() + n);
+      uint32_t bits = 0;
+      std::memcpy(&bits, &c, sizeof(bits));
+      bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+      std::memcpy(&c, &bits, sizeof(bits));
+      const double share = double{c} * h[column * in.shape.state + n];
+      sum += share;
+      positive += std::abs(share);
+    }
+    const double grown = std::exp(-0.3 * std::exp(in.a_log[column / in.shape.head_dim]));
+    EXPECT_NEAR(y.at(64, column), grown * sum, grown * positive / 65536) << column;
   }
 }
 
@@ -118,6 +176,20 @@ TEST_F(CudaSsmBackwardTest, GradientsAreTheCpus) {
     const std::vector<Matrix> got = TwiceTheSame([&] { return Gradients(in, dy); });
     for (size_t i = 0; i < want.size(); ++i) {
       EXPECT_LT(Difference(got[i], want[i]), kTolerance) << "gradient " << i;
+    }
+  }
+}
+
+// Gradients are those of float32's recurrence, but that weights hold the rounded C_r . B_j.
+TEST_F(CudaSsmBackwardTest, GradientsInBFloat16AreTheCpusToItsAccuracy) {
+  for (const SsmCase& single : Cases()) {
+    const SsmCase in = InBFloat16(single);
+    SCOPED_TRACE(std::to_string(in.shape.head_dim) + " x " + std::to_string(in.shape.state));
+    const Matrix dy = RandomMatrix(in.rows(), in.columns(), 99, 1.0f, 4);
+    const std::vector<Matrix> want = CpuGradients(single, dy);
+    const std::vector<Matrix> got = TwiceTheSame([&] { return Gradients(in, dy); });
+    for (size_t i = 0; i < want.size(); ++i) {
+      EXPECT_LT(Difference(got[i], want[i]), 1.0 / 128) << "gradient " << i;
     }
   }
 }
