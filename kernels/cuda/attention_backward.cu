@@ -14,90 +14,30 @@
 #include <vector>
 
 #include "kernels/check.h"
-#include "kernels/cuda/attention_blocks.h"
+#include "kernels/cuda/attention_gradients.h"
 #include "kernels/cuda/attention_tile.h"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/matrix.h"
 #include "kernels/cuda/ops_internal.h"
 
 namespace temper::kernels::cuda {
 
 namespace {
 
-struct BackwardArguments {
-  Matrix<const float> q, k, v, dy;
-  Matrix<float> dq, dk, dv;
-  const float* lse;    // [tokens, kv_heads * group]
-  const float* delta;  // the same: dy . y
-  const RowBlock* blocks;
-  int kv_heads, group;
-  bool aligned;
-};
-
-// One segment and one key/value head of it.
-template <int kDepth>
-struct Slice {
-  RowBlock block;
-  int head, group, depth, rows;  // rows: of queries in the segment
-  HeadRows<const float> q, dy;
-  const float *k, *v;  // of the segment's token 0
-  const float *lse, *delta;
-  int64_t q_heads;
-
-  __device__ __forceinline__ Slice(HeadSize<kDepth> size, const BackwardArguments& in)
-      : block(in.blocks[blockIdx.x / static_cast<unsigned>(in.kv_heads)]),
-        head(static_cast<int>(blockIdx.x % static_cast<unsigned>(in.kv_heads))),
-        group(in.group),
-        depth(size.depth()),
-        rows(block.tokens * group) {
-    const int64_t column = static_cast<int64_t>(head) * group * depth;
-    q = {in.q.row(block.begin) + column, in.q.stride, group, depth};
-    dy = {in.dy.row(block.begin) + column, in.dy.stride, group, depth};
-    k = in.k.row(block.begin) + head * depth;
-    v = in.v.row(block.begin) + head * depth;
-    q_heads = static_cast<int64_t>(in.kv_heads) * group;
-    lse = in.lse + block.begin * q_heads + head * group;
-    delta = in.delta + block.begin * q_heads + head * group;
-  }
-  // Of a row, in lse and delta.
-  __device__ __forceinline__ int64_t At(int row) const {
-    return row / group * q_heads + row % group;
-  }
-};
-
-__device__ __forceinline__ int AtMost(int value, int most) { return value < most ? value : most; }
-
-// delta[token, head] = dy . y: one warp each.
-__global__ void DeltaKernel(Matrix<const float> y, Matrix<const float> dy, int64_t q_heads,
-                            int64_t depth, float* delta) {
+// delta[token, head] = dy . y: one warp each. rounds: dy is taken as tensor cores take it, so that
+// a row's slopes sum to zero.
+__global__ void DeltaKernel(Matrix<const float> y, Matrix<const float> dy, bool rounds,
+                            int64_t q_heads, int64_t depth, float* delta) {
   const int64_t at = static_cast<int64_t>(blockIdx.x) * (kAttentionThreads / kWarp) +
                      static_cast<int64_t>(threadIdx.x / kWarp);
   if (at >= y.rows * q_heads) return;
   const int64_t token = at / q_heads, column = at % q_heads * depth;
   float sum = 0.0f;
   for (int64_t i = threadIdx.x % kWarp; i < depth; i += kWarp) {
-    sum = fmaf(dy.at(token, column + i), y.at(token, column + i), sum);
+    const float own = dy.at(token, column + i);
+    sum = fmaf(rounds ? FromBFloat16(ToBFloat16(own)) : own, y.at(token, column + i), sum);
   }
   sum = WarpSum(sum);
   if (threadIdx.x % kWarp == 0) delta[at] = sum;
-}
-
-// One row a block in x, four columns a thread, rounded to bfloat16.
-__global__ void RoundKernel(Matrix<const float> from, float* to) {
-  const int64_t column = 4 * (static_cast<int64_t>(blockIdx.y) * kAttentionThreads +
-                              static_cast<int64_t>(threadIdx.x));
-  for (int64_t i = column; i < column + 4 && i < from.cols; ++i) {
-    to[blockIdx.x * from.cols + i] = FromBFloat16(ToBFloat16(from.at(blockIdx.x, i)));
-  }
-}
-View<const float> RoundedCopy(CudaStream& cuda, View<const float> from) {
-  float* const to = cuda.Scratch<float>(from.rows * from.cols);
-  const int64_t chunk = 4 * kAttentionThreads;
-  TEMPER_LAUNCH(RoundKernel, cuda,
-                dim3(static_cast<unsigned>(from.rows),
-                     static_cast<unsigned>((from.cols + chunk - 1) / chunk)),
-                kAttentionThreads, 0, from, to);
-  return View<const float>(to, from.rows, from.cols);
 }
 
 // Rows of queries against key tiles, ascending.
@@ -106,7 +46,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     QueryGradientKernel(HeadSize<kDepth> size, BackwardArguments in) {
   TEMPER_DYNAMIC_SHARED(float, shared);
   constexpr int kBlockRows = kAttentionThreads / kGroupLanes * kRows;
-  const Slice<kDepth> slice(size, in);
+  const Slice slice(size.depth(), in);
   const int depth = size.depth(), pitch = size.pitch(), first = slice.block.first;
   const int valid = AtMost(slice.rows - first, kBlockRows);
   const float scale = 1.0f / sqrtf(static_cast<float>(depth));
@@ -161,9 +101,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
           size, panel, slopes, tile, count, [](int, int) { return true; }, keep, sums);
     });
   }
-  const HeadRows<float> dq = {
-      in.dq.row(slice.block.begin) + static_cast<int64_t>(slice.head) * slice.group * depth,
-      in.dq.stride, slice.group, depth};
+  const HeadRows<float> dq = slice.GradientRows(in.dq);
 #pragma unroll
   for (int i = 0; i < kRows; ++i) {
     const int row = OwnRow<kRows>(i);
@@ -187,7 +125,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
     KeyGradientKernel(HeadSize<kDepth> size, BackwardArguments in) {
   TEMPER_DYNAMIC_SHARED(float, shared);
   constexpr int kBlockRows = kAttentionThreads / kGroupLanes * kRows;
-  const Slice<kDepth> slice(size, in);
+  const Slice slice(size.depth(), in);
   const int depth = size.depth(), pitch = size.pitch(), first = slice.block.first;
   const int valid = AtMost(slice.block.tokens - first, kBlockRows);
   const float scale = 1.0f / sqrtf(static_cast<float>(depth));
@@ -261,21 +199,6 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
   }
 }
 
-// All rows of all segments, `step` a block.
-std::vector<RowBlock> CutRows(std::span<const Segment> segments, int rows_per_token, int step) {
-  std::vector<RowBlock> blocks;
-  for (const Segment& segment : segments) {
-    const int32_t rows = CheckedRows(segment, rows_per_token);
-    for (int32_t first = 0; first < rows; first += step) {
-      blocks.push_back({.begin = segment.begin,
-                        .position = 0,
-                        .tokens = static_cast<int32_t>(segment.length),
-                        .first = first});
-    }
-  }
-  return blocks;
-}
-
 void AttentionBackward(Stream& stream, const AttentionShape& shape,
                        std::span<const Segment> segments, View<const float> q, View<const float> k,
                        View<const float> v, View<const float> y, const float* lse,
@@ -291,17 +214,13 @@ void AttentionBackward(Stream& stream, const AttentionShape& shape,
   }
   CudaStream& cuda = BeginOp(stream);
 
-  if (TakesTensorCores(shape)) {
-    q = RoundedCopy(cuda, q);
-    k = RoundedCopy(cuda, k);
-    v = RoundedCopy(cuda, v);
-  }
   const int kv_heads = static_cast<int>(shape.kv_heads);
   const int64_t rows = q.rows * shape.q_heads;
   float* const delta = cuda.Scratch<float>(rows);
   constexpr int kWarps = kAttentionThreads / kWarp;
   TEMPER_LAUNCH(DeltaKernel, cuda, dim3(static_cast<unsigned>((rows + kWarps - 1) / kWarps)),
-                kAttentionThreads, 0, y, dy, shape.q_heads, shape.head_dim, delta);
+                kAttentionThreads, 0, y, dy, TakesTensorCores(shape), shape.q_heads, shape.head_dim,
+                delta);
 
   const auto aligned = [&](const auto& view) { return QuadsAligned(view, shape.head_dim); };
   BackwardArguments arguments = {.q = q,
@@ -318,18 +237,20 @@ void AttentionBackward(Stream& stream, const AttentionShape& shape,
                                  .group = group,
                                  .aligned = aligned(q) && aligned(k) && aligned(v) && aligned(dy) &&
                                             aligned(dq) && aligned(dk) && aligned(dv)};
+  if (TakesTensorCores(shape)) {
+    GradientsBFloat16(cuda, shape, segments, arguments);
+    return;
+  }
   ForHeadDim(shape.head_dim, [&]<int kDepth>(HeadSize<kDepth> size) {
     constexpr int kRows = RowsPerThread(AttentionKernel::kGradients, kDepth);
     constexpr int kBlockRows = kAttentionThreads / kGroupLanes * kRows;
     const size_t shared = CheckedSharedBytes(AttentionKernel::kGradients, size.head_dim);
-    std::vector<RowBlock> queries = CutRows(segments, group, kBlockRows);
-    LongestFirst(queries, [](const RowBlock& block) { return block.first; });
+    const std::vector<RowBlock> queries = QueryGradientBlocks(segments, group, kBlockRows);
     arguments.blocks = cuda.Upload(std::span<const RowBlock>(queries));
     TEMPER_LAUNCH((QueryGradientKernel<kDepth, kRows>), cuda, GridOf(queries, kv_heads),
                   kAttentionThreads, shared, size, arguments);
 
-    std::vector<RowBlock> keys = CutRows(segments, 1, kBlockRows);
-    LongestFirst(keys, [](const RowBlock& block) { return block.tokens - block.first; });
+    const std::vector<RowBlock> keys = KeyGradientBlocks(segments, kBlockRows);
     arguments.blocks = cuda.Upload(std::span<const RowBlock>(keys));
     TEMPER_LAUNCH((KeyGradientKernel<kDepth, kRows>), cuda, GridOf(keys, kv_heads),
                   kAttentionThreads, shared, size, arguments);

@@ -61,11 +61,14 @@ constexpr int TensorDepth(int head_dim) { return head_dim <= 64 ? 64 : kTensorDe
 inline constexpr int kTensorGap = 8;
 // Rows of a block.
 constexpr int TensorRowsOf(AttentionKernel kernel) {
-  return kernel == AttentionKernel::kFewQueries ? 16 : 128;
+  return kernel == AttentionKernel::kFewQueries    ? 16
+         : kernel == AttentionKernel::kManyQueries ? 128
+                                                   : 64;
 }
-// Of a block: its rows of queries, a tile of keys and one of values.
+// Of a block: its rows of queries, or for gradients of two matrices, and a tile of each of two.
 constexpr size_t TensorSharedBytes(AttentionKernel kernel, int head_dim) {
-  return 2 * static_cast<size_t>((TensorRowsOf(kernel) + 2 * kTileRows) *
+  const int matrices = kernel == AttentionKernel::kGradients ? 2 : 1;
+  return 2 * static_cast<size_t>((matrices * TensorRowsOf(kernel) + 2 * kTileRows) *
                                  (TensorDepth(head_dim) + kTensorGap));
 }
 

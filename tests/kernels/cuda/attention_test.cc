@@ -70,7 +70,7 @@ float Rounded(float value) {
   return value;
 }
 Case WithRoundedOperands(Case in) {
-  for (Matrix* matrix : {&in.q, &in.k, &in.v}) {
+  for (Matrix* matrix : {&in.q, &in.k, &in.v, &in.dy}) {
     for (float& value : matrix->values) value = std::isnan(value) ? value : Rounded(value);
   }
   return in;
@@ -352,9 +352,9 @@ TEST_F(CudaAttentionTest, GradientsAgreeWithTheCpu) {
   }
 }
 
-// Against float32's gradients of the rounded operands. Each of the two gradients' factors that
-// forward rounded, weights and (in y) their sums, is off by 2^-9 of itself at most; what is summed
-// of them is of the size of the largest gradient.
+// Against float32's gradients of the rounded operands, dy too. Weights and slopes are rounded
+// before they are multiplied, and the y in delta came from rounded weights: each by 2^-9 of itself
+// at most, in sums whose terms are no larger than the largest gradient's.
 TEST_F(CudaAttentionTest, BFloat16GradientsAgreeWithTheCpuOnRoundedOperands) {
   for (const Case& in : HalfCases()) {
     SCOPED_TRACE(Name(in));
@@ -364,7 +364,7 @@ TEST_F(CudaAttentionTest, BFloat16GradientsAgreeWithTheCpuOnRoundedOperands) {
     const Result exact = Run(true, rounded, Whole(rounded));
     Matrix dq(in.q.rows, in.q.cols), dk(in.k.rows, in.k.cols), dv(in.k.rows, in.k.cols);
     cpu().attention_backward(cpu_stream(), in.shape, in.segments, rounded.q, rounded.k, rounded.v,
-                             exact.y, exact.lse.row(0), in.dy, dq, dk, dv);
+                             exact.y, exact.lse.row(0), rounded.dy, dq, dk, dv);
     EXPECT_LT(Difference(got[0], dq), 1.0 / 256);
     EXPECT_LT(Difference(got[1], dk), 1.0 / 256);
     EXPECT_LT(Difference(got[2], dv), 1.0 / 256);
@@ -372,25 +372,27 @@ TEST_F(CudaAttentionTest, BFloat16GradientsAgreeWithTheCpuOnRoundedOperands) {
 }
 
 TEST_F(CudaAttentionTest, ASequencesGradientsAreTheSameAloneAndAmongOthers) {
-  const Case both({4, 2, 8}, {70, 33}, 0);
-  const Result forward = Run(false, both, Whole(both));
-  const std::vector<Matrix> among = RunBackward(both, forward);
-  for (const Segment& segment : both.segments) {
-    Case alone = both;
-    alone.segments = {{0, segment.length, 0}};
-    const auto rows = [&](const Matrix& from) {
-      Matrix part(segment.length, from.cols);
-      for (int64_t t = 0; t < segment.length; ++t) {
-        std::copy_n(from.row(segment.begin + t), from.cols, part.row(t));
-      }
-      return part;
-    };
-    alone.q = rows(both.q);
-    alone.k = rows(both.k);
-    alone.v = rows(both.v);
-    alone.dy = rows(both.dy);
-    const std::vector<Matrix> got = RunBackward(alone, {rows(forward.y), rows(forward.lse)});
-    for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(SameBits(got[i], rows(among[i]))) << i;
+  for (const Dtype dtype : {Dtype::kFloat32, Dtype::kBFloat16}) {
+    const Case both({4, 2, 8, dtype}, {70, 33}, 0);
+    const Result forward = Run(false, both, Whole(both));
+    const std::vector<Matrix> among = RunBackward(both, forward);
+    for (const Segment& segment : both.segments) {
+      Case alone = both;
+      alone.segments = {{0, segment.length, 0}};
+      const auto rows = [&](const Matrix& from) {
+        Matrix part(segment.length, from.cols);
+        for (int64_t t = 0; t < segment.length; ++t) {
+          std::copy_n(from.row(segment.begin + t), from.cols, part.row(t));
+        }
+        return part;
+      };
+      alone.q = rows(both.q);
+      alone.k = rows(both.k);
+      alone.v = rows(both.v);
+      alone.dy = rows(both.dy);
+      const std::vector<Matrix> got = RunBackward(alone, {rows(forward.y), rows(forward.lse)});
+      for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(SameBits(got[i], rows(among[i]))) << i;
+    }
   }
 }
 
