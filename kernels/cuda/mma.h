@@ -55,6 +55,11 @@ __device__ __forceinline__ void LoadA(const uint16_t* from, int pitch, uint32_t 
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   LoadMatrices<false>(from + (lane % 8 + lane / 8 % 2 * 8) * pitch + lane / 16 * 8, a);
 }
+// ... A where k goes from row to row: memory holds A transposed ...
+__device__ __forceinline__ void LoadAOfColumns(const uint16_t* from, int pitch, uint32_t (&a)[4]) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  LoadMatrices<true>(from + (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 8, a);
+}
 // ... and two neighbouring B of 16 x 8, where a row of memory is a column of B ...
 __device__ __forceinline__ void LoadTwoB(const uint16_t* from, int pitch, uint32_t (&b)[2][2]) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;

@@ -10,11 +10,12 @@ namespace {
 
 // One block a (segment, head, 64 x 64 tile of the state): the state forward, or its gradient
 // backward, which stay in registers.
-template <bool kBackward>
-__global__ void __launch_bounds__(kSquareThreads, 3)
+template <bool kTensor, bool kBackward>
+__global__ void __launch_bounds__(kSquareThreads, kTensor ? 2 : 3)
     BordersKernel(BackwardInputs in, HeadWindow window, const BackwardSegment* segments,
                   int p_tiles, int n_tiles) {
-  __align__(16) __shared__ float left[kSquareTile], right[kSquareTile];
+  __align__(16) __shared__ typename Square<kTensor>::Element left[Square<kTensor>::kTile],
+      right[Square<kTensor>::kTile];
   __shared__ float weights[kChunk];
   const SsmSizes& sizes = in.sizes;
   unsigned index = blockIdx.x;
@@ -30,7 +31,7 @@ __global__ void __launch_bounds__(kSquareThreads, 3)
   const Matrix<const float>& from_left = kBackward ? in.dy : in.x;
   const Matrix<const float>& from_right = kBackward ? in.c : in.b;
   float* const borders = kBackward ? window.adjoints : window.states;
-  const SquarePlace place;
+  const Square<kTensor> place;
 
   float state[4][4] = {};
   for (int64_t step = 0; step + 1 < segment.chunks; ++step) {
@@ -49,10 +50,10 @@ __global__ void __launch_bounds__(kSquareThreads, 3)
       weights[j] = weight;
     }
     __syncthreads();
-    FillAlongColumns(left, chunk.count, [&](int j, int p) {
+    FillAlongColumns<kTensor>(left, chunk.count, [&](int j, int p) {
       return p < columns_left ? weights[j] * from_left.at(chunk.row + j, left_column + p) : 0.0f;
     });
-    FillAlongColumns(right, chunk.count, [&](int j, int n) {
+    FillAlongColumns<kTensor>(right, chunk.count, [&](int j, int n) {
       return n < columns_right ? from_right.at(chunk.row + j, right_column + n) : 0.0f;
     });
     __syncthreads();
@@ -60,7 +61,7 @@ __global__ void __launch_bounds__(kSquareThreads, 3)
     for (int i = 0; i < 4; ++i) {
       for (int m = 0; m < 4; ++m) state[i][m] *= decay;
     }
-    AddProduct(left, right, chunk.count, state);
+    AddSquares(left, right, chunk.count, state);
     float* const to =
         borders + ((which + (kBackward ? -1 : 1)) * window.count + slot) * sizes.head_floats();
     for (int i = 0; i < 4; ++i) {
@@ -79,10 +80,11 @@ void WalkBorders(CudaStream& cuda, const BackwardInputs& in, const HeadWindow& w
   const auto tiles = [](int width) { return (width + kChunk - 1) / kChunk; };
   const int p_tiles = tiles(in.sizes.head_dim), n_tiles = tiles(in.sizes.state);
   const dim3 blocks(static_cast<unsigned>(count * window.count * p_tiles * n_tiles));
-  TEMPER_LAUNCH(BordersKernel<false>, cuda, blocks, kSquareThreads, 0, in, window, segments,
-                p_tiles, n_tiles);
-  TEMPER_LAUNCH(BordersKernel<true>, cuda, blocks, kSquareThreads, 0, in, window, segments, p_tiles,
-                n_tiles);
+  const bool tensor = in.sizes.tensor;
+  TEMPER_LAUNCH((tensor ? BordersKernel<true, false> : BordersKernel<false, false>), cuda, blocks,
+                kSquareThreads, 0, in, window, segments, p_tiles, n_tiles);
+  TEMPER_LAUNCH((tensor ? BordersKernel<true, true> : BordersKernel<false, true>), cuda, blocks,
+                kSquareThreads, 0, in, window, segments, p_tiles, n_tiles);
 }
 
 }  // namespace temper::kernels::cuda

@@ -11,14 +11,19 @@ namespace temper::kernels::cuda {
 namespace {
 
 constexpr int kTokenArrays = 9;
-constexpr size_t kChunkShared =
-    (4 * kSquareTile + kTokenArrays * kChunk + kSquareThreads / kWarp) * sizeof(float);
+constexpr int kRoom = Square<false>::kTile;  // floats
+template <bool kTensor>
+constexpr size_t ChunkShared() {
+  return (kRoom + kTokenArrays * kChunk + kSquareThreads / kWarp) * sizeof(float) +
+         3 * Square<kTensor>::kTile * sizeof(typename Square<kTensor>::Element);
+}
 
 // out[row] += the sum over the row's sixteen threads of `mine`, in order. Begins with a barrier;
 // `room` is free, and in use until the next one.
+template <bool kTensor>
 __device__ __forceinline__ void AddRowSums(const float (&mine)[4], float* room, float* out) {
   constexpr int kStride = 17;
-  const SquarePlace place;
+  const Square<kTensor> place;
   __syncthreads();
   for (int i = 0; i < 4; ++i) room[place.row(i) * kStride + place.tx] = mine[i];
   __syncthreads();
@@ -30,6 +35,7 @@ __device__ __forceinline__ void AddRowSums(const float (&mine)[4], float* room, 
 }
 
 // One block a (chunk, head). i and j are tokens of the chunk, j the earlier.
+template <bool kTensor>
 __global__ void __launch_bounds__(kSquareThreads, 2)
     ChunkBackwardKernel(BackwardInputs in, HeadWindow window, ChunkOutputs out) {
   const SsmSizes& sizes = in.sizes;
@@ -41,13 +47,18 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
   const float* const state = window.states + (which * window.count + slot) * sizes.head_floats();
   const float* const adjoint =
       window.adjoints + (which * window.count + slot) * sizes.head_floats();
-  const SquarePlace place;
+  using Element = typename Square<kTensor>::Element;
+  constexpr int kStride = Square<kTensor>::kStride, kTile = Square<kTensor>::kTile;
+  constexpr int kRoomStride = Square<false>::kStride;
+  const Square<kTensor> place;
 
-  TEMPER_DYNAMIC_SHARED(float, a);                // a product's left side, and room for sums
-  float* const b = a + kSquareTile;               // its right side
-  float* const decayed = b + kSquareTile;         // [i, j]: C_i . B_j exp(s_i - s_j); 0 for j > i
-  float* const dproduct = decayed + kSquareTile;  // [i, j]: the gradient of C_i . B_j
-  float* const dt = dproduct + kSquareTile;       // from here on [64], zero past the last token
+  TEMPER_DYNAMIC_SHARED(float, room);                           // for sums, and
+  Element* const a = reinterpret_cast<Element*>(room);          // a product's left side
+  Element* const b = reinterpret_cast<Element*>(room + kRoom);  // its right side
+  Element* const decayed = b + kTile;         // [i, j]: C_i . B_j exp(s_i - s_j); 0 for j > i
+  Element* const dproduct = decayed + kTile;  // [i, j]: the gradient of C_i . B_j
+  // From here on [64], zero past the last token.
+  float* const dt = reinterpret_cast<float*>(dproduct + kTile);
   float* const sum = dt + kChunk;                 // s
   float* const to_end = sum + kChunk;             // exp(s_last - s_j)
   float* const x_du = to_end + kChunk;            // x_j . gradient of dt_j x_j
@@ -93,30 +104,31 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
     for (int p = 0; p < P; p += kChunk) {
       const int depth = depth_from(p, P);
       __syncthreads();
-      FillAlongDepth(a, depth, [&](int k, int i) { return dy_at(i, p + k); });
-      FillAlongDepth(b, depth, [&](int k, int j) { return x_at(j, p + k); });
+      FillAlongDepth<kTensor>(a, depth, [&](int k, int i) { return dy_at(i, p + k); });
+      FillAlongDepth<kTensor>(b, depth, [&](int k, int j) { return x_at(j, p + k); });
       __syncthreads();
-      AddProduct(a, b, depth, dyx);
+      AddSquares(a, b, depth, dyx);
     }
     __syncthreads();
     for (int row = 0; row < 4; ++row) {
       for (int m = 0; m < 4; ++m) {
-        const int i = place.row(row), j = place.column(m), at = i * kSquareStride + j;
+        const int i = place.row(row), j = place.column(m);
         float product = 0, decay = 0;
         if (j <= i && i < count) {
           product = in.products[((chunk.row + i) * sizes.groups + group) * kChunk + j];
           decay = expf(sum[i] - sum[j]);
         }
-        decayed[at] = product * decay;
-        dproduct[at] = decay * dt[j] * dyx[row][m];
-        a[at] = product * dproduct[at];  // the gradient of s_i - s_j
+        const float slope = decay * dt[j] * dyx[row][m];
+        decayed[i * kStride + j] = Square<kTensor>::Of(product * decay);
+        dproduct[i * kStride + j] = Square<kTensor>::Of(slope);
+        room[i * kRoomStride + j] = product * slope;  // the gradient of s_i - s_j
         if (i == j) dy_x[i] = dyx[row][m];
       }
     }
     __syncthreads();
     // s_i - s_j has dt A of the tokens k with j < k <= i.
     if (threadIdx.x < kChunk) {
-      float* const row = a + threadIdx.x * kSquareStride;
+      float* const row = room + threadIdx.x * kRoomStride;
       float before = 0;
       for (int k = 0; k <= static_cast<int>(threadIdx.x); ++k) {
         const float own = row[k];
@@ -128,7 +140,7 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
     if (threadIdx.x < kChunk) {
       float total = 0;
       for (int i = static_cast<int>(threadIdx.x); i < kChunk; ++i) {
-        total += a[i * kSquareStride + threadIdx.x];
+        total += room[i * kRoomStride + threadIdx.x];
       }
       dlam[threadIdx.x] = total;
     }
@@ -140,10 +152,11 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
       for (int n = 0; n < N; n += kChunk) {
         const int depth = depth_from(n, N);
         __syncthreads();
-        FillAlongDepth(a, depth, [&](int k, int j) { return b_at(j, n + k); });
-        FillAlongDepth(b, depth, [&](int k, int q) { return of_state(adjoint, p + q, n + k); });
+        FillAlongDepth<kTensor>(a, depth, [&](int k, int j) { return b_at(j, n + k); });
+        FillAlongDepth<kTensor>(b, depth,
+                                [&](int k, int q) { return of_state(adjoint, p + q, n + k); });
         __syncthreads();
-        AddProduct(a, b, depth, du);
+        AddSquares(a, b, depth, du);
       }
       float slope[4] = {};
       for (int i = 0; i < 4; ++i) {
@@ -153,12 +166,12 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
           slope[i] = fmaf(dt[j] * du[i][m], x_at(j, p + place.column(m)), slope[i]);
         }
       }
-      AddRowSums(slope, a, end_slope);
+      AddRowSums<kTensor>(slope, room, end_slope);
     }
     __syncthreads();
-    FillAlongColumns(b, count, [&](int i, int q) { return dy_at(i, p + q); });
+    FillAlongColumns<kTensor>(b, count, [&](int i, int q) { return dy_at(i, p + q); });
     __syncthreads();
-    AddProduct(decayed, b, count, du);
+    AddSquares(decayed, b, count, du);
     float own[4] = {};
     for (int i = 0; i < 4; ++i) {
       const int j = place.row(i);
@@ -171,7 +184,7 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
         }
       }
     }
-    AddRowSums(own, a, x_du);
+    AddRowSums<kTensor>(own, room, x_du);
   }
 
   const auto store_share = [&](float* share, int n, const float(&values)[4][4]) {
@@ -190,10 +203,11 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
       for (int p = 0; p < P; p += kChunk) {
         const int depth = depth_from(p, P);
         __syncthreads();
-        FillAlongDepth(a, depth, [&](int k, int i) { return dy_at(i, p + k); });
-        FillAlongColumns(b, depth, [&](int k, int q) { return of_state(state, p + k, n + q); });
+        FillAlongDepth<kTensor>(a, depth, [&](int k, int i) { return dy_at(i, p + k); });
+        FillAlongColumns<kTensor>(b, depth,
+                                  [&](int k, int q) { return of_state(state, p + k, n + q); });
         __syncthreads();
-        AddProduct(a, b, depth, dc);
+        AddSquares(a, b, depth, dc);
       }
       float slope[4] = {};
       for (int i = 0; i < 4; ++i) {
@@ -203,13 +217,16 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
           slope[i] = fmaf(dc[i][m], c_at(place.row(i), n + place.column(m)), slope[i]);
         }
       }
-      AddRowSums(slope, a, start_slope);
+      AddRowSums<kTensor>(slope, room, start_slope);
     }
     __syncthreads();
-    FillAlongDepth(a, count, [&](int j, int i) { return dproduct[i * kSquareStride + j]; });
-    FillAlongColumns(b, count, [&](int j, int q) { return b_at(j, n + q); });
+    for (int e = static_cast<int>(threadIdx.x); e < kChunk * kChunk; e += kSquareThreads) {
+      const int i = e / kChunk, j = e % kChunk;
+      a[j * kStride + i] = dproduct[i * kStride + j];
+    }
+    FillAlongColumns<kTensor>(b, count, [&](int j, int q) { return b_at(j, n + q); });
     __syncthreads();
-    AddProduct(a, b, count, dc);
+    AddSquares(a, b, count, dc);
     store_share(window.dc, n, dc);
   }
   for (int n = 0; n < N; n += kChunk) {  // dB; rows are j
@@ -218,10 +235,11 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
       for (int p = 0; p < P; p += kChunk) {
         const int depth = depth_from(p, P);
         __syncthreads();
-        FillAlongDepth(a, depth, [&](int k, int j) { return x_at(j, p + k); });
-        FillAlongColumns(b, depth, [&](int k, int q) { return of_state(adjoint, p + k, n + q); });
+        FillAlongDepth<kTensor>(a, depth, [&](int k, int j) { return x_at(j, p + k); });
+        FillAlongColumns<kTensor>(b, depth,
+                                  [&](int k, int q) { return of_state(adjoint, p + k, n + q); });
         __syncthreads();
-        AddProduct(a, b, depth, db);
+        AddSquares(a, b, depth, db);
       }
       for (int i = 0; i < 4; ++i) {
         const float weight = to_end[place.row(i)] * dt[place.row(i)];
@@ -229,9 +247,9 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
       }
     }
     __syncthreads();
-    FillAlongColumns(b, count, [&](int i, int q) { return c_at(i, n + q); });
+    FillAlongColumns<kTensor>(b, count, [&](int i, int q) { return c_at(i, n + q); });
     __syncthreads();
-    AddProduct(dproduct, b, count, db);
+    AddSquares(dproduct, b, count, db);
     store_share(window.db, n, db);
   }
 
@@ -274,8 +292,11 @@ __global__ void __launch_bounds__(kSquareThreads, 2)
 
 void ChunksBackward(CudaStream& cuda, const BackwardInputs& in, const HeadWindow& window,
                     int64_t chunks, const ChunkOutputs& out) {
-  TEMPER_LAUNCH(ChunkBackwardKernel, cuda, dim3(static_cast<unsigned>(chunks * window.count)),
-                kSquareThreads, kChunkShared, in, window, out);
+  const dim3 blocks(static_cast<unsigned>(chunks * window.count));
+  const bool tensor = in.sizes.tensor;
+  TEMPER_LAUNCH((tensor ? ChunkBackwardKernel<true> : ChunkBackwardKernel<false>), cuda, blocks,
+                kSquareThreads, tensor ? ChunkShared<true>() : ChunkShared<false>(), in, window,
+                out);
 }
 
 }  // namespace temper::kernels::cuda

@@ -5,9 +5,12 @@
 // chunks of all heads are independent (ssm_chunk_backward.cu), one block each; last come the sums
 // over a group's heads and over the chunks, in order.
 //
-// Per token and head (P = 64, N = 128): 57 K multiply-adds, 2 x 8 K of them in the walks, so that
-// arithmetic limits it; 1 KB of states at borders and 1 KB of shares of dB and dC are written and
-// read again.
+// Per token and head (P = 64, N = 128): 57 K multiply-adds, 2 x 8 K of them in the walks, so that in
+// float32 arithmetic limits it, 1.7 ns on an H200; 1 KB of states at borders and 1 KB of shares of dB
+// and dC are written and read again. By tensor cores these products take 0.2 ns at half of 990
+// Tflop/s, and what fills their tiles from the second-level cache 1.2 ns: 21 tiles of 16 KB a chunk
+// and 4 a walk's step, 6.4 KB. Keeping a chunk's x, dy, B, C and states in shared memory would halve
+// that.
 #include <algorithm>
 #include <vector>
 
