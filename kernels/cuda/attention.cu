@@ -44,6 +44,9 @@ struct AttendArguments {
   const TilePointers* tiles;
   int kv_heads, group;
   bool aligned;
+
+  static constexpr size_t kFieldBytes =
+      2 * sizeof(Matrix<float>) + 3 * sizeof(void*) + 2 * sizeof(int) + sizeof(bool);
 };
 
 __device__ __forceinline__ int Clamp(int value, int least, int most) {

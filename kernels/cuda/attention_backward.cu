@@ -30,6 +30,9 @@ struct BackwardArguments {
   const RowBlock* blocks;
   int kv_heads, group;
   bool aligned;
+
+  static constexpr size_t kFieldBytes =
+      7 * sizeof(Matrix<float>) + 3 * sizeof(void*) + 2 * sizeof(int) + sizeof(bool);
 };
 
 // One segment and one key/value head of it.

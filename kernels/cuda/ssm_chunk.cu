@@ -109,7 +109,7 @@ ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
   TEMPER_LAUNCH((vector ? ProductsKernel<true> : ProductsKernel<false>), cuda,
                 dim3(static_cast<unsigned>(count * sizes.groups * kSlices)), kTileThreads,
                 kProductsShared, sizes, uploaded, inputs.b, inputs.c, products);
-  return {vector, uploaded, dt, sum, products};
+  return {uploaded, dt, sum, products, vector};
 }
 
 }  // namespace temper::kernels::cuda

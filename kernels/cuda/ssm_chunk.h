@@ -30,6 +30,8 @@ struct SsmSizes {
   int heads = 0, head_dim = 0, state = 0, groups = 0;
   float dt_min = 0, dt_max = 0;
 
+  static constexpr size_t kFieldBytes = 4 * sizeof(int) + 2 * sizeof(float);
+
   explicit SsmSizes(const SsmShape& shape)
       : heads(static_cast<int>(shape.heads)),
         head_dim(static_cast<int>(shape.head_dim)),
@@ -114,11 +116,13 @@ void CutIntoPieces(const Segment& segment, const float* state, std::vector<Chunk
 // The pieces on the device, and of each token of the call: dt, s [tokens, H], and
 // C_r . B_j [tokens, G, 64] of every j <= r. Tokens in no piece are left out.
 struct ChunkSteps {
-  bool vector = false;  // rows of b, c and of the states are read by sixteen bytes
   const ChunkPiece* pieces = nullptr;
   const float* dt = nullptr;
   const float* sum = nullptr;
   const float* products = nullptr;
+  bool vector = false;  // rows of b, c and of the states are read by sixteen bytes
+
+  static constexpr size_t kFieldBytes = 4 * sizeof(void*) + sizeof(bool);
 };
 ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
                          std::span<const ChunkPiece> pieces, const SsmInputs& inputs,
