@@ -15,6 +15,8 @@ struct AdamWFactors {
   float step_size;        // learning_rate / (1 - beta1^step)
   float root_correction;  // 1 / sqrt(1 - beta2^step)
   float epsilon;
+
+  static constexpr size_t kFieldBytes = 9 * sizeof(float);
 };
 
 inline AdamWFactors FactorsOf(const AdamWStep& step) {

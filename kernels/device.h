@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "kernels/view.h"
 
 namespace temper::kernels {
@@ -67,6 +68,14 @@ class Memory {
   void* owner_ = nullptr;
 };
 
+// Of Device::Repeat().
+struct RepeatCounts {
+  int64_t steps = 0;           // calls
+  int64_t recorded = 0;        // different ones that were prepared as one request
+  int64_t launched = 0;        // calls that were one request
+  double listing_seconds = 0;  // of the host, until it knew which
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -89,6 +98,14 @@ class Device {
   virtual void Zero(void* at, int64_t bytes) = 0;
   // Until all that was asked for is done: what it wrote may be read then.
   virtual void Finish() = 0;
+
+  // Whether Repeat() makes cheaper what is asked for again and again.
+  virtual bool repeats() const { return false; }
+  // As work(), which calls ops of this device only and reads nothing that they write. `work` may be
+  // called more than once, to learn what it asks for: where that is, but for the contents of lists,
+  // what was asked for before, it becomes one request.
+  virtual void Repeat(absl::FunctionRef<void()> work) { work(); }
+  virtual RepeatCounts repeat_counts() const { return {}; }
 };
 
 // Cores this process may use, which may be fewer than the machine has.

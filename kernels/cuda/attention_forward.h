@@ -1,6 +1,7 @@
 // What attention forward's kernels are given, in either dtype, and how a batch is cut for them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -31,6 +32,9 @@ struct AttendArguments {
   const TilePointers* tiles;
   int kv_heads, group;
   bool aligned;
+
+  static constexpr size_t kFieldBytes =
+      2 * sizeof(Matrix<float>) + 3 * sizeof(void*) + 2 * sizeof(int) + sizeof(bool);
 };
 
 __device__ __forceinline__ int Clamp(int value, int least, int most) {

@@ -1,6 +1,7 @@
 // What attention backward's kernels are given, in either dtype, and how a batch is cut for them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,6 +20,9 @@ struct BackwardArguments {
   const RowBlock* blocks;
   int kv_heads, group;
   bool aligned;
+
+  static constexpr size_t kFieldBytes =
+      7 * sizeof(Matrix<float>) + 3 * sizeof(void*) + 2 * sizeof(int) + sizeof(bool);
 };
 
 // One segment and one key/value head of it.

@@ -1,6 +1,8 @@
 // A GPU as a device: its stream, its memory, its ops.
 #include "kernels/cuda/cuda_device.h"
 
+#include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include "kernels/cuda/algorithms_pinned.h"
@@ -8,11 +10,19 @@
 #include "kernels/cuda/memory_pool.h"
 #include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/cuda/step_graphs.h"
 #include "kernels/ops.h"
 
 namespace temper::kernels {
 
 namespace {
+
+// TEMPER_CUDA_GRAPHS=off: every kernel is launched by itself, which tools that look at kernels like
+// better. The bits are the same.
+bool GraphsAllowed() {
+  const char* const wish = std::getenv("TEMPER_CUDA_GRAPHS");
+  return wish == nullptr || std::string_view(wish) != "off";
+}
 
 class CudaDevice final : public Device {
  public:
@@ -42,20 +52,23 @@ class CudaDevice final : public Device {
         },
         &pool_);
   }
-  void Copy(void* to, const void* from, int64_t bytes) override {
-    cuda::UseDevice(index_);
-    cuda::CopyAsync(stream_.handle(), to, from, bytes);
-  }
-  void Zero(void* at, int64_t bytes) override {
-    cuda::UseDevice(index_);
-    cuda::ZeroAsync(stream_.handle(), at, bytes);
-  }
+  void Copy(void* to, const void* from, int64_t bytes) override { stream_.Copy(to, from, bytes); }
+  void Zero(void* at, int64_t bytes) override { stream_.Zero(at, bytes); }
   void Finish() override { stream_.Finish(); }
+  bool repeats() const override { return graphs_allowed_; }
+  void Repeat(absl::FunctionRef<void()> work) override {
+    if (!graphs_allowed_) return work();
+    cuda::UseDevice(index_);
+    graphs_.Run(work);
+  }
+  RepeatCounts repeat_counts() const override { return graphs_.counts(); }
 
  private:
   const int index_;
   cuda::MemoryPool pool_;
   cuda::CudaStream stream_;  // ends before the memory does
+  const bool graphs_allowed_ = GraphsAllowed();
+  cuda::StepGraphs graphs_{stream_};
 };
 
 }  // namespace

@@ -2,7 +2,10 @@
 #include "kernels/cuda/cuda_stream.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+
+#include "kernels/check.h"
 
 namespace temper::kernels::cuda {
 
@@ -12,8 +15,16 @@ constexpr int64_t kAlignment = 256;
 constexpr int64_t kScratchMin = int64_t{1} << 20;
 constexpr int64_t kRingMin = int64_t{1} << 20;
 constexpr int64_t kRingMax = int64_t{64} << 20;  // it grows beyond for a list that needs it
+constexpr int64_t kListsMin = int64_t{1} << 20;
 
 int64_t Aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Of a list in the area of listed ones: a power of two, so that lists that grow a little keep their
+// own place and those of the lists after them.
+int64_t ListRoom(int64_t bytes) {
+  return static_cast<int64_t>(
+      std::bit_ceil(static_cast<uint64_t>(std::max(bytes, kAlignment))));
+}
 
 }  // namespace
 
@@ -24,6 +35,8 @@ CudaStream::~CudaStream() {
   if (scratch_.memory != nullptr) FreeOnDevice(scratch_.memory);
   if (ring_.memory != nullptr) FreeOnDevice(ring_.memory);
   if (pinned_ != nullptr) FreePinned(pinned_);
+  if (lists_.memory != nullptr) FreeOnDevice(lists_.memory);
+  if (lists_pinned_ != nullptr) FreePinned(lists_pinned_);
   DestroyStream(handle_);
 }
 
@@ -48,7 +61,26 @@ void* CudaStream::ScratchBytes(int64_t bytes) {
   return memory;
 }
 
+void CudaStream::Copy(void* to, const void* from, int64_t bytes) {
+  TEMPER_KERNEL_CHECK(!notes());
+  UseDevice(device_);
+  CopyAsync(handle_, to, from, bytes);
+}
+
+void CudaStream::Zero(void* at, int64_t bytes) {
+  TEMPER_KERNEL_CHECK(!notes());
+  UseDevice(device_);
+  ZeroAsync(handle_, at, bytes);
+}
+
+void CudaStream::Finish() {
+  TEMPER_KERNEL_CHECK(!notes());
+  Synchronize(handle_);
+  lists_under_way_ = false;
+}
+
 const void* CudaStream::UploadBytes(const void* values, int64_t bytes) {
+  if (notes()) return ListBytes(values, bytes);
   const int64_t room = Aligned(std::max<int64_t>(bytes, 1));
   const bool wraps = ring_next_ + room > ring_.bytes;
   const bool first = uploaded_by_op_ == 0;
@@ -75,6 +107,61 @@ const void* CudaStream::UploadBytes(const void* values, int64_t bytes) {
   const void* const place = ring_.memory + ring_next_;
   ring_next_ += room;
   return place;
+}
+
+const void* CudaStream::ListBytes(const void* values, int64_t bytes) {
+  const int64_t at = lists_used_;
+  lists_used_ += ListRoom(bytes);
+  if (lists_used_ > lists_.bytes) return nullptr;  // EndListing() sees to it
+  if (bytes > 0) std::memcpy(lists_pinned_ + at, values, static_cast<size_t>(bytes));
+  return lists_.memory + at;
+}
+
+void CudaStream::BeginListing() {
+  TEMPER_KERNEL_CHECK(mode_ == Mode::kNow);
+  if (lists_under_way_) Finish();
+  noted_.clear();
+  lists_used_ = 0;
+  mode_ = Mode::kListing;
+}
+
+bool CudaStream::EndListing(std::string& noted) {
+  TEMPER_KERNEL_CHECK(mode_ == Mode::kListing);
+  mode_ = Mode::kNow;
+  if (lists_used_ > lists_.bytes) {
+    Finish();
+    if (lists_.memory != nullptr) {
+      FreeOnDevice(lists_.memory);
+      FreePinned(lists_pinned_);
+    }
+    lists_.bytes = std::max(kListsMin, 2 * lists_used_);
+    lists_.memory = static_cast<char*>(AllocateOnDevice(lists_.bytes));
+    lists_pinned_ = static_cast<char*>(AllocatePinned(lists_.bytes));
+    return false;
+  }
+  noted.swap(noted_);
+  return true;
+}
+
+void CudaStream::BeginRecording() {
+  TEMPER_KERNEL_CHECK(mode_ == Mode::kNow);
+  if (!retired_.empty()) FreeRetired();  // which cannot be done in the midst of it
+  noted_.clear();
+  lists_used_ = 0;
+  mode_ = Mode::kRecording;
+  BeginCapture(handle_);
+}
+
+GraphHandle CudaStream::EndRecording(std::string& noted) {
+  TEMPER_KERNEL_CHECK(mode_ == Mode::kRecording && lists_used_ <= lists_.bytes);
+  mode_ = Mode::kNow;
+  noted.swap(noted_);
+  return EndCapture(handle_);
+}
+
+void CudaStream::BringLists() {
+  CopyAsync(handle_, lists_.memory, lists_pinned_, lists_used_);
+  lists_under_way_ = true;
 }
 
 }  // namespace temper::kernels::cuda

@@ -41,6 +41,27 @@ bool FitsInPlace(View<float> y, int64_t rows, Write write) {
          reinterpret_cast<uintptr_t>(y.data) % 16 == 0;
 }
 
+// One call of the library, or, while the stream lists, a note of it: an algorithm is known to do it
+// by then, since the work was done once before it is a graph.
+bool Ask(CudaStream& cuda, BlasLibrary& library, const LibraryProduct& product,
+         const Algorithm& algorithm) {
+  if (cuda.notes()) {
+    cuda.Note(&algorithm);
+    cuda.Note(static_cast<int64_t>(product.direction));
+    for (const int64_t number : {product.rows, product.out, product.in, product.c_stride}) {
+      cuda.Note(number);
+    }
+    for (const void* memory : {static_cast<const void*>(product.a),
+                               static_cast<const void*>(product.weight),
+                               static_cast<const void*>(product.c),
+                               static_cast<const void*>(product.workspace)}) {
+      cuda.Note(memory);
+    }
+    if (!cuda.asks()) return true;
+  }
+  return library.Multiply(cuda.handle(), product, algorithm);
+}
+
 }  // namespace
 
 void PinAlgorithms(BlasLibrary& library, const DeviceTraits& device, const AlgorithmTable& table) {
@@ -105,7 +126,7 @@ bool MultiplyByLibrary(CudaStream& cuda, BlasLibrary& library, const Algorithm& 
     if (!in_place && result == nullptr) result = cuda.Scratch<float>(filled_most * y.cols);
     product.c = in_place ? to.data : result;
     product.c_stride = in_place ? to.stride : y.cols;
-    if (!library.Multiply(cuda.handle(), product, algorithm)) return false;
+    if (!Ask(cuda, library, product, algorithm)) return false;
     if (in_place) continue;
     TEMPER_LAUNCH(PutRowsKernel, cuda, BlocksFor(cuda, to, kThreads), kThreads, 0,
                   View<const float>(result, count, y.cols), write == Write::kAdd, to);

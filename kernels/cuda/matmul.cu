@@ -35,6 +35,9 @@ struct ProductCall {
   Matrix<const float> a;
   Matrix<float> y;
   bool a_aligned, weight_aligned, add;
+
+  static constexpr size_t kFieldBytes =
+      2 * sizeof(void*) + 3 * sizeof(int64_t) + 2 * sizeof(Matrix<float>) + 3 * sizeof(bool);
 };
 
 template <class W>

@@ -18,8 +18,10 @@ constexpr int kWarps = kThreads / kWarp;
 // RouterShape as kernels take it.
 struct Shape {
   int experts, chosen, groups, groups_chosen;
-  bool normalize;
   float scale;
+  bool normalize;
+
+  static constexpr size_t kFieldBytes = 4 * sizeof(int) + sizeof(float) + sizeof(bool);
 };
 
 // Values as unsigned numbers of the same order: equal zeros, a NaN less than all, and kTaken less
@@ -168,8 +170,8 @@ Shape CheckedShape(const RouterShape& shape) {
           .chosen = static_cast<int>(shape.chosen),
           .groups = static_cast<int>(shape.groups),
           .groups_chosen = static_cast<int>(shape.groups_chosen),
-          .normalize = shape.normalize,
-          .scale = shape.scale};
+          .scale = shape.scale,
+          .normalize = shape.normalize};
 }
 
 dim3 BlocksForTokens(int64_t tokens) {

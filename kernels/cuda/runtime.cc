@@ -189,6 +189,28 @@ void CopyAsync(StreamHandle stream, void* to, const void* from, int64_t bytes) {
       cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream), "a copy");
 }
 
+void BeginCapture(StreamHandle stream) {
+  RequireSuccess(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+                 "the beginning of a graph");
+}
+
+GraphHandle EndCapture(StreamHandle stream) {
+  cudaGraph_t graph = nullptr;
+  RequireSuccess(cudaStreamEndCapture(stream, &graph), "the end of a graph");
+  cudaGraphExec_t ready = nullptr;
+  RequireSuccess(cudaGraphInstantiate(&ready, graph, 0), "making a graph ready");
+  RequireSuccess(cudaGraphDestroy(graph), "a graph's description");
+  return ready;
+}
+
+void LaunchGraph(GraphHandle graph, StreamHandle stream) {
+  RequireSuccess(cudaGraphLaunch(graph, stream), "a graph");
+}
+
+void DestroyGraph(GraphHandle graph) {
+  RequireSuccess(cudaGraphExecDestroy(graph), "the end of a graph");
+}
+
 void ZeroAsync(StreamHandle stream, void* at, int64_t bytes) {
   if (bytes == 0) return;
   RequireSuccess(cudaMemsetAsync(at, 0, static_cast<size_t>(bytes), stream), "zeroing memory");

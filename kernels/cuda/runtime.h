@@ -8,11 +8,13 @@
 
 #include "absl/status/statusor.h"
 
-struct CUstream_st;  // CUDA's own name
+struct CUstream_st;  // CUDA's own names
+struct CUgraphExec_st;
 
 namespace temper::kernels::cuda {
 
 using StreamHandle = CUstream_st*;
+using GraphHandle = CUgraphExec_st*;
 
 struct DeviceTraits {
   std::string name;  // "NVIDIA H200"
@@ -50,6 +52,13 @@ void FreePinned(void* memory);
 // In the stream's order, between any two memories.
 void CopyAsync(StreamHandle stream, void* to, const void* from, int64_t bytes);
 void ZeroAsync(StreamHandle stream, void* at, int64_t bytes);
+
+// Between the two, what this thread asks of the stream is kept for LaunchGraph and not done; it asks
+// for kernels only.
+void BeginCapture(StreamHandle stream);
+GraphHandle EndCapture(StreamHandle stream);
+void LaunchGraph(GraphHandle graph, StreamHandle stream);
+void DestroyGraph(GraphHandle graph);
 
 // Stops the process with `place` and CUDA's words unless `error` (a cudaError_t) is success.
 void RequireSuccess(int error, const char* place);

@@ -115,7 +115,7 @@ ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
                   dim3(static_cast<unsigned>(count * sizes.groups * kSlices)), kTileThreads,
                   kProductsShared, sizes, uploaded, inputs.b, inputs.c, products);
   }
-  return {vector, uploaded, dt, sum, products, tiles};
+  return {uploaded, dt, sum, products, tiles, vector};
 }
 
 }  // namespace temper::kernels::cuda

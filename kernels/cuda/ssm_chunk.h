@@ -32,6 +32,8 @@ struct SsmSizes {
   float dt_min = 0, dt_max = 0;
   bool tensor = false;  // computed by tensor cores (ssm_bf16.h)
 
+  static constexpr size_t kFieldBytes = 4 * sizeof(int) + 2 * sizeof(float) + sizeof(bool);
+
   explicit SsmSizes(const SsmShape& shape)
       : heads(static_cast<int>(shape.heads)),
         head_dim(static_cast<int>(shape.head_dim)),
@@ -123,12 +125,14 @@ struct RoundedTiles {
 // The pieces on the device, and of each token of the call: dt, s [tokens, H], and
 // C_r . B_j [tokens, G, 64] of every j <= r. Tokens in no piece are left out.
 struct ChunkSteps {
-  bool vector = false;  // rows of b, c and of the states are read by sixteen bytes
   const ChunkPiece* pieces = nullptr;
   const float* dt = nullptr;
   const float* sum = nullptr;
   const float* products = nullptr;
   RoundedTiles tiles;
+  bool vector = false;  // rows of b, c and of the states are read by sixteen bytes
+
+  static constexpr size_t kFieldBytes = 6 * sizeof(void*) + sizeof(bool);
 };
 // for_walk: with the tiles that TensorWalks reads, if that is to compute.
 ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
@@ -161,7 +165,8 @@ void TensorProducts(CudaStream& cuda, const SsmSizes& sizes, const ChunkPiece* p
                     const RoundedTiles& tiles);
 void TensorWalks(CudaStream& cuda, const SsmSizes& sizes, std::span<const Walk> walks,
                  const ChunkSteps& steps, View<const float> x, const float* d, View<float> y);
-// Rows whose tokens lie in their states; `ends`: those that are their chunks' last.
+// Rows whose tokens lie in their states; `ends`: as many, first those that are their chunks' last,
+// then such as have no state.
 // ssm_decode_bf16.cu
 void TensorRows(CudaStream& cuda, const SsmSizes& sizes, const DecodeRow* rows, int64_t count,
                 std::span<const DecodeRow> ends, bool vector, View<const float> c, const float* d,

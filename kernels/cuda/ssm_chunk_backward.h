@@ -36,6 +36,9 @@ struct BackwardInputs {
   const float* dt = nullptr;        // [tokens, H]
   const float* sum = nullptr;       // [tokens, H]
   const float* products = nullptr;  // [tokens, G, 64]
+
+  static constexpr size_t kFieldBytes =
+      SsmSizes::kFieldBytes + 4 * sizeof(void*) + 4 * sizeof(Matrix<float>);
 };
 
 // Fills the window's states and adjoints: a walk forward, a walk backward. ssm_borders.cu

@@ -1,5 +1,6 @@
 // The Mamba-2 recurrence for one token of each of many sequences: the row r of a chunk whose inputs
 // the sequence's state holds, to the bit the row that ssm_scan.cu's walk computes.
+#include <algorithm>
 #include <vector>
 
 #include "kernels/cuda/launch.h"
@@ -15,6 +16,7 @@ constexpr int kBeginThreads = 256;
 constexpr int kBeginBlocks = 8;  // a row
 constexpr int kDotRows = kThreads / kDotParts;
 constexpr int kBlocksOfChunk = kChunk / 16;
+constexpr int kBlocksAtOnce = 3;  // advancing, on a multiprocessor
 
 int PartsOf(int state) {
   return state / kDotBlock * kDotParts +
@@ -160,14 +162,10 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Where the row was its chunk's last: the next boundary state. One block a (row, head, slice).
+// Where a row was its chunk's last, one head's slice of the next boundary state. h: [32, N]
 template <bool kVector>
-__global__ void __launch_bounds__(kTileThreads, 3)
-    RowAdvanceKernel(SsmSizes sizes, const DecodeRow* rows, int slices) {
-  const DecodeRow own = rows[blockIdx.x / (static_cast<unsigned>(slices) * sizes.heads)];
-  const int head = static_cast<int>(blockIdx.x / slices % sizes.heads);
-  const int first_p = kSlice * static_cast<int>(blockIdx.x % slices);
-  TEMPER_DYNAMIC_SHARED(float, h);  // [32, N]
+__device__ __forceinline__ void AdvanceRow(const SsmSizes& sizes, const DecodeRow& own, int head,
+                                           int first_p, float* h) {
   float* const wide = h + kSlice * StateStride(sizes.state);
   float* const x_tile = wide + kWideTile;  // [32, 64]
   float* const dt = x_tile + kSliceTile;   // [64]
@@ -188,6 +186,22 @@ __global__ void __launch_bounds__(kTileThreads, 3)
       [&](int i) { return own.state + sizes.b_at(i) + int64_t{sizes.group(head)} * sizes.state; },
       wide, own.first_chunk != 0, h);
   StoreStateSlice(sizes, h, first_p, head_state);
+}
+
+// ends: `most` rows, those with a state first. The number of blocks does not depend on how many
+// have, so that a step is the same request wherever its rows stand in their chunks.
+template <bool kVector>
+__global__ void __launch_bounds__(kTileThreads, kBlocksAtOnce)
+    RowAdvanceKernel(SsmSizes sizes, const DecodeRow* ends, int most, int slices) {
+  TEMPER_DYNAMIC_SHARED(float, h);
+  const int of_row = sizes.heads * slices;
+  for (int64_t item = blockIdx.x; item < int64_t{most} * of_row; item += gridDim.x) {
+    const DecodeRow own = ends[item / of_row];
+    if (own.state == nullptr) return;
+    const int place = static_cast<int>(item % of_row);
+    AdvanceRow<kVector>(sizes, own, place / slices, kSlice * (place % slices), h);
+    __syncthreads();  // h is loaded anew
+  }
 }
 
 template <bool kVector>
@@ -214,11 +228,12 @@ void DecodeRows(CudaStream& cuda, const SsmSizes& sizes, std::span<const DecodeR
                 0, sizes, uploaded, inputs.x, inputs.b, inputs.dt, parameters.dt_bias,
                 parameters.a_log);
   bool vector = InQuads(sizes, inputs.c.data, inputs.c.stride);
-  std::vector<DecodeRow> ends;
+  std::vector<DecodeRow> ends;  // filled up with rows that have no state
   for (const DecodeRow& row : rows) {
     vector = vector && InQuads(sizes, row.state, 0);
     if (row.offset == kChunk - 1) ends.push_back(row);
   }
+  ends.resize(rows.size());
   if (sizes.tensor) {
     TensorRows(cuda, sizes, uploaded, count, ends, vector, inputs.c, parameters.d, y);
     return;
@@ -231,11 +246,12 @@ void DecodeRows(CudaStream& cuda, const SsmSizes& sizes, std::span<const DecodeR
   const int slices = (sizes.head_dim + kSlice - 1) / kSlice;
   const int64_t floats =
       int64_t{kSlice} * StateStride(sizes.state) + kWideTile + kSliceTile + 2 * kChunk;
-  TEMPER_LAUNCH(
-      (vector ? RowAdvanceKernel<true> : RowAdvanceKernel<false>), cuda,
-      dim3(static_cast<unsigned>(static_cast<int64_t>(ends.size()) * sizes.heads * slices)),
-      kTileThreads, static_cast<size_t>(floats) * sizeof(float), sizes,
-      cuda.Upload(std::span<const DecodeRow>(ends)), slices);
+  const int64_t items = count * sizes.heads * slices;
+  const auto blocks = std::min<int64_t>(items, kBlocksAtOnce * cuda.multiprocessors());
+  TEMPER_LAUNCH((vector ? RowAdvanceKernel<true> : RowAdvanceKernel<false>), cuda,
+                dim3(static_cast<unsigned>(blocks)), kTileThreads,
+                static_cast<size_t>(floats) * sizeof(float), sizes,
+                cuda.Upload(std::span<const DecodeRow>(ends)), static_cast<int>(count), slices);
 }
 
 }  // namespace temper::kernels::cuda

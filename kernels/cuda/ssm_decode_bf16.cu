@@ -6,6 +6,7 @@
 // h: a tenth of the time that these take to come. Its 128 threads ask for all of h at once, 64
 // floats each; 4 blocks of up to 128 registers a thread have 128 KB under way, where 30 hide the
 // wait.
+#include <algorithm>
 #include <span>
 
 #include "kernels/cuda/launch.h"
@@ -14,6 +15,11 @@
 namespace temper::kernels::cuda {
 
 namespace {
+
+constexpr int kBlocksAtOnce = 3;  // advancing, on a multiprocessor
+constexpr int RowAdvanceBytes(int state) {
+  return 2 * kChunk * (state + kTileGap) + 4 * (kChunk * kXRow + kChunk);
+}
 
 // One block a (row, group); warp w has the sixteen tokens j from 16 w on. products: [rows, G, 64]
 template <int kState, bool kPairs>
@@ -114,21 +120,12 @@ __global__ void __launch_bounds__(kTileThreads, 4)
   }
 }
 
-constexpr int RowAdvanceBytes(int state) {
-  return 2 * kChunk * (state + kTileGap) + 4 * (kChunk * kXRow + 2 * kChunk);
-}
-
-// Where the row was its chunk's last: the next boundary state. One block a (row, head, slice).
+// Where a row was its chunk's last, one head's slice of the next boundary state.
 template <int kState, bool kVector>
-__global__ void __launch_bounds__(kTileThreads, 3)
-    TensorRowAdvanceKernel(SsmSizes sizes, const DecodeRow* rows) {
-  const int slices = HeadSlices(sizes);
-  const DecodeRow own = rows[blockIdx.x / static_cast<unsigned>(slices * sizes.heads)];
-  const int head = static_cast<int>(blockIdx.x / slices % sizes.heads);
-  const int first_p = kHeadSlice * static_cast<int>(blockIdx.x % slices);
+__device__ __forceinline__ void AdvanceTensorRow(const SsmSizes& sizes, const DecodeRow& own,
+                                                 int head, int first_p, float* x_tile) {
   const LanePlace place;
   const int own_p = first_p + 16 * place.warp, own_columns = sizes.head_dim - own_p;
-  TEMPER_DYNAMIC_SHARED(float, x_tile);                                   // [64, kXRow]
   float* const to_end = x_tile + kChunk * kXRow;                          // [64]: EndWeight
   uint16_t* const b_tile = reinterpret_cast<uint16_t*>(to_end + kChunk);  // [64, N]
   float* const own_state = own.state + head * sizes.head_floats() + int64_t{own_p} * sizes.state;
@@ -152,6 +149,22 @@ __global__ void __launch_bounds__(kTileThreads, 3)
   StoreSixteen<kState>(h, sizes.state, own_columns, sizes.state, own_state);
 }
 
+// ends: `most` rows, those with a state first, as ssm_decode.cu has them.
+template <int kState, bool kVector>
+__global__ void __launch_bounds__(kTileThreads, kBlocksAtOnce)
+    TensorRowAdvanceKernel(SsmSizes sizes, const DecodeRow* ends, int most) {
+  TEMPER_DYNAMIC_SHARED(float, x_tile);  // [64, kXRow], and what AdvanceTensorRow has after it
+  const int slices = HeadSlices(sizes), of_row = sizes.heads * slices;
+  for (int64_t item = blockIdx.x; item < int64_t{most} * of_row; item += gridDim.x) {
+    const DecodeRow own = ends[item / of_row];
+    if (own.state == nullptr) return;
+    const int place = static_cast<int>(item % of_row);
+    AdvanceTensorRow<kState, kVector>(sizes, own, place / slices, kHeadSlice * (place % slices),
+                                      x_tile);
+    __syncthreads();  // the tiles are loaded anew
+  }
+}
+
 }  // namespace
 
 void TensorRows(CudaStream& cuda, const SsmSizes& sizes, const DecodeRow* rows, int64_t count,
@@ -166,10 +179,11 @@ void TensorRows(CudaStream& cuda, const SsmSizes& sizes, const DecodeRow* rows, 
         cuda, grid(count * sizes.groups), kTileThreads, 0, sizes, rows, c, products);
     TEMPER_LAUNCH((vector ? TensorRowKernel<kState, true> : TensorRowKernel<kState, false>), cuda,
                   grid(count * of_row), kTileThreads, 0, sizes, rows, products, c, d, y);
+    const auto blocks = std::min<int64_t>(count * of_row, kBlocksAtOnce * cuda.multiprocessors());
     TEMPER_LAUNCH(
         (vector ? TensorRowAdvanceKernel<kState, true> : TensorRowAdvanceKernel<kState, false>),
-        cuda, grid(static_cast<int64_t>(ends.size()) * of_row), kTileThreads,
-        RowAdvanceBytes(kState), sizes, cuda.Upload(ends));
+        cuda, grid(blocks), kTileThreads, RowAdvanceBytes(kState), sizes, cuda.Upload(ends),
+        static_cast<int>(count));
   });
 }
 

@@ -2,7 +2,9 @@
 #include "policy/model/hybrid_model.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
+#include <optional>
 #include <variant>
 
 #include "base/check.h"
@@ -42,52 +44,6 @@ Layer MakeLayer(const ModelConfig& config, const ParameterLayout& layout, int in
   }
   return MlpLayer(config, offsets, index);
 }
-
-// Pieces of the slices that are computed together.
-struct Block {
-  std::vector<int32_t> tokens;
-  std::vector<Segment> segments;
-  std::vector<SequenceState*> states;
-  std::vector<int32_t> last_rows;  // of the slices that end here
-};
-
-// Walks over slices, kRowsMax rows at a time.
-class BlockCutter {
- public:
-  explicit BlockCutter(std::span<const Slice> slices) : slices_(slices) {}
-
-  // False when nothing is left.
-  bool Next(Block& block) {
-    block = Block();
-    while (slice_ < slices_.size() && static_cast<int64_t>(block.tokens.size()) < kRowsMax) {
-      Cut(block);
-    }
-    return !block.segments.empty();
-  }
-
- private:
-  void Cut(Block& block) {
-    const Slice& slice = slices_[slice_];
-    TEMPER_CHECK(!slice.tokens.empty());
-    const int64_t begin = static_cast<int64_t>(block.tokens.size());
-    const int64_t left = static_cast<int64_t>(slice.tokens.size()) - taken_;
-    const int64_t length = std::min(left, kRowsMax - begin);
-    const auto first = slice.tokens.begin() + taken_;
-    block.tokens.insert(block.tokens.end(), first, first + length);
-    block.segments.push_back(
-        {.begin = begin, .length = length, .position = slice.state->position()});
-    block.states.push_back(slice.state);
-    taken_ += length;
-    if (length < left) return;
-    block.last_rows.push_back(static_cast<int32_t>(begin + length - 1));
-    ++slice_;
-    taken_ = 0;
-  }
-
-  std::span<const Slice> slices_;
-  size_t slice_ = 0;
-  int64_t taken_ = 0;  // tokens of the current slice
-};
 
 // Their rows.
 int64_t CheckSegments(const PackedBatch& batch) {
@@ -134,6 +90,62 @@ std::vector<int32_t> LastRows(std::span<const Segment> segments) {
 
 }  // namespace
 
+// Pieces of the slices that are computed together.
+struct HybridModel::Block {
+  std::vector<int32_t> tokens;
+  std::vector<Segment> segments;
+  std::vector<SequenceState*> states;
+  std::vector<int32_t> last_rows;  // of the slices that end here
+
+  // Whether it is one token of each sequence.
+  bool IsStep() const { return tokens.size() == last_rows.size(); }
+  void Reserve() const {
+    for (size_t s = 0; s < states.size(); ++s) states[s]->Reserve(segments[s].length);
+  }
+  // The first `count` of them.
+  void Advance(size_t count) const {
+    for (size_t s = 0; s < count; ++s) states[s]->Advance(segments[s].length);
+  }
+};
+
+// Walks over slices, kRowsMax rows at a time.
+class HybridModel::BlockCutter {
+ public:
+  explicit BlockCutter(std::span<const Slice> slices) : slices_(slices) {}
+
+  // False when nothing is left.
+  bool Next(Block& block) {
+    block = Block();
+    while (slice_ < slices_.size() && static_cast<int64_t>(block.tokens.size()) < kRowsMax) {
+      Cut(block);
+    }
+    return !block.segments.empty();
+  }
+
+ private:
+  void Cut(Block& block) {
+    const Slice& slice = slices_[slice_];
+    TEMPER_CHECK(!slice.tokens.empty());
+    const int64_t begin = static_cast<int64_t>(block.tokens.size());
+    const int64_t left = static_cast<int64_t>(slice.tokens.size()) - taken_;
+    const int64_t length = std::min(left, kRowsMax - begin);
+    const auto first = slice.tokens.begin() + taken_;
+    block.tokens.insert(block.tokens.end(), first, first + length);
+    block.segments.push_back(
+        {.begin = begin, .length = length, .position = slice.state->position()});
+    block.states.push_back(slice.state);
+    taken_ += length;
+    if (length < left) return;
+    block.last_rows.push_back(static_cast<int32_t>(begin + length - 1));
+    ++slice_;
+    taken_ = 0;
+  }
+
+  std::span<const Slice> slices_;
+  size_t slice_ = 0;
+  int64_t taken_ = 0;  // tokens of the current slice
+};
+
 struct HybridModel::Scratch {
   Scratch(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device)
       : head(config, layout, device),
@@ -144,10 +156,13 @@ struct HybridModel::Scratch {
         normed(device),
         d_hidden(device),
         d_normed(device),
-        values(device) {
+        values(device),
+        repeats(device.repeats()) {
     for (size_t i = 0; i < config.layers.size(); ++i) {
       layers.push_back(MakeLayer(config, layout, static_cast<int>(i)));
       kept.emplace_back(device);
+      // The host sees what a router chose.
+      if (config.layers[i].kind == LayerKind::kMoe) repeats = false;
     }
   }
 
@@ -159,6 +174,8 @@ struct HybridModel::Scratch {
   std::vector<std::vector<int64_t>> loads;
   Buffer hidden, normed, d_hidden, d_normed;
   Buffer values;  // of a reward head
+  bool repeats;   // whether a step reads nothing that it has asked for
+  std::optional<SequenceState> filler;  // of rows that nobody reads; stays at its beginning
 };
 
 HybridModel::HybridModel(const ModelConfig& config, const ParameterLayout& layout,
@@ -232,31 +249,53 @@ void HybridModel::CountExperts() {
   }
 }
 
-View<float> HybridModel::Continue(const Pass& pass, std::span<const int32_t> tokens) {
-  for (size_t s = 0; s < pass.states.size(); ++s) {
-    pass.states[s]->Reserve(pass.segments[s].length);
+int64_t StepRows(int64_t sequences) {
+  constexpr int64_t kStep = 8;
+  const auto count = static_cast<uint64_t>(sequences);
+  if (sequences <= kStep) return static_cast<int64_t>(std::bit_ceil(count));
+  const auto below = static_cast<int64_t>(std::bit_floor(count));
+  const int64_t step = std::max(kStep, below / kStep);
+  return (sequences + step - 1) / step * step;
+}
+
+void HybridModel::FillUp(Block& block, int64_t rows_max) {
+  const int64_t rows = std::min(StepRows(static_cast<int64_t>(block.tokens.size())), rows_max);
+  if (rows <= static_cast<int64_t>(block.tokens.size())) return;
+  if (!scratch_->filler.has_value()) scratch_->filler.emplace(config_, device_);
+  for (int64_t row = block.tokens.size(); row < rows; ++row) {
+    block.tokens.push_back(0);
+    block.segments.push_back({.begin = row, .length = 1, .position = 0});
+    block.states.push_back(&*scratch_->filler);
+    block.last_rows.push_back(static_cast<int32_t>(row));
   }
-  const View<float> h = Forward(pass, tokens, Keep::kNothing);
-  for (size_t s = 0; s < pass.states.size(); ++s) {
-    pass.states[s]->Advance(pass.segments[s].length);
-  }
-  return h;
 }
 
 void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
                          View<float> logits) {
-  TEMPER_CHECK(logits.empty() || (logits.rows == static_cast<int64_t>(slices.size()) &&
+  TEMPER_CHECK(logits.empty() || (logits.rows >= static_cast<int64_t>(slices.size()) &&
                                   logits.cols == config_.output_rows()));
   BlockCutter cutter(slices);
   Block block;
   int64_t written = 0;
   while (cutter.Next(block)) {
-    const Pass pass{device_, weights, block.segments, block.states};
-    const View<float> h = Continue(pass, block.tokens);
-    if (logits.empty() || block.last_rows.empty()) continue;
-    const int64_t ending = static_cast<int64_t>(block.last_rows.size());
-    scratch_->head.Logits(pass, h, block.last_rows, logits.Rows(written, ending));
-    written += ending;
+    const size_t sequences = block.states.size(), ending = block.last_rows.size();
+    const bool step = scratch_->repeats && block.IsStep();
+    if (step) FillUp(block, logits.rows - written);
+    block.Reserve();
+    const auto work = [&] {
+      const Pass pass{device_, weights, block.segments, block.states};
+      const View<float> h = Forward(pass, block.tokens, Keep::kNothing);
+      const auto rows = static_cast<int64_t>(block.last_rows.size());
+      if (logits.empty() || rows == 0) return;
+      scratch_->head.Logits(pass, h, block.last_rows, logits.Rows(written, rows));
+    };
+    if (step) {
+      device_.Repeat(work);
+    } else {
+      work();
+    }
+    block.Advance(sequences);
+    written += static_cast<int64_t>(ending);
   }
 }
 
@@ -269,7 +308,9 @@ void HybridModel::ScoreNext(const Weights& weights, const Slice& slice,
   std::vector<int32_t> rows;
   for (size_t done = 0; cutter.Next(block); done += rows.size()) {
     const Pass pass{device_, weights, block.segments, block.states};
-    const View<float> h = Continue(pass, block.tokens);
+    block.Reserve();
+    const View<float> h = Forward(pass, block.tokens, Keep::kNothing);
+    block.Advance(block.states.size());
     rows.resize(block.tokens.size());
     std::iota(rows.begin(), rows.end(), 0);
     scratch_->head.Score(pass, h, {.rows = rows, .targets = targets.subspan(done, rows.size())},

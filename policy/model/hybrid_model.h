@@ -49,14 +49,20 @@ using ValueLoss = absl::FunctionRef<void(std::span<const float> values, std::spa
 
 struct Pass;
 
+// The rows that a step of one token for each of `sequences` is made with where the device repeats
+// such steps: at most 7 or an eighth more, filled up with a sequence that nobody reads, so that few
+// numbers of rows occur.
+int64_t StepRows(int64_t sequences);
+
 class HybridModel {
  public:
   HybridModel(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device);
   ~HybridModel();
 
   // Advances each sequence by its tokens and writes the logits after the last token of slice i to
-  // row i (a reward head: the value there). logits: [slices, output_rows] of the device; empty:
-  // only advance. Slices may have any lengths.
+  // row i (a reward head: the value there). logits: [at least slices, output_rows] of the device,
+  // what follows the slices' rows is unspecified then; empty: only advance. Slices may have any
+  // lengths. With room for StepRows(slices) rows, steps of one token each are the cheapest.
   void Extend(const Weights& weights, std::span<const Slice> slices, kernels::View<float> logits);
 
   // Advances one sequence by its tokens; logprob[i] is that of targets[i] after token i, at
@@ -91,8 +97,10 @@ class HybridModel {
   // The hidden states after the last layer: [tokens, hidden], valid until the next call. kAll: what
   // Backward needs stays in the scratch.
   kernels::View<float> Forward(const Pass& pass, std::span<const int32_t> tokens, Keep keep);
-  // Forward of the next tokens of pass.states, which advance.
-  kernels::View<float> Continue(const Pass& pass, std::span<const int32_t> tokens);
+  struct Block;
+  class BlockCutter;
+  // Fills a step of one token each up, to at most `rows_max` rows, with rows that nobody reads.
+  void FillUp(Block& block, int64_t rows_max);
   // dh: gradient of what Forward gave; used up.
   void Backward(const Pass& pass, std::span<const int32_t> tokens, kernels::View<float> dh,
                 float* gradients);

@@ -96,7 +96,8 @@ Engine::Engine(const Parts& parts, const Options& options)
                  accounts_),
       measurer_(parts.config, parts.device, model_, accounts_,
                 {.piece_tokens = options.prefill_chunk, .waiting_max = options.waiting_max}),
-      logits_(parts.device.Allocate(options.sequences_max * parts.config.output_rows() * kFloat)),
+      logit_rows_(model::StepRows(options.sequences_max)),
+      logits_(parts.device.Allocate(logit_rows_ * parts.config.output_rows() * kFloat)),
       entropies_(parts.device.Allocate(options.sequences_max * kFloat, kernels::Place::kHost)),
       greedy_(options.sequences_max),
       drawn_tokens_(parts.device.Allocate(
@@ -309,8 +310,9 @@ kernels::View<float> Engine::Compute(const StepPlan& plan) {
     tokens_ += part.tokens;
   }
   TEMPER_CHECK(slices_.size() <= greedy_.size());  // each holds a place
-  const kernels::View<float> logits(logits_.as<float>(), slices_.size(), config_.vocab_size);
-  model_.Extend(*weights_, slices_, logits);
+  const kernels::View<float> all(logits_.as<float>(), logit_rows_, config_.vocab_size);
+  model_.Extend(*weights_, slices_, all);
+  const kernels::View<float> logits = all.Rows(0, static_cast<int64_t>(slices_.size()));
   LogSoftmax(plan, logits);
   return logits;
 }

@@ -136,8 +136,9 @@ class Engine {
 
   // Of the step under way, by row of the batch: decoding sequences first, then prefills.
   std::vector<model::Slice> slices_;
-  // [sequences_max, output_rows], log-probabilities after LogSoftmax(); the device's, and the host's
+  // [logit_rows_, output_rows], log-probabilities after LogSoftmax(); the device's, and the host's
   // where that is another.
+  const int64_t logit_rows_;
   kernels::Memory logits_, host_logits_;
   kernels::Memory entropies_;  // [sequences_max], read on the host
   std::vector<int32_t> greedy_;

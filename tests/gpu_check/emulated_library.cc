@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/cublas_lt.h"
 #include "policy/model/folder/number_formats.h"
+#include "tests/kernels/cuda/emulator/device_words.h"
 
 namespace temper::kernels::cuda {
 
@@ -20,7 +21,13 @@ class HostLibrary final : public BlasLibrary {
     if (out % 8 != 0 || in % 8 != 0) return {};
     return {{.record = {kSwaying}, .label = "swaying"}, {.record = {kSteady}, .label = "steady"}};
   }
-  bool Multiply(StreamHandle, const LibraryProduct& p, const Algorithm& algorithm) override {
+  bool Multiply(StreamHandle, const LibraryProduct& product, const Algorithm& algorithm) override {
+    temper_emulated_enqueue([product, algorithm] { Compute(product, algorithm); });
+    return true;
+  }
+
+ private:
+  static void Compute(const LibraryProduct& p, const Algorithm& algorithm) {
     const bool forward = p.direction == Direction::kForward;
     const bool down = algorithm.record[0] == kSwaying && p.rows > 16;
     for (int64_t i = 0; i < p.rows; ++i) {
@@ -34,7 +41,6 @@ class HostLibrary final : public BlasLibrary {
         p.c[i * p.c_stride + j] = sum;
       }
     }
-    return true;
   }
 };
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <vector>
 
 #define __global__
 #define __device__
@@ -58,9 +59,16 @@ const TemperEmulatedPlace& temper_emulated_place();
 void* temper_emulated_shared();
 #define TEMPER_DYNAMIC_SHARED(type, name) type* name = static_cast<type*>(temper_emulated_shared())
 
-// Runs all blocks, one after the other. One-dimensional blocks of whole warps.
+// Runs all blocks, one after the other, or keeps the launch for the graph that is being captured.
+// One-dimensional blocks of whole warps.
 void temper_emulated_launch(const char* name, dim3 grid, int threads, size_t shared_bytes,
                             const std::function<void()>& kernel);
+// What a library asks of the stream: done at once, or kept.
+void temper_emulated_enqueue(std::function<void()> call);
+// Between the two, launches and calls are kept; a graph is what was.
+void temper_emulated_begin_capture();
+std::vector<std::function<void()>> temper_emulated_end_capture();
+bool temper_emulated_capturing();
 // Fibers from the last to the first.
 void temper_emulated_reverse(bool reverse);
 

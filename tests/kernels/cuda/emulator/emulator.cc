@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "tests/kernels/cuda/emulator/device_words.h"
@@ -114,7 +115,72 @@ void RunBlock(int threads, const std::function<void()>& kernel,
   }
 }
 
+void RunLaunch(const char* name, dim3 grid, int threads, size_t shared_bytes,
+               const std::function<void()>& kernel) {
+  if (block != nullptr) Stop("a launch inside a kernel");
+  if (threads <= 0 || threads > 1024 || threads % kWarp != 0) {
+    std::fprintf(stderr, "%s: ", name);
+    Stop("blocks have 32 to 1024 threads, in whole warps");
+  }
+  if (shared_bytes > (size_t{227} << 10)) {
+    std::fprintf(stderr, "%s: ", name);
+    Stop("no GPU has so much shared memory");
+  }
+  static context::pooled_fixedsize_stack stacks(size_t{64} << 10);
+  Block own;
+  block = &own;
+  for (unsigned z = 0; z < grid.z; ++z) {
+    for (unsigned y = 0; y < grid.y; ++y) {
+      for (unsigned x = 0; x < grid.x; ++x) {
+        own.fibers = std::vector<Fiber>(static_cast<size_t>(threads));
+        own.shown.resize(static_cast<size_t>(threads / kWarp));
+        own.shared.assign(shared_bytes / sizeof(float) + 4,
+                          std::numeric_limits<float>::quiet_NaN());
+        for (int t = 0; t < threads; ++t) {
+          TemperEmulatedPlace& place = own.fibers[static_cast<size_t>(t)].place;
+          place.thread.x = static_cast<unsigned>(t);
+          place.block = {.x = x, .y = y, .z = z};
+          place.block_size = dim3(static_cast<unsigned>(threads));
+          place.grid_size = grid;
+        }
+        RunBlock(threads, kernel, stacks);
+      }
+    }
+  }
+  block = nullptr;
+}
+
+// Of the graph that is being captured.
+bool capturing = false;
+std::vector<std::function<void()>> captured;
+
 }  // namespace
+
+void temper_emulated_enqueue(std::function<void()> call) {
+  if (capturing) {
+    captured.push_back(std::move(call));
+  } else {
+    call();
+  }
+}
+
+void temper_emulated_launch(const char* name, dim3 grid, int threads, size_t shared_bytes,
+                            const std::function<void()>& kernel) {
+  temper_emulated_enqueue([=] { RunLaunch(name, grid, threads, shared_bytes, kernel); });
+}
+
+void temper_emulated_begin_capture() {
+  if (capturing) Stop("a graph is being captured already");
+  capturing = true;
+}
+
+std::vector<std::function<void()>> temper_emulated_end_capture() {
+  if (!capturing) Stop("no graph is being captured");
+  capturing = false;
+  return std::exchange(captured, {});
+}
+
+bool temper_emulated_capturing() { return capturing; }
 
 const TemperEmulatedPlace& temper_emulated_place() { return Current().place; }
 
@@ -192,39 +258,4 @@ void temper_emulated_load_matrices(uint32_t (&to)[4], const void* row, bool tran
     to[i] = transposed ? at(i, 2 * t, g) | at(i, 2 * t + 1, g) << 16
                        : at(i, g, 2 * t) | at(i, g, 2 * t + 1) << 16;
   }
-}
-
-void temper_emulated_launch(const char* name, dim3 grid, int threads, size_t shared_bytes,
-                            const std::function<void()>& kernel) {
-  if (block != nullptr) Stop("a launch inside a kernel");
-  if (threads <= 0 || threads > 1024 || threads % kWarp != 0) {
-    std::fprintf(stderr, "%s: ", name);
-    Stop("blocks have 32 to 1024 threads, in whole warps");
-  }
-  if (shared_bytes > (size_t{227} << 10)) {
-    std::fprintf(stderr, "%s: ", name);
-    Stop("no GPU has so much shared memory");
-  }
-  static context::pooled_fixedsize_stack stacks(size_t{64} << 10);
-  Block own;
-  block = &own;
-  for (unsigned z = 0; z < grid.z; ++z) {
-    for (unsigned y = 0; y < grid.y; ++y) {
-      for (unsigned x = 0; x < grid.x; ++x) {
-        own.fibers = std::vector<Fiber>(static_cast<size_t>(threads));
-        own.shown.resize(static_cast<size_t>(threads / kWarp));
-        own.shared.assign(shared_bytes / sizeof(float) + 4,
-                          std::numeric_limits<float>::quiet_NaN());
-        for (int t = 0; t < threads; ++t) {
-          TemperEmulatedPlace& place = own.fibers[static_cast<size_t>(t)].place;
-          place.thread.x = static_cast<unsigned>(t);
-          place.block = {.x = x, .y = y, .z = z};
-          place.block_size = dim3(static_cast<unsigned>(threads));
-          place.grid_size = grid;
-        }
-        RunBlock(threads, kernel, stacks);
-      }
-    }
-  }
-  block = nullptr;
 }
