@@ -74,12 +74,15 @@ class StepsTest : public testing::Test {
   }
 };
 
-TEST_F(StepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
+class DtypeStepsTest : public StepsTest, public testing::WithParamInterface<kernels::Dtype> {};
+
+TEST_P(DtypeStepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
   const Golden golden("hybrid");
   setenv("TEMPER_CUDA_GRAPHS", "off", 1);
-  const std::unique_ptr<Policy> plain = golden.MakePolicy(1);
+  const std::unique_ptr<Policy> plain = golden.MakePolicy(1, GetParam());
   unsetenv("TEMPER_CUDA_GRAPHS");
-  const std::unique_ptr<Policy> exact = golden.MakePolicy(1), filled = golden.MakePolicy(1);
+  const std::unique_ptr<Policy> exact = golden.MakePolicy(1, GetParam()),
+                                filled = golden.MakePolicy(1, GetParam());
   const auto want = Decode(*plain, kSequences);
   EXPECT_EQ(plain->device->repeat_counts().steps, 0);
   for (Policy* policy : {exact.get(), filled.get()}) {
@@ -94,6 +97,9 @@ TEST_F(StepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
   EXPECT_GE(counts.launched, 80);
   EXPECT_LE(exact->device->repeat_counts().launched, counts.launched);
 }
+
+INSTANTIATE_TEST_SUITE_P(Both, DtypeStepsTest,
+                         testing::Values(kernels::Dtype::kFloat32, kernels::Dtype::kBFloat16));
 
 }  // namespace
 }  // namespace temper::model
