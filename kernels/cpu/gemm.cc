@@ -247,6 +247,7 @@ std::vector<GemmProduct> ProductsOf(View<const float> a,
                                     const int32_t* first, View<float> c, const PanelsOf& panels) {
   TEMPER_KERNEL_CHECK(a.rows == c.rows);
   std::vector<GemmProduct> products;
+  products.reserve(std::min(weights.size(), static_cast<size_t>(a.rows)));
   for (size_t e = 0; e < weights.size(); ++e) {
     const int64_t begin = first[e], count = first[e + 1] - begin;
     TEMPER_KERNEL_CHECK(begin >= 0 && count >= 0 && begin + count <= a.rows);
