@@ -31,7 +31,7 @@ TEST(StepRowsTest, AreFewNumbersCloseToTheSequences) {
   EXPECT_EQ(numbers, 35);
 }
 
-class StepsTest : public testing::Test {
+class StepsTest : public testing::TestWithParam<const char*> {
  protected:
   static constexpr int64_t kSequences = 5;
 
@@ -74,8 +74,8 @@ class StepsTest : public testing::Test {
   }
 };
 
-TEST_F(StepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
-  const Golden golden("hybrid");
+TEST_P(StepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
+  const Golden golden(GetParam());
   setenv("TEMPER_CUDA_GRAPHS", "off", 1);
   const std::unique_ptr<Policy> plain = golden.MakePolicy(1);
   unsetenv("TEMPER_CUDA_GRAPHS");
@@ -94,6 +94,10 @@ TEST_F(StepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
   EXPECT_GE(counts.launched, 80);
   EXPECT_LE(exact->device->repeat_counts().launched, counts.launched);
 }
+
+INSTANTIATE_TEST_SUITE_P(Golden, StepsTest,
+                         testing::Values("hybrid", "families/nemotron_h_moe",
+                                         "families/nemotron_h_latent"));
 
 }  // namespace
 }  // namespace temper::model
