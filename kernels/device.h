@@ -84,7 +84,8 @@ class Device {
   // Threads that share an op's work; results never depend on it.
   virtual int threads() const = 0;
 
-  // Every matrix that an op is given lies in memory of its device; lists (spans) lie on the host.
+  // Every matrix or array behind a pointer that an op is given lies in memory of its device; lists
+  // (spans) lie on the host.
   // On a CPU any memory of the process will do.
   virtual bool shares_host_memory() const = 0;
   // That could be allocated now, where the memory is the device's own; else of no meaning.

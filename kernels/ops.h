@@ -68,13 +68,19 @@ struct Ops {
   // weight_gradient [out, in] += transpose(dy) * x.
   void (*matmul_backward_weight)(Stream&, View<const float> x, View<const float> dy,
                                  View<float> weight_gradient);
-  // Each group's rows of y = those of x * transpose(its weight), the bits of matmul; other rows of
-  // y stay. Groups do not overlap. x: [rows, in]  y: [rows, out]
-  void (*matmul_grouped)(Stream&, View<const float> x, std::span<const RowGroup> groups,
-                         View<float> y);
-  // Each group's rows of dx = those of dy * its weight.
+  // Rows [first[e], first[e + 1]) of y = those of x * transpose(weights[e]), the bits of matmul;
+  // other rows of y stay. All weights have one shape and dtype and are packed as `grouped`.
+  // first: [weights + 1], ascending, of the device  x: [rows, in]  y: [rows, out]
+  void (*matmul_grouped)(Stream&, View<const float> x, std::span<const PackedWeight* const> weights,
+                         const int32_t* first, View<float> y);
+  // The same rows of dx = those of dy * weights[e].
   void (*matmul_grouped_backward_input)(Stream&, View<const float> dy,
-                                        std::span<const RowGroup> groups, View<float> dx);
+                                        std::span<const PackedWeight* const> weights,
+                                        const int32_t* first, View<float> dx);
+  // gradients[e] += transpose(dy) * x over the same rows, the bits of matmul_backward_weight.
+  // gradients: one [out, in] a weight, packed
+  void (*matmul_grouped_backward_weight)(Stream&, View<const float> x, View<const float> dy,
+                                         const int32_t* first, std::span<float* const> gradients);
   // y[i] += bias.  bias: [width]
   void (*add_bias)(Stream&, const float* bias, View<float> y);
   // bias_gradient += sum_i dy[i], in row order.
@@ -98,23 +104,27 @@ struct Ops {
   // or null  chosen: [tokens * shape.chosen], of each token by ascending id  weight: [tokens,
   // shape.chosen]. score, chosen are kept for backward; score may be logits.
   void (*route)(Stream&, const RouterShape&, View<const float> logits, const float* correction,
-                View<float> score, std::span<int32_t> chosen, View<float> weight);
+                View<float> score, int32_t* chosen, View<float> weight);
   // d_logits: [tokens, experts], written, zero where not chosen; may be score. d_weight: [tokens,
   // shape.chosen]
   void (*route_backward)(Stream&, const RouterShape&, View<const float> score,
-                         std::span<const int32_t> chosen, View<const float> d_weight,
-                         View<float> d_logits);
-  // y[i] = x[rows[i]].
+                         const int32_t* chosen, View<const float> d_weight, View<float> d_logits);
+  // Gives every choice its slot, by expert, then in the order of the choices: fills all the lists.
+  // chosen: [tokens * shape.chosen], as route's
+  void (*assign_slots)(Stream&, const RouterShape&, int64_t tokens, const int32_t* chosen,
+                       const SlotLists& lists);
+  // y[i] = x[rows[i]].  rows: [rows of y]
   void (*gather_rows)(Stream&, View<const float> x, std::span<const int32_t> rows, View<float> y);
+  void (*gather_slots)(Stream&, View<const float> x, const int32_t* rows, View<float> y);
   // y[t] (=|+=) sum_j weight[t, j] * x[slots[t * chosen + j]], in the order of j.
-  // weight: [tokens, chosen], packed, or null: ones
-  void (*combine_rows)(Stream&, View<const float> x, std::span<const int32_t> slots, int64_t chosen,
+  // slots: [tokens * chosen]  weight: [tokens, chosen], packed, or null: ones
+  void (*combine_rows)(Stream&, View<const float> x, const int32_t* slots, int64_t chosen,
                        const float* weight, View<float> y, Write);
   // d_weight[t, j] = dot(dy[t], x[slot]) and dx[slot] = weight[t, j] * dy[t] for slot = slots[t,
   // j]; no slot twice; rows of dx that are no slot stay. d_weight may be null.
-  void (*combine_rows_backward)(Stream&, View<const float> x, std::span<const int32_t> slots,
-                                int64_t chosen, const float* weight, View<const float> dy,
-                                View<float> dx, float* d_weight);
+  void (*combine_rows_backward)(Stream&, View<const float> x, const int32_t* slots, int64_t chosen,
+                                const float* weight, View<const float> dy, View<float> dx,
+                                float* d_weight);
 
   // ---- causal depthwise convolution + SiLU (Mamba)
   // y_t[c] = silu(bias[c] + sum_k weight[c, k] x_{t-(taps-1)+k}[c]).

@@ -15,6 +15,7 @@ enum class Dtype { kFloat32, kBFloat16 };
 
 struct PackOptions {
   bool backward = false;  // also what matmul_backward_input needs
+  bool grouped = false;   // one of many in matmul_grouped, where no other weight may be
   Dtype dtype = Dtype::kFloat32;
 };
 
@@ -99,11 +100,13 @@ struct RouterShape {
   float scale = 1;
 };
 
-// Rows [begin, begin + count) of a matrix belong to this weight. Null only where count is 0.
-struct RowGroup {
-  const PackedWeight* weight = nullptr;
-  int64_t begin = 0;
-  int64_t count = 0;
+// Whose rows are where in a mixture's work, in memory of the device: the host need not see what a
+// router chose. A slot is one row of one expert's work. Slots stand in the order of experts, so
+// that an expert's lie together, and an expert's in the order of tokens.
+struct SlotLists {
+  int32_t* first = nullptr;  // [experts + 1]: expert e has slots [first[e], first[e + 1])
+  int32_t* slots = nullptr;  // [tokens * chosen]: the slot of each choice
+  int32_t* rows = nullptr;   // [tokens * chosen]: the token of each slot
 };
 
 // loss gradient through AdamW (arXiv 1711.05101), bias-corrected.

@@ -65,41 +65,45 @@ namespace {
 // Rows of a range worth a thread's while.
 int64_t RowsPerItem(int64_t cols) { return 1 + 8192 / (cols + 1); }
 
-void CheckSlots(std::span<const int32_t> slots, int64_t rows) {
-  for (const int32_t slot : slots) TEMPER_KERNEL_CHECK(slot >= 0 && slot < rows);
+void CheckRows(const int32_t* list, int64_t count, int64_t rows) {
+  for (int64_t i = 0; i < count; ++i) TEMPER_KERNEL_CHECK(list[i] >= 0 && list[i] < rows);
 }
 
 }  // namespace
 
 void GatherRows(Stream& stream, View<const float> x, std::span<const int32_t> rows, View<float> y) {
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(rows.size()) == y.rows && x.cols == y.cols);
-  CheckSlots(rows, x.rows);
+  TEMPER_KERNEL_CHECK(static_cast<int64_t>(rows.size()) == y.rows);
+  GatherSlots(stream, x, rows.data(), y);
+}
+
+void GatherSlots(Stream& stream, View<const float> x, const int32_t* rows, View<float> y) {
+  TEMPER_KERNEL_CHECK(x.cols == y.cols);
+  CheckRows(rows, y.rows, x.rows);
   Cpu(stream).pool().ParallelRanges(y.rows, RowsPerItem(y.cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) std::copy_n(x.row(rows[i]), y.cols, y.row(i));
   });
 }
 
-void CombineRows(Stream& stream, View<const float> x, std::span<const int32_t> slots,
-                 int64_t chosen, const float* weight, View<float> y, Write write) {
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(slots.size()) == y.rows * chosen && x.cols == y.cols);
-  CheckSlots(slots, x.rows);
+void CombineRows(Stream& stream, View<const float> x, const int32_t* slots, int64_t chosen,
+                 const float* weight, View<float> y, Write write) {
+  TEMPER_KERNEL_CHECK(x.cols == y.cols);
+  CheckRows(slots, y.rows * chosen, x.rows);
   const auto combine = HWY_DYNAMIC_DISPATCH(CombineToken);
   const int64_t grain = RowsPerItem(y.cols * chosen);
   Cpu(stream).pool().ParallelRanges(y.rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const TokenSlots token = {x, slots.data() + t * chosen, chosen,
+      const TokenSlots token = {x, slots + t * chosen, chosen,
                                 weight == nullptr ? nullptr : weight + t * chosen};
       combine(token, y.row(t), write == Write::kAdd);
     }
   });
 }
 
-void CombineRowsBackward(Stream& stream, View<const float> x, std::span<const int32_t> slots,
-                         int64_t chosen, const float* weight, View<const float> dy, View<float> dx,
+void CombineRowsBackward(Stream& stream, View<const float> x, const int32_t* slots, int64_t chosen,
+                         const float* weight, View<const float> dy, View<float> dx,
                          float* d_weight) {
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(slots.size()) == dy.rows * chosen);
   TEMPER_KERNEL_CHECK(x.cols == dy.cols && dx.cols == dy.cols && dx.rows == x.rows);
-  CheckSlots(slots, x.rows);
+  CheckRows(slots, dy.rows * chosen, x.rows);
   const auto dot = HWY_DYNAMIC_DISPATCH(DotRow);
   const int64_t n = dy.cols;
   const auto one = [&](int64_t i) {
@@ -109,7 +113,7 @@ void CombineRowsBackward(Stream& stream, View<const float> x, std::span<const in
     float* const to = dx.row(slots[i]);
     for (int64_t j = 0; j < n; ++j) to[j] = scale * from[j];
   };
-  Cpu(stream).pool().ParallelRanges(static_cast<int64_t>(slots.size()), RowsPerItem(n),
+  Cpu(stream).pool().ParallelRanges(dy.rows * chosen, RowsPerItem(n),
                                     [&](int64_t begin, int64_t end) {
                                       for (int64_t i = begin; i < end; ++i) one(i);
                                     });

@@ -242,17 +242,19 @@ GemmItem ItemOf(const GemmProduct& product, const Cut& cut, int64_t i, bool add)
 
 // The products of a grouped call; `panels` picks each weight's.
 template <class PanelsOf>
-std::vector<GemmProduct> ProductsOf(View<const float> a, std::span<const RowGroup> groups,
-                                    View<float> c, const PanelsOf& panels) {
+std::vector<GemmProduct> ProductsOf(View<const float> a,
+                                    std::span<const PackedWeight* const> weights,
+                                    const int32_t* first, View<float> c, const PanelsOf& panels) {
+  TEMPER_KERNEL_CHECK(a.rows == c.rows);
   std::vector<GemmProduct> products;
-  products.reserve(groups.size());
-  for (const RowGroup& group : groups) {
-    if (group.count == 0) continue;
-    TEMPER_KERNEL_CHECK(group.weight != nullptr && group.count > 0 && group.begin >= 0);
-    TEMPER_KERNEL_CHECK(group.begin + group.count <= a.rows && a.rows == c.rows);
-    products.push_back({a.Rows(group.begin, group.count),
-                        panels(static_cast<const CpuPackedWeight&>(*group.weight)),
-                        c.Rows(group.begin, group.count)});
+  products.reserve(std::min(weights.size(), static_cast<size_t>(a.rows)));
+  for (size_t e = 0; e < weights.size(); ++e) {
+    const int64_t begin = first[e], count = first[e + 1] - begin;
+    TEMPER_KERNEL_CHECK(begin >= 0 && count >= 0 && begin + count <= a.rows);
+    if (count == 0) continue;
+    products.push_back({a.Rows(begin, count),
+                        panels(static_cast<const CpuPackedWeight&>(*weights[e])),
+                        c.Rows(begin, count)});
   }
   return products;
 }
@@ -297,15 +299,17 @@ void MatmulBackwardInput(Stream& stream, View<const float> dy, const PackedWeigh
   Multiply(Cpu(stream).pool(), {&product, 1}, write);
 }
 
-void MatmulGrouped(Stream& stream, View<const float> x, std::span<const RowGroup> groups,
+void MatmulGrouped(Stream& stream, View<const float> x,
+                   std::span<const PackedWeight* const> weights, const int32_t* first,
                    View<float> y) {
   const auto forward = [](const CpuPackedWeight& weight) { return &weight.forward(); };
-  Multiply(Cpu(stream).pool(), ProductsOf(x, groups, y, forward), Write::kReplace);
+  Multiply(Cpu(stream).pool(), ProductsOf(x, weights, first, y, forward), Write::kReplace);
 }
 
 void MatmulGroupedBackwardInput(Stream& stream, View<const float> dy,
-                                std::span<const RowGroup> groups, View<float> dx) {
-  Multiply(Cpu(stream).pool(), ProductsOf(dy, groups, dx, BackwardOf), Write::kReplace);
+                                std::span<const PackedWeight* const> weights, const int32_t* first,
+                                View<float> dx) {
+  Multiply(Cpu(stream).pool(), ProductsOf(dy, weights, first, dx, BackwardOf), Write::kReplace);
 }
 
 }  // namespace temper::kernels::cpu

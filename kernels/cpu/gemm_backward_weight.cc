@@ -160,5 +160,15 @@ void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float>
   }
 }
 
+void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
+                                 const int32_t* first, std::span<float* const> gradients) {
+  for (size_t e = 0; e < gradients.size(); ++e) {
+    const int64_t begin = first[e], count = first[e + 1] - begin;
+    TEMPER_KERNEL_CHECK(begin >= 0 && count >= 0 && begin + count <= x.rows);
+    MatmulBackwardWeight(stream, x.Rows(begin, count), dy.Rows(begin, count),
+                         View<float>(gradients[e], dy.cols, x.cols));
+  }
+}
+
 }  // namespace temper::kernels::cpu
 #endif  // HWY_ONCE

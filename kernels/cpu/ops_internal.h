@@ -34,13 +34,17 @@ void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, Vie
             Write write);
 void MatmulBackwardInput(Stream& stream, View<const float> dy, const PackedWeight& weight,
                          View<float> dx, Write write);
-void MatmulGrouped(Stream& stream, View<const float> x, std::span<const RowGroup> groups,
+void MatmulGrouped(Stream& stream, View<const float> x,
+                   std::span<const PackedWeight* const> weights, const int32_t* first,
                    View<float> y);
 void MatmulGroupedBackwardInput(Stream& stream, View<const float> dy,
-                                std::span<const RowGroup> groups, View<float> dx);
+                                std::span<const PackedWeight* const> weights, const int32_t* first,
+                                View<float> dx);
 // ---- gemm_backward_weight.cc
 void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
                           View<float> weight_gradient);
+void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
+                                 const int32_t* first, std::span<float* const> gradients);
 
 // ---- bias.cc
 void AddBias(Stream& stream, const float* bias, View<float> y);
@@ -55,18 +59,21 @@ void SwigluBackward(Stream& stream, View<const float> gate, View<const float> up
 
 // ---- router.cc
 void Route(Stream& stream, const RouterShape& shape, View<const float> logits,
-           const float* correction, View<float> score, std::span<int32_t> chosen,
-           View<float> weight);
+           const float* correction, View<float> score, int32_t* chosen, View<float> weight);
 void RouteBackward(Stream& stream, const RouterShape& shape, View<const float> score,
-                   std::span<const int32_t> chosen, View<const float> d_weight,
-                   View<float> d_logits);
+                   const int32_t* chosen, View<const float> d_weight, View<float> d_logits);
+
+// ---- slots.cc
+void AssignSlots(Stream& stream, const RouterShape& shape, int64_t tokens, const int32_t* chosen,
+                 const SlotLists& lists);
 
 // ---- experts.cc
 void GatherRows(Stream& stream, View<const float> x, std::span<const int32_t> rows, View<float> y);
-void CombineRows(Stream& stream, View<const float> x, std::span<const int32_t> slots,
-                 int64_t chosen, const float* weight, View<float> y, Write write);
-void CombineRowsBackward(Stream& stream, View<const float> x, std::span<const int32_t> slots,
-                         int64_t chosen, const float* weight, View<const float> dy, View<float> dx,
+void GatherSlots(Stream& stream, View<const float> x, const int32_t* rows, View<float> y);
+void CombineRows(Stream& stream, View<const float> x, const int32_t* slots, int64_t chosen,
+                 const float* weight, View<float> y, Write write);
+void CombineRowsBackward(Stream& stream, View<const float> x, const int32_t* slots, int64_t chosen,
+                         const float* weight, View<const float> dy, View<float> dx,
                          float* d_weight);
 
 // ---- conv.cc

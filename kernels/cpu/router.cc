@@ -140,17 +140,15 @@ void CheckShape(const RouterShape& shape) {
 }  // namespace
 
 void Route(Stream& stream, const RouterShape& shape, View<const float> logits,
-           const float* correction, View<float> score, std::span<int32_t> chosen,
-           View<float> weight) {
+           const float* correction, View<float> score, int32_t* chosen, View<float> weight) {
   CheckShape(shape);
   TEMPER_KERNEL_CHECK(logits.cols == shape.experts && weight.cols == shape.chosen);
   TEMPER_KERNEL_CHECK(score.rows == logits.rows && score.cols == logits.cols);
   TEMPER_KERNEL_CHECK(weight.rows == logits.rows);
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(chosen.size()) == logits.rows * shape.chosen);
   const auto sigmoid = HWY_DYNAMIC_DISPATCH(SigmoidRow);
   Cpu(stream).pool().ParallelRanges(logits.rows, kRowsPerItem, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      int32_t* const experts = chosen.data() + t * shape.chosen;
+      int32_t* const experts = chosen + t * shape.chosen;
       sigmoid(logits.row(t), score.row(t), shape.experts);
       ChooseExperts(shape, score.row(t), correction, experts);
       WeighExperts(shape, score.row(t), experts, weight.row(t));
@@ -159,16 +157,14 @@ void Route(Stream& stream, const RouterShape& shape, View<const float> logits,
 }
 
 void RouteBackward(Stream& stream, const RouterShape& shape, View<const float> score,
-                   std::span<const int32_t> chosen, View<const float> d_weight,
-                   View<float> d_logits) {
+                   const int32_t* chosen, View<const float> d_weight, View<float> d_logits) {
   CheckShape(shape);
   TEMPER_KERNEL_CHECK(score.cols == shape.experts && d_weight.cols == shape.chosen);
   TEMPER_KERNEL_CHECK(d_logits.rows == score.rows && d_logits.cols == score.cols);
   TEMPER_KERNEL_CHECK(d_weight.rows == score.rows);
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(chosen.size()) == score.rows * shape.chosen);
   Cpu(stream).pool().ParallelRanges(score.rows, 64, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      RouteBackwardRow(shape, score.row(t), chosen.data() + t * shape.chosen, d_weight.row(t),
+      RouteBackwardRow(shape, score.row(t), chosen + t * shape.chosen, d_weight.row(t),
                        d_logits.row(t));
     }
   });

@@ -22,6 +22,12 @@ inline constexpr int kWarp = 32;
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
 // The sum over the warp's lanes, the same bits in each: partners at distance 16, 8, 4, 2, 1.
+__device__ __forceinline__ int WarpSum(int value) {
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(kAllLanes, value, distance);
+  }
+  return value;
+}
 __device__ __forceinline__ float WarpSum(float value) {
   for (int distance = kWarp / 2; distance > 0; distance /= 2) {
     value += __shfl_xor_sync(kAllLanes, value, distance);

@@ -100,10 +100,6 @@ __global__ void CombineBackwardKernel(Matrix<const float> x, const int32_t* slot
   if (threadIdx.x == 0) d_weight[blockIdx.x] = sum;
 }
 
-void CheckSlots(std::span<const int32_t> slots, int64_t rows) {
-  for (const int32_t slot : slots) TEMPER_KERNEL_CHECK(slot >= 0 && slot < rows);
-}
-
 template <class T>
 bool QuadsAligned(const View<T>& view) {
   return reinterpret_cast<uintptr_t>(view.data) % sizeof(float4) == 0 && view.stride % 4 == 0 &&
@@ -115,32 +111,38 @@ dim3 GridFor(const View<float>& y) {
               static_cast<unsigned>((y.cols + kColumnsPerBlock - 1) / kColumnsPerBlock));
 }
 
-void GatherRows(Stream& stream, View<const float> x, std::span<const int32_t> rows, View<float> y) {
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(rows.size()) == y.rows && x.cols == y.cols);
-  CheckSlots(rows, x.rows);
-  CudaStream& cuda = BeginOp(stream);
-  TEMPER_LAUNCH(GatherKernel, cuda, GridFor(y), kThreads, 0, x, cuda.Upload(rows), y,
+void Gather(CudaStream& cuda, View<const float> x, const int32_t* rows, View<float> y) {
+  TEMPER_KERNEL_CHECK(x.cols == y.cols);
+  TEMPER_LAUNCH(GatherKernel, cuda, GridFor(y), kThreads, 0, x, rows, y,
                 QuadsAligned(x) && QuadsAligned(y));
 }
 
-void CombineRows(Stream& stream, View<const float> x, std::span<const int32_t> slots,
-                 int64_t chosen, const float* weight, View<float> y, Write write) {
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(slots.size()) == y.rows * chosen && x.cols == y.cols);
-  CheckSlots(slots, x.rows);
+void GatherRows(Stream& stream, View<const float> x, std::span<const int32_t> rows, View<float> y) {
+  TEMPER_KERNEL_CHECK(static_cast<int64_t>(rows.size()) == y.rows);
+  for (const int32_t row : rows) TEMPER_KERNEL_CHECK(row >= 0 && row < x.rows);
   CudaStream& cuda = BeginOp(stream);
-  TEMPER_LAUNCH(CombineKernel, cuda, GridFor(y), kThreads, 0, x, cuda.Upload(slots), chosen, weight,
-                y, write == Write::kAdd, QuadsAligned(x) && QuadsAligned(y));
+  Gather(cuda, x, cuda.Upload(rows), y);
 }
 
-void CombineRowsBackward(Stream& stream, View<const float> x, std::span<const int32_t> slots,
-                         int64_t chosen, const float* weight, View<const float> dy, View<float> dx,
-                         float* d_weight) {
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(slots.size()) == dy.rows * chosen);
-  TEMPER_KERNEL_CHECK(x.cols == dy.cols && dx.cols == dy.cols && dx.rows == x.rows);
-  CheckSlots(slots, x.rows);
+void GatherSlots(Stream& stream, View<const float> x, const int32_t* rows, View<float> y) {
+  Gather(BeginOp(stream), x, rows, y);
+}
+
+void CombineRows(Stream& stream, View<const float> x, const int32_t* slots, int64_t chosen,
+                 const float* weight, View<float> y, Write write) {
+  TEMPER_KERNEL_CHECK(x.cols == y.cols);
   CudaStream& cuda = BeginOp(stream);
-  TEMPER_LAUNCH(CombineBackwardKernel, cuda, dim3(static_cast<unsigned>(slots.size())), kThreads, 0,
-                x, cuda.Upload(slots), chosen, weight, dy, dx, d_weight,
+  TEMPER_LAUNCH(CombineKernel, cuda, GridFor(y), kThreads, 0, x, slots, chosen, weight, y,
+                write == Write::kAdd, QuadsAligned(x) && QuadsAligned(y));
+}
+
+void CombineRowsBackward(Stream& stream, View<const float> x, const int32_t* slots, int64_t chosen,
+                         const float* weight, View<const float> dy, View<float> dx,
+                         float* d_weight) {
+  TEMPER_KERNEL_CHECK(x.cols == dy.cols && dx.cols == dy.cols && dx.rows == x.rows);
+  CudaStream& cuda = BeginOp(stream);
+  TEMPER_LAUNCH(CombineBackwardKernel, cuda, dim3(static_cast<unsigned>(dy.rows * chosen)),
+                kThreads, 0, x, slots, chosen, weight, dy, dx, d_weight,
                 QuadsAligned(x) && QuadsAligned(dy) && QuadsAligned(dx));
 }
 
@@ -148,6 +150,7 @@ void CombineRowsBackward(Stream& stream, View<const float> x, std::span<const in
 
 void AddExpertOps(Ops& ops) {
   ops.gather_rows = GatherRows;
+  ops.gather_slots = GatherSlots;
   ops.combine_rows = CombineRows;
   ops.combine_rows_backward = CombineRowsBackward;
 }

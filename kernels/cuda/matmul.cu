@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/check.h"
+#include "kernels/cuda/expert_tiles.h"
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/library_product.h"
 #include "kernels/cuda/matrix.h"
@@ -19,25 +20,26 @@ namespace temper::kernels::cuda {
 
 namespace {
 
-// Up to 64 rows that belong to one weight.
-struct RowTile {
-  const void* weight;
-  int64_t begin, count;
+// Experts of a grouped call and their rows, on the device.
+struct Experts {
+  int64_t count = 0;
+  const void* const* weights = nullptr;  // [count]
+  const int32_t* first = nullptr;        // [count + 1]
 };
 
 // y (=|+=) a * transpose(weight), or a * weight backward.
 template <class W>
 struct ProductCall {
-  const RowTile* tiles;  // row_tiles of them; null: all rows of a, in order, with `weight`
-  int64_t row_tiles;
+  Experts experts;  // where there are any, each has its rows and its weight; else `weight` has all
+  int64_t row_tiles;  // at most
   const W* weight;
   int64_t out, in;
   Matrix<const float> a;
   Matrix<float> y;
   bool a_aligned, weight_aligned, add;
 
-  static constexpr size_t kFieldBytes =
-      2 * sizeof(void*) + 3 * sizeof(int64_t) + 2 * sizeof(Matrix<float>) + 3 * sizeof(bool);
+  static constexpr size_t kFieldBytes = sizeof(Experts) + sizeof(void*) + 3 * sizeof(int64_t) +
+                                        2 * sizeof(Matrix<float>) + 3 * sizeof(bool);
 };
 
 template <class W>
@@ -57,19 +59,22 @@ __global__ void __launch_bounds__(kThreadsFor<W>) ProductKernel(ProductCall<W> c
   const int64_t depth = kForward ? call.in : call.out, cols = kForward ? call.out : call.in;
   const ProductPlace place =
       PlaceOfBlock(blockIdx.x, call.row_tiles, (cols + kProductTile - 1) / kProductTile);
-  RowTile rows = {call.weight, place.row_tile * kProductTile, kProductTile};
-  if (call.tiles != nullptr) {
-    rows = call.tiles[place.row_tile];
-  } else if (call.a.rows - rows.begin < rows.count) {
-    rows.count = call.a.rows - rows.begin;
+  int64_t begin = place.row_tile * kProductTile, rows = call.a.rows - begin;
+  const W* weight = call.weight;
+  if (call.experts.count > 0) {
+    const ExpertTile tile = FindExpertTile<kProductTile>(
+        call.experts.first, static_cast<int>(call.experts.count), static_cast<int>(place.row_tile));
+    if (tile.count == 0) return;
+    begin = tile.begin, rows = tile.count;
+    weight = static_cast<const W*>(call.experts.weights[tile.expert]);
   }
+  if (rows > kProductTile) rows = kProductTile;
   const int64_t first = place.col_tile * kProductTile;
-  const TileOperand<float> a = {call.a.row(rows.begin), call.a.stride, rows.count, call.a_aligned};
-  const TileOperand<W> b = {
-      static_cast<const W*>(rows.weight) + (kForward ? first * call.in : first), call.in,
-      cols - first, call.weight_aligned};
+  const TileOperand<float> a = {call.a.row(begin), call.a.stride, rows, call.a_aligned};
+  const TileOperand<W> b = {weight + (kForward ? first * call.in : first), call.in, cols - first,
+                            call.weight_aligned};
   const auto store = [&](int row, int col, float sum) {
-    float& y = call.y.at(rows.begin + row, first + col);
+    float& y = call.y.at(begin + row, first + col);
     y = call.add ? y + sum : sum;
   };
   if constexpr (std::is_same_v<W, float>) {
@@ -86,13 +91,22 @@ __global__ void __launch_bounds__(kThreadsFor<W>) ProductKernel(ProductCall<W> c
 constexpr int64_t kTokenBlock = 512;
 
 // gradient += transpose(dy) * x. One block a tile goes through all tokens: 64 x 64 weights a block
-// are enough blocks for any layer that takes long.
+// are enough blocks for any layer that takes long. Grouped: of expert blockIdx.y, over its tokens;
+// first: [experts + 1]  gradients: [experts]; null: one gradient, all tokens.
 __global__ void __launch_bounds__(kFloatThreads)
     WeightGradientKernel(Matrix<const float> dy, bool dy_aligned, Matrix<const float> x,
-                         bool x_aligned, Matrix<float> gradient, int64_t row_tiles) {
+                         bool x_aligned, Matrix<float> gradient, int64_t row_tiles,
+                         const int32_t* first, float* const* gradients) {
   TEMPER_DYNAMIC_SHARED(float, shared);
   constexpr Along kSide = Along::kSide;
   constexpr int64_t kSteps = kTokenBlock / kFloatDepth;
+  if (gradients != nullptr) {
+    const int64_t begin = first[blockIdx.y];
+    gradient.data = gradients[blockIdx.y];
+    dy.data = dy.row(begin), x.data = x.row(begin);
+    x.rows = first[blockIdx.y + 1] - begin;
+    if (x.rows == 0) return;
+  }
   const ProductPlace place =
       PlaceOfBlock(blockIdx.x, row_tiles, (gradient.cols + kProductTile - 1) / kProductTile);
   const int64_t first_row = place.row_tile * kProductTile;
@@ -155,14 +169,14 @@ void LaunchProduct(CudaStream& cuda, Direction direction, const ProductCall<W>& 
   }
 }
 
-// The tiles of `tiles`, on the device; null: all rows of a with this weight.
+// With `weight`, or with the experts' weights, which have its shape.
 void OwnTiles(CudaStream& cuda, Direction direction, View<const float> a,
-              const CudaPackedWeight& weight, const RowTile* tiles, int64_t row_tiles,
+              const CudaPackedWeight& weight, const Experts& experts, int64_t row_tiles,
               View<float> y, Write write) {
   const auto launch = [&](auto* values) {
     using W = std::remove_pointer_t<decltype(values)>;
     LaunchProduct<W>(cuda, direction,
-                     {.tiles = tiles,
+                     {.experts = experts,
                       .row_tiles = row_tiles,
                       .weight = values,
                       .out = weight.out(),
@@ -207,34 +221,27 @@ void Product(Stream& stream, Direction direction, View<const float> a, const Pac
   }
 }
 
-// A group whose weight has a pinned algorithm is a call of the library; all others are one launch.
+// One launch, of as many tiles as there can be for so many rows: what the router chose decides
+// which of them have work.
 void GroupedProduct(Stream& stream, Direction direction, View<const float> a,
-                    std::span<const RowGroup> groups, View<float> y) {
+                    std::span<const PackedWeight* const> weights, const int32_t* first,
+                    View<float> y) {
   CudaStream& cuda = BeginOp(stream);
-  std::vector<RowTile> tiles;
-  const CudaPackedWeight* first = nullptr;
-  for (const RowGroup& group : groups) {
-    if (group.count == 0) continue;
-    TEMPER_KERNEL_CHECK(group.weight != nullptr && group.count > 0 && group.begin >= 0 &&
-                        group.begin + group.count <= a.rows);
-    const auto& weight = static_cast<const CudaPackedWeight&>(*group.weight);
+  if (weights.empty()) return;
+  const auto& one = static_cast<const CudaPackedWeight&>(*weights.front());
+  std::vector<const void*> values;
+  values.reserve(weights.size());
+  for (const PackedWeight* packed : weights) {
+    const auto& weight = static_cast<const CudaPackedWeight&>(*packed);
+    TEMPER_KERNEL_CHECK(weight.grouped() && weight.dtype() == one.dtype());
     CheckSizes(direction, a, weight, y);
-    if (first == nullptr) first = &weight;
-    TEMPER_KERNEL_CHECK(weight.dtype() == first->dtype());
-    if (weight.pinned(direction) != nullptr) {
-      cuda.BeginOp();  // the last group's scratch is this one's
-      LibraryProductOf(cuda, direction, a.Rows(group.begin, group.count), weight,
-                       y.Rows(group.begin, group.count), Write::kReplace);
-      continue;
-    }
-    for (int64_t row = 0; row < group.count; row += kProductTile) {
-      tiles.push_back({weight.values<void>(), group.begin + row,
-                       std::min<int64_t>(kProductTile, group.count - row)});
-    }
+    values.push_back(weight.values<void>());
   }
-  if (tiles.empty()) return;
-  OwnTiles(cuda, direction, a, *first, cuda.Upload(std::span<const RowTile>(tiles)),
-           static_cast<int64_t>(tiles.size()), y, Write::kReplace);
+  const Experts experts = {.count = static_cast<int64_t>(values.size()),
+                           .weights = cuda.Upload(std::span<const void* const>(values)),
+                           .first = first};
+  OwnTiles(cuda, direction, a, one, experts, ExpertTilesMax(a.rows, experts.count, kProductTile), y,
+           Write::kReplace);
 }
 
 void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, View<float> y,
@@ -247,33 +254,50 @@ void MatmulBackwardInput(Stream& stream, View<const float> dy, const PackedWeigh
   Product(stream, Direction::kBackwardInput, dy, weight, dx, write);
 }
 
-void MatmulGrouped(Stream& stream, View<const float> x, std::span<const RowGroup> groups,
+void MatmulGrouped(Stream& stream, View<const float> x,
+                   std::span<const PackedWeight* const> weights, const int32_t* first,
                    View<float> y) {
-  GroupedProduct(stream, Direction::kForward, x, groups, y);
+  GroupedProduct(stream, Direction::kForward, x, weights, first, y);
 }
 
 void MatmulGroupedBackwardInput(Stream& stream, View<const float> dy,
-                                std::span<const RowGroup> groups, View<float> dx) {
-  GroupedProduct(stream, Direction::kBackwardInput, dy, groups, dx);
+                                std::span<const PackedWeight* const> weights, const int32_t* first,
+                                View<float> dx) {
+  GroupedProduct(stream, Direction::kBackwardInput, dy, weights, first, dx);
+}
+
+// first, gradients: of the device, or null. grid.y: experts
+void WeightGradients(CudaStream& cuda, View<const float> x, View<const float> dy,
+                     View<float> gradient, int64_t experts, const int32_t* first,
+                     float* const* gradients) {
+  TEMPER_KERNEL_CHECK(x.rows == dy.rows && experts <= std::numeric_limits<uint16_t>::max());
+  if (x.rows == 0) return;
+  const int64_t row_tiles = Tiles(dy.cols);
+  dim3 blocks = Blocks(row_tiles, x.cols);
+  blocks.y = static_cast<unsigned>(experts);
+  TEMPER_LAUNCH(WeightGradientKernel, cuda, blocks, kFloatThreads,
+                FloatSharedBytes(Along::kSide, Along::kSide), dy, Aligned(dy), x, Aligned(x),
+                gradient, row_tiles, first, gradients);
 }
 
 void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
                           View<float> weight_gradient) {
+  TEMPER_KERNEL_CHECK(weight_gradient.rows == dy.cols && weight_gradient.cols == x.cols);
+  WeightGradients(BeginOp(stream), x, dy, weight_gradient, 1, nullptr, nullptr);
+}
+
+void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
+                                 const int32_t* first, std::span<float* const> gradients) {
   CudaStream& cuda = BeginOp(stream);
-  TEMPER_KERNEL_CHECK(x.rows == dy.rows && weight_gradient.rows == dy.cols &&
-                      weight_gradient.cols == x.cols);
-  if (x.rows == 0) return;
-  const int64_t row_tiles = Tiles(dy.cols);
-  TEMPER_LAUNCH(WeightGradientKernel, cuda, Blocks(row_tiles, x.cols), kFloatThreads,
-                FloatSharedBytes(Along::kSide, Along::kSide), dy, Aligned(dy), x, Aligned(x),
-                weight_gradient, row_tiles);
+  WeightGradients(cuda, x, dy, View<float>(nullptr, dy.cols, x.cols),
+                  static_cast<int64_t>(gradients.size()), first, cuda.Upload(gradients));
 }
 
 }  // namespace
 
 void MultiplyByOwnTiles(CudaStream& cuda, Direction direction, View<const float> a,
                         const CudaPackedWeight& weight, View<float> y, Write write) {
-  OwnTiles(cuda, direction, a, weight, nullptr, Tiles(a.rows), y, write);
+  OwnTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
 }
 
 void AddMatmulOps(Ops& ops) {
@@ -282,6 +306,7 @@ void AddMatmulOps(Ops& ops) {
   ops.matmul_backward_weight = MatmulBackwardWeight;
   ops.matmul_grouped = MatmulGrouped;
   ops.matmul_grouped_backward_input = MatmulGroupedBackwardInput;
+  ops.matmul_grouped_backward_weight = MatmulGroupedBackwardWeight;
 }
 
 }  // namespace temper::kernels::cuda

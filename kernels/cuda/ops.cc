@@ -16,6 +16,7 @@ const Ops& CudaOps() {
     AddBiasOps(ops);
     AddActivationOps(ops);
     AddRouterOps(ops);
+    AddSlotOps(ops);
     AddExpertOps(ops);
     AddConvOps(ops);
     AddSsmOps(ops);

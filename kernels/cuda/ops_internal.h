@@ -14,7 +14,8 @@ void AddMatmulOps(Ops& ops);       // matmul, matmul_grouped and their backward
 void AddBiasOps(Ops& ops);         // add_bias, bias_backward
 void AddActivationOps(Ops& ops);   // relu2, swiglu and their backward
 void AddRouterOps(Ops& ops);       // route, route_backward
-void AddExpertOps(Ops& ops);       // gather_rows, combine_rows, combine_rows_backward
+void AddSlotOps(Ops& ops);         // assign_slots
+void AddExpertOps(Ops& ops);       // gather_rows, gather_slots, combine_rows and its backward
 void AddConvOps(Ops& ops);         // conv_silu, conv_silu_backward
 void AddSsmOps(Ops& ops);          // ssm_scan, ssm_state_floats
 void AddSsmBackwardOps(Ops& ops);  // ssm_scan_backward

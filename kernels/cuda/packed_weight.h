@@ -18,8 +18,9 @@ class CudaPackedWeight final : public PackedWeight {
       : out_(out),
         in_(in),
         dtype_(options.dtype),
+        grouped_(options.grouped),
         memory_(AllocateOnDevice(out * in > 0 ? out * in * ValueBytes(dtype_) : 1)) {
-    if (dtype_ == Dtype::kBFloat16) {
+    if (dtype_ == Dtype::kBFloat16 && !options.grouped) {
       forward_ = PinnedAlgorithm(out, in, Direction::kForward);
       backward_input_ = PinnedAlgorithm(out, in, Direction::kBackwardInput);
     }
@@ -32,6 +33,8 @@ class CudaPackedWeight final : public PackedWeight {
   int64_t out() const override { return out_; }
   int64_t in() const override { return in_; }
   Dtype dtype() const override { return dtype_; }
+  // A library wants to know on the host how many rows there are, so that these are never pinned.
+  bool grouped() const { return grouped_; }
   // float or uint16_t, as dtype() says.
   template <class T>
   T* values() const {
@@ -49,6 +52,7 @@ class CudaPackedWeight final : public PackedWeight {
 
   int64_t out_, in_;
   Dtype dtype_;
+  bool grouped_;
   void* memory_;
   const Algorithm* forward_ = nullptr;
   const Algorithm* backward_input_ = nullptr;

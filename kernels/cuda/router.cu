@@ -1,7 +1,6 @@
 // Chooses the experts of every token, and takes the gradient of their weights back to the logits.
 // One warp a token; the choice is the CPU's for the same scores, to the last tie.
 #include <cstdint>
-#include <span>
 
 #include "kernels/check.h"
 #include "kernels/cuda/launch.h"
@@ -179,36 +178,28 @@ dim3 BlocksForTokens(int64_t tokens) {
 }
 
 void Route(Stream& stream, const RouterShape& router, View<const float> logits,
-           const float* correction, View<float> score, std::span<int32_t> chosen,
-           View<float> weight) {
+           const float* correction, View<float> score, int32_t* chosen, View<float> weight) {
   const Shape shape = CheckedShape(router);
   TEMPER_KERNEL_CHECK(logits.cols == router.experts && weight.cols == router.chosen);
   TEMPER_KERNEL_CHECK(score.rows == logits.rows && score.cols == logits.cols);
   TEMPER_KERNEL_CHECK(weight.rows == logits.rows);
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(chosen.size()) == logits.rows * router.chosen);
   CudaStream& cuda = BeginOp(stream);
-  if (chosen.empty()) return;
-  auto* const on_device = cuda.Scratch<int32_t>(static_cast<int64_t>(chosen.size()));
   const int words = kWarps * (shape.experts + shape.groups + 2 * shape.chosen);
   TEMPER_LAUNCH(RouteKernel, cuda, BlocksForTokens(logits.rows), kThreads,
                 static_cast<size_t>(words) * sizeof(uint32_t), shape, logits, correction, score,
-                on_device, weight);
-  CopyAsync(cuda.handle(), chosen.data(), on_device, static_cast<int64_t>(chosen.size_bytes()));
-  cuda.Finish();
+                chosen, weight);
 }
 
 void RouteBackward(Stream& stream, const RouterShape& router, View<const float> score,
-                   std::span<const int32_t> chosen, View<const float> d_weight,
-                   View<float> d_logits) {
+                   const int32_t* chosen, View<const float> d_weight, View<float> d_logits) {
   const Shape shape = CheckedShape(router);
   TEMPER_KERNEL_CHECK(score.cols == router.experts && d_weight.cols == router.chosen);
   TEMPER_KERNEL_CHECK(d_logits.rows == score.rows && d_logits.cols == score.cols);
   TEMPER_KERNEL_CHECK(d_weight.rows == score.rows);
-  TEMPER_KERNEL_CHECK(static_cast<int64_t>(chosen.size()) == score.rows * router.chosen);
   CudaStream& cuda = BeginOp(stream);
   TEMPER_LAUNCH(RouteBackwardKernel, cuda, BlocksForTokens(score.rows), kThreads,
-                static_cast<size_t>(kWarps * shape.chosen) * sizeof(float), shape, score,
-                cuda.Upload(chosen), d_weight, d_logits);
+                static_cast<size_t>(kWarps * shape.chosen) * sizeof(float), shape, score, chosen,
+                d_weight, d_logits);
 }
 
 }  // namespace

@@ -6,10 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "kernels/open_device.h"
 #include "orchestrator/cli/control_plane_bench.h"
+#include "orchestrator/cli/device_option.h"
 #include "orchestrator/cli/model_bench.h"
 #include "orchestrator/cli/tokenize_bench.h"
 #include "orchestrator/cli/verbs.h"
+#include "policy/model/device_memory.h"
 #include "policy/model/folder/model_folder.h"
 #include "policy/model/weights.h"
 
@@ -24,19 +27,23 @@ struct Choice {
   std::string dtype = "float32";
   bool json = false;
   BenchOptions options;
+  kernels::DeviceChoice device;
   ControlPlaneBenchOptions control;
 };
 
 struct Bench {
   const char* name;
   const char* measures;
-  Measurement (*run)(const BenchModel&, const BenchOptions&);
+  Measurement (*run)(const BenchModel&, kernels::Device&, const BenchOptions&);
+  int64_t (*bytes)(const model::ParameterLayout&, kernels::Dtype);  // of the device, at least
 };
 
 constexpr Bench kBenches[] = {
-    {"prefill", "prompts processed whole (batch 1, 512 tokens)", BenchPrefill},
-    {"decode", "one token a sequence at a time (batch 32, 32 tokens after 128)", BenchDecode},
-    {"train-step", "forward, backward, AdamW, packing (batch 2, 256 tokens)", BenchTrainStep},
+    {"prefill", "prompts processed whole (batch 1, 512 tokens)", BenchPrefill, model::WeightBytes},
+    {"decode", "one token a sequence at a time (batch 32, 32 tokens after 128)", BenchDecode,
+     model::WeightBytes},
+    {"train-step", "forward, backward, AdamW, packing (batch 2, 256 tokens)", BenchTrainStep,
+     model::TrainingBytes},
 };
 
 absl::StatusOr<const Bench*> FindBench(const std::string& name) {
@@ -77,9 +84,12 @@ void PrintTable(const Measurement& result) {
   std::printf("%-12s %10s %10s %10s\n", "bench", "tokens/s", "limit", "fraction");
   std::printf("%-12s %10.1f %10.1f %9.1f%%\n\n", result.name.c_str(), result.value, result.limit,
               100 * result.value / result.limit);
-  std::printf("%.0f sequences of %.0f tokens, %.0f threads, %s; median of %.0f runs",
-              number("batch"), number("tokens"), number("threads"),
-              details.at("dtype").get<std::string>().c_str(), number("runs"));
+  const auto word = [&](const char* key) { return details.at(key).get<std::string>(); };
+  const std::string where = word("device") == "cpu"
+                                ? absl::StrCat(number("threads"), " threads")
+                                : word("device");
+  std::printf("%.0f sequences of %.0f tokens, %s, %s; median of %.0f runs", number("batch"),
+              number("tokens"), where.c_str(), word("dtype").c_str(), number("runs"));
   std::printf(" (%.3f s; %.3f to %.3f s)\n", number("seconds"), number("seconds_min"),
               number("seconds_max"));
   std::printf("limit: %s\n", result.formula.c_str());
@@ -118,11 +128,15 @@ absl::Status RunBench(const Choice& choice) {
   TEMPER_ASSIGN_OR_RETURN(const model::ModelFolder folder, model::OpenModelFolder(choice.model));
   TEMPER_RETURN_IF_ERROR(model::CheckLanguageModel(folder.config, folder.path));
   const model::ParameterLayout layout(folder.config);
-  std::vector<float> values(layout.size());
-  TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.model, layout, values));
+  TEMPER_ASSIGN_OR_RETURN(const std::unique_ptr<kernels::Device> device,
+                          kernels::OpenDevice(choice.device));
   BenchOptions options = choice.options;
   TEMPER_ASSIGN_OR_RETURN(options.dtype, model::ParseDtype(choice.dtype));
-  const Measurement result = bench->run({folder.config, layout, values}, options);
+  TEMPER_RETURN_IF_ERROR(model::CheckRoom(*device, layout, bench->bytes(layout, options.dtype),
+                                          bench->name));
+  std::vector<float> values(layout.size());
+  TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.model, layout, values));
+  const Measurement result = bench->run({folder.config, layout, values}, *device, options);
   choice.json ? PrintJson(result) : PrintTable(result);
   return absl::OkStatus();
 }
@@ -164,8 +178,9 @@ void AddBench(CLI::App& program, Chosen& chosen) {
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 20));
   verb->add_option("--context", choice->options.context, "decode: tokens already there")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-  verb->add_option("--threads", choice->options.threads, "Threads; default: one per core")
+  verb->add_option("--threads", choice->device.threads, "Threads; default: one per core")
       ->check(CLI::Range(1, 1024));
+  AddDevice(*verb, choice->device.name);
   verb->add_option("--runs", choice->options.runs, "Runs, of which the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

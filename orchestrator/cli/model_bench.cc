@@ -9,8 +9,9 @@
 #include <cmath>
 #include <random>
 
-#include "kernels/cpu/limits.h"
+#include "orchestrator/cli/device_peaks.h"
 #include "orchestrator/cli/speed_limits.h"
+#include "policy/model/device_floats.h"
 #include "policy/model/hybrid_model.h"
 
 namespace temper::cli {
@@ -38,28 +39,33 @@ double Median(std::vector<double> seconds) {
 
 // A model ready to compute.
 struct Setting {
-  Setting(const BenchModel& model, const BenchOptions& options, bool backward)
-      : device(kernels::OpenCpuDevice(options.threads)),
+  Setting(const BenchModel& model, kernels::Device& device, const BenchOptions& options)
+      : device(device),
         demand(DemandOf(model.config, model.layout, options.dtype)),
-        weights(model.layout, *device, model.values,
-                {.backward = backward, .dtype = options.dtype}),
-        hybrid(model.config, model.layout, *device) {}
+        weights(model.layout, device, model.values, {.dtype = options.dtype}),
+        hybrid(model.config, model.layout, device) {}
+  // For training: packed from values of the device.
+  Setting(const BenchModel& model, model::DeviceFloats& values, kernels::Device& device,
+          const BenchOptions& options)
+      : device(device),
+        demand(DemandOf(model.config, model.layout, options.dtype)),
+        weights(model.layout, device, values.device(),
+                {.backward = true, .dtype = options.dtype, .values = kernels::Place::kDevice}),
+        hybrid(model.config, model.layout, device) {}
 
-  std::unique_ptr<kernels::Device> device;
+  kernels::Device& device;
   Demand demand;
   model::Weights weights;
   model::HybridModel hybrid;
 };
 
 kernels::Memory LogitsMemory(const Setting& setting, int64_t floats) {
-  return setting.device->Allocate(floats * static_cast<int64_t>(sizeof(float)));
+  return setting.device.Allocate(floats * static_cast<int64_t>(sizeof(float)));
 }
 
 // Measured after the work: what measuring allocates is no part of its memory.
-Peaks MeasurePeaks(const Setting& setting, nlohmann::json& details) {
-  const int threads = setting.device->threads();
-  const Peaks peaks{.flops = kernels::MeasureGemmPeak(threads),
-                    .bandwidth = kernels::MeasureReadBandwidth(threads)};
+Peaks PeaksOf(const Setting& setting, const BenchOptions& options, nlohmann::json& details) {
+  const Peaks peaks = MeasurePeaks(setting.device, options.dtype);
   details["gemm_peak_gflops"] = peaks.flops / 1e9;
   details["read_bandwidth_gbytes"] = peaks.bandwidth / 1e9;
   details["scan_us_per_token"] = ScanSeconds(setting.demand, peaks) * 1e6;
@@ -80,7 +86,8 @@ Measurement Report(std::string name, const Setting& setting, const BenchOptions&
   Measurement result{.name = std::move(name), .value = tokens / Median(seconds)};
   result.details = {
       {"dtype", options.dtype == kernels::Dtype::kBFloat16 ? "bfloat16" : "float32"},
-      {"threads", setting.device->threads()},
+      {"device", setting.device.ops().backend},
+      {"threads", setting.device.threads()},
       {"batch", options.batch},
       {"tokens", options.tokens},
       {"runs", seconds.size()},
@@ -95,17 +102,18 @@ Measurement Report(std::string name, const Setting& setting, const BenchOptions&
 
 }  // namespace
 
-Measurement BenchPrefill(const BenchModel& model, const BenchOptions& given) {
+Measurement BenchPrefill(const BenchModel& model, kernels::Device& device,
+                         const BenchOptions& given) {
   BenchOptions options = given;
   if (options.batch == 0) options.batch = 1;
   if (options.tokens == 0) options.tokens = 512;
-  Setting setting(model, options, /*backward=*/false);
+  Setting setting(model, device, options);
   const std::vector<int32_t> tokens = DrawTokens(model.config, options.batch * options.tokens);
   const kernels::Memory logits = LogitsMemory(setting, options.batch * model.config.vocab_size);
   std::vector<double> seconds;
   for (int run = 0; run <= options.runs; ++run) {
     std::vector<model::SequenceState> states;
-    for (int64_t i = 0; i < options.batch; ++i) states.emplace_back(model.config, *setting.device);
+    for (int64_t i = 0; i < options.batch; ++i) states.emplace_back(model.config, setting.device);
     std::vector<model::Slice> slices;
     for (int64_t i = 0; i < options.batch; ++i) {
       slices.push_back({&states[i], std::span(tokens).subspan(i * options.tokens, options.tokens)});
@@ -113,24 +121,25 @@ Measurement BenchPrefill(const BenchModel& model, const BenchOptions& given) {
     const double time = Time([&] {
       setting.hybrid.Extend(setting.weights, slices,
                             View<float>(logits.as<float>(), options.batch, model.config.vocab_size));
-      setting.device->Finish();
+      setting.device.Finish();
     });
     if (run > 0) seconds.push_back(time);  // the first one warms up
   }
   Measurement result = Report("prefill", setting, options,
                               static_cast<double>(options.batch * options.tokens), seconds);
-  const Peaks peaks = MeasurePeaks(setting, result.details);
+  const Peaks peaks = PeaksOf(setting, options, result.details);
   result.limit = PrefillLimit(setting.demand, peaks);
   result.formula = "1 / (2 body weights / peak + scan), scan = 3 multiply-adds per state element";
   return result;
 }
 
-Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
+Measurement BenchDecode(const BenchModel& model, kernels::Device& device,
+                        const BenchOptions& given) {
   BenchOptions options = given;
   if (options.batch == 0) options.batch = 32;
   if (options.tokens == 0) options.tokens = 32;
   if (options.context == 0) options.context = 128;
-  Setting setting(model, options, /*backward=*/false);
+  Setting setting(model, device, options);
   const int64_t vocab = model.config.vocab_size;
   const std::vector<int32_t> context = DrawTokens(model.config, options.context);
   const std::vector<int32_t> tokens = DrawTokens(model.config, options.batch);
@@ -139,7 +148,7 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
 
   std::vector<model::SequenceState> states;
   for (int64_t i = 0; i < options.batch; ++i) {
-    const model::Slice slice{&states.emplace_back(model.config, *setting.device), context};
+    const model::Slice slice{&states.emplace_back(model.config, setting.device), context};
     setting.hybrid.Extend(setting.weights, {&slice, 1}, {});
   }
   std::vector<model::Slice> slices;
@@ -148,8 +157,8 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
   }
   const auto step = [&] {
     setting.hybrid.Extend(setting.weights, slices, view);
-    setting.device->ops().log_softmax(setting.device->stream(), view, 1.0f, nullptr);
-    setting.device->Finish();
+    setting.device.ops().log_softmax(setting.device.stream(), view, 1.0f, nullptr);
+    setting.device.Finish();
   };
   step();
   std::vector<double> seconds;
@@ -160,12 +169,19 @@ Measurement BenchDecode(const BenchModel& model, const BenchOptions& given) {
   }
   Measurement result = Report("decode", setting, options,
                               static_cast<double>(options.batch * options.tokens), seconds);
-  const Peaks peaks = MeasurePeaks(setting, result.details);
-  result.limit = DecodeLimit(setting.demand, peaks, options.batch);
-  result.formula = options.batch == 1
-                       ? "bandwidth / (weight bytes + 2 state bytes)"
-                       : "B / (max(weight bytes / bandwidth, 2 B weights / peak) + B scan), "
-                         "scan = 3 multiply-adds per state element";
+  const Peaks peaks = PeaksOf(setting, options, result.details);
+  if (!device.shares_host_memory()) {
+    result.limit = StreamedDecodeLimit(setting.demand, peaks, options.batch);
+    result.formula = "B bandwidth / (weight bytes + 2 B state bytes)";
+  } else if (options.batch == 1) {
+    result.limit = DecodeLimit(setting.demand, peaks, options.batch);
+    result.formula = "bandwidth / (weight bytes + 2 state bytes)";
+  } else {
+    result.limit = DecodeLimit(setting.demand, peaks, options.batch);
+    result.formula =
+        "B / (max(weight bytes / bandwidth, 2 B weights / peak) + B scan), "
+        "scan = 3 multiply-adds per state element";
+  }
   result.details["context"] = options.context;
   result.details["state_mbytes_per_sequence"] = states.front().bytes() / 1e6;
   result.details["state_traffic_ms_per_step"] =
@@ -178,12 +194,13 @@ namespace {
 // A learner's arrays and what one step takes.
 class TrainStep {
  public:
-  TrainStep(const BenchModel& model, const BenchOptions& options, Setting& setting)
-      : model_(model),
-        setting_(setting),
-        gradients_(model.layout.size()),
-        m_(model.layout.size()),
-        v_(model.layout.size()) {
+  TrainStep(const BenchModel& model, const BenchOptions& options, Setting& setting,
+            model::DeviceFloats& values)
+      : setting_(setting),
+        values_(values),
+        gradients_(setting.device, model.layout.size()),
+        m_(setting.device, model.layout.size()),
+        v_(setting.device, model.layout.size()) {
     batch_.tokens = DrawTokens(model.config, options.batch * options.tokens);
     for (int64_t i = 0; i < options.batch; ++i) {
       const int64_t begin = i * options.tokens;
@@ -197,43 +214,49 @@ class TrainStep {
 
   // Gradients of the mean negative log-likelihood.
   void Gradients() {
-    std::fill(gradients_.begin(), gradients_.end(), 0.0f);
+    gradients_.Zero();
     const float weight = -1.0f / static_cast<float>(batch_.prediction_rows.size());
     setting_.hybrid.Train(
         setting_.weights, batch_,
         [&](int64_t, std::span<const float>, std::span<const float>, std::span<float> dlogprob,
             std::span<float>) { std::fill(dlogprob.begin(), dlogprob.end(), weight); },
-        gradients_);
+        gradients_.device());
+    setting_.device.Finish();
   }
 
   void Update() {
-    const kernels::Ops& ops = setting_.device->ops();
-    kernels::Stream& stream = setting_.device->stream();
-    const double norm = std::sqrt(ops.sum_squares(stream, gradients_));
+    const kernels::Ops& ops = setting_.device.ops();
+    kernels::Stream& stream = setting_.device.stream();
+    const double norm = std::sqrt(ops.sum_squares(stream, gradients_.device()));
     const kernels::AdamWStep step{.learning_rate = 1e-6f,
                                   .gradient_scale = static_cast<float>(1 / std::max(norm, 1.0)),
                                   .step = ++steps_};
-    ops.adamw(stream, step, gradients_, model_.values, m_, v_);
+    ops.adamw(stream, step, gradients_.device(), values_.device(), m_.device(), v_.device());
+    setting_.device.Finish();
   }
 
-  void Repack() { setting_.weights.Repack(model_.values); }
+  void Repack() { setting_.weights.Repack(values_.device()); }
 
  private:
-  const BenchModel& model_;
   Setting& setting_;
   model::PackedBatch batch_;
-  std::vector<float> gradients_, m_, v_;
+  model::DeviceFloats& values_;
+  model::DeviceFloats gradients_, m_, v_;
   int64_t steps_ = 0;
 };
 
 }  // namespace
 
-Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
+Measurement BenchTrainStep(const BenchModel& model, kernels::Device& device,
+                           const BenchOptions& given) {
   BenchOptions options = given;
   if (options.batch == 0) options.batch = 2;
   if (options.tokens == 0) options.tokens = 256;
-  Setting setting(model, options, /*backward=*/true);
-  TrainStep train(model, options, setting);
+  model::DeviceFloats values(device, model.layout.size());
+  std::ranges::copy(model.values, values.host().begin());
+  values.ToDevice();
+  Setting setting(model, values, device, options);
+  TrainStep train(model, options, setting, values);
   std::vector<double> gradient_seconds, update_seconds, repack_seconds, seconds;
   for (int run = 0; run <= options.runs; ++run) {
     const double gradient = Time([&] { train.Gradients(); });
@@ -247,7 +270,7 @@ Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& given) {
   }
   const double tokens = static_cast<double>(options.batch * options.tokens);
   Measurement result = Report("train-step", setting, options, tokens, seconds);
-  const Peaks peaks = MeasurePeaks(setting, result.details);
+  const Peaks peaks = PeaksOf(setting, options, result.details);
   result.limit = TrainLimit(setting.demand, peaks);
   result.formula =
       "1 / (6 weights / (0.9 peak) + 4 scan): forward and backward only, the value pays for all";

@@ -17,7 +17,6 @@ struct BenchOptions {
   int64_t batch = 0;    // sequences side by side; 0: the bench's own default
   int64_t tokens = 0;   // tokens of each sequence; 0: the bench's own default
   int64_t context = 0;  // decode: tokens before those; 0: its default
-  int threads = 0;      // 0: one per core
   kernels::Dtype dtype = kernels::Dtype::kFloat32;  // of packed matrices
   int runs = 5;                                     // the median is reported
 };
@@ -37,11 +36,16 @@ struct BenchModel {
   std::span<float> values;
 };
 
+// Each uses `device` alone; its limits are measured there, after the work.
+
 // Prompts processed whole; the logits of each one's last token.
-Measurement BenchPrefill(const BenchModel& model, const BenchOptions& options);
+Measurement BenchPrefill(const BenchModel& model, kernels::Device& device,
+                         const BenchOptions& options);
 // One token for each sequence at a time, with log-probabilities of the whole vocabulary.
-Measurement BenchDecode(const BenchModel& model, const BenchOptions& options);
+Measurement BenchDecode(const BenchModel& model, kernels::Device& device,
+                        const BenchOptions& options);
 // Forward, backward, gradient norm, AdamW and packing the new version; changes the weights.
-Measurement BenchTrainStep(const BenchModel& model, const BenchOptions& options);
+Measurement BenchTrainStep(const BenchModel& model, kernels::Device& device,
+                           const BenchOptions& options);
 
 }  // namespace temper::cli

@@ -52,6 +52,12 @@ double DecodeLimit(const Demand& demand, const Peaks& peaks, int64_t batch) {
                       sequences * ScanSeconds(demand, peaks));
 }
 
+double StreamedDecodeLimit(const Demand& demand, const Peaks& peaks, int64_t batch) {
+  const auto sequences = static_cast<double>(batch);
+  return sequences * peaks.bandwidth /
+         (demand.StepBytes(batch) + 2 * sequences * demand.state_bytes);
+}
+
 double TrainLimit(const Demand& demand, const Peaks& peaks) {
   return 1 / (6 * demand.weights() / (0.9 * peaks.flops) + 4 * ScanSeconds(demand, peaks));
 }

@@ -42,6 +42,8 @@ double PrefillLimit(const Demand& demand, const Peaks& peaks);
 // One sequence: every weight is read and the state is read and written. More: reading the weights
 // and multiplying overlap, the recurrence comes on top, and the states cost nothing to move.
 double DecodeLimit(const Demand& demand, const Peaks& peaks, int64_t batch);
+// The same where states, which are larger than caches, are moved in every step.
+double StreamedDecodeLimit(const Demand& demand, const Peaks& peaks, int64_t batch);
 // Forward and backward, 6 operations a weight at nine tenths of the peak (what a good matrix
 // product reaches out of cache), and four recurrences.
 double TrainLimit(const Demand& demand, const Peaks& peaks);

@@ -24,11 +24,11 @@ struct Choice {
   bool json = false;
 };
 
-// Of the matrices that may be bfloat16, each shape once.
+// Of the matrices that may be bfloat16 and have products of their own, each shape once.
 std::vector<kernels::WeightSides> SidesOf(const model::ParameterLayout& layout) {
   std::set<kernels::WeightSides> sides;
   for (const model::ParameterSpec& spec : layout.specs()) {
-    if (!spec.packed || spec.training == model::Training::kRouter) continue;
+    if (!spec.packed || spec.expert || spec.training == model::Training::kRouter) continue;
     sides.insert({.out = spec.shape[0], .in = spec.shape[1]});
   }
   return {sides.begin(), sides.end()};

@@ -157,12 +157,10 @@ struct HybridModel::Scratch {
         d_hidden(device),
         d_normed(device),
         values(device),
-        repeats(device.repeats()) {
+        first_slots(device, kernels::Place::kHost) {
     for (size_t i = 0; i < config.layers.size(); ++i) {
       layers.push_back(MakeLayer(config, layout, static_cast<int>(i)));
       kept.emplace_back(device);
-      // The host sees what a router chose.
-      if (config.layers[i].kind == LayerKind::kMoe) repeats = false;
     }
   }
 
@@ -173,8 +171,8 @@ struct HybridModel::Scratch {
   std::vector<Activations> kept;  // one a layer
   std::vector<std::vector<int64_t>> loads;
   Buffer hidden, normed, d_hidden, d_normed;
-  Buffer values;  // of a reward head
-  bool repeats;   // whether a step reads nothing that it has asked for
+  Buffer values;                        // of a reward head
+  Buffer first_slots;  // [experts + 1] of each layer in turn that has experts, read here
   std::optional<SequenceState> filler;  // of rows that nobody reads; stays at its beginning
 };
 
@@ -241,11 +239,25 @@ void HybridModel::ResetExpertLoads() {
   }
 }
 
+void HybridModel::FetchExperts() {
+  int64_t count = 0;
+  for (const LayerConfig& layer : config_.layers) count += layer.experts + 1;
+  int32_t* to = scratch_->first_slots.Integers(count);
+  for (size_t i = 0; i < config_.layers.size(); ++i) {
+    if (config_.layers[i].experts == 0) continue;
+    const int64_t size = config_.layers[i].experts + 1;
+    device_.Copy(to, scratch_->kept[i].moe.first.Integers(size),
+                 size * static_cast<int64_t>(sizeof(int32_t)));
+    to += size;
+  }
+}
+
 void HybridModel::CountExperts() {
-  for (size_t i = 0; i < scratch_->loads.size(); ++i) {
-    const std::vector<int64_t>& first = scratch_->kept[i].moe.first;
-    std::vector<int64_t>& load = scratch_->loads[i];
+  const int32_t* first = scratch_->first_slots.Integers(0);
+  for (std::vector<int64_t>& load : scratch_->loads) {
+    if (load.empty()) continue;
     for (size_t e = 0; e < load.size(); ++e) load[e] += first[e + 1] - first[e];
+    first += load.size() + 1;
   }
 }
 
@@ -279,7 +291,7 @@ void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
   int64_t written = 0;
   while (cutter.Next(block)) {
     const size_t sequences = block.states.size(), ending = block.last_rows.size();
-    const bool step = scratch_->repeats && block.IsStep();
+    const bool step = device_.repeats() && block.IsStep();
     if (step) FillUp(block, logits.rows - written);
     block.Reserve();
     const auto work = [&] {
@@ -354,7 +366,7 @@ void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenL
   if (batch.prediction_rows.empty()) return;
   const Pass pass{device_, weights, batch.segments, {}};
   const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
-  CountExperts();
+  FetchExperts();
   const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
   ZeroMatrix(device_, dh);
   scratch_->head.Train(pass, h,
@@ -362,6 +374,7 @@ void HybridModel::Train(const Weights& weights, const PackedBatch& batch, TokenL
                         .targets = batch.prediction_targets,
                         .temperature = batch.temperature},
                        loss, dh, gradients.data());
+  CountExperts();
   Backward(pass, batch.tokens, dh, gradients.data());
 }
 
@@ -391,10 +404,11 @@ void HybridModel::TrainValues(const Weights& weights, const PackedBatch& batch, 
   TEMPER_CHECK(static_cast<int64_t>(gradients.size()) == layout_.size());
   const Pass pass{device_, weights, batch.segments, {}};
   const View<float> h = Forward(pass, batch.tokens, Keep::kAll);
-  CountExperts();
+  FetchExperts();
   const View<float> dh = scratch_->d_hidden.Matrix(h.rows, h.cols);
   ZeroMatrix(device_, dh);
   scratch_->head.TrainValues(pass, h, LastRows(batch.segments), loss, dh, gradients.data());
+  CountExperts();
   Backward(pass, batch.tokens, dh, gradients.data());
 }
 

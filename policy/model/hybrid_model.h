@@ -104,6 +104,9 @@ class HybridModel {
   // dh: gradient of what Forward gave; used up.
   void Backward(const Pass& pass, std::span<const int32_t> tokens, kernels::View<float> dh,
                 float* gradients);
+  // Asks for what the routers of the last Forward(kAll) chose, ...
+  void FetchExperts();
+  // ... and adds it to the loads, once the device has been waited for.
   void CountExperts();
 
   const ModelConfig& config_;

@@ -32,6 +32,12 @@ class Rows {
     return specs_.back().offset;
   }
 
+  int64_t AddExpert(std::string name, std::vector<int64_t> shape) {
+    const int64_t offset = Add(std::move(name), std::move(shape));
+    specs_.back().expert = true;
+    return offset;
+  }
+
   // Of the tensors added from now on.
   void set_layer(int layer) { layer_ = layer; }
   int64_t end() const { return end_; }
@@ -123,8 +129,10 @@ void AddMoe(Rows& rows, const std::string& mixer, int64_t hidden, const LayerCon
   }
   for (int64_t i = 0; i < layer.experts; ++i) {
     const std::string expert = absl::StrCat(mixer, "experts.", i, ".");
-    const int64_t up = rows.Add(expert + "up_proj.weight", {layer.expert_intermediate, width});
-    const int64_t down = rows.Add(expert + "down_proj.weight", {width, layer.expert_intermediate});
+    const int64_t up =
+        rows.AddExpert(expert + "up_proj.weight", {layer.expert_intermediate, width});
+    const int64_t down =
+        rows.AddExpert(expert + "down_proj.weight", {width, layer.expert_intermediate});
     at.experts.push_back({.up_proj = up, .down_proj = down});
   }
   if (layer.shared_intermediate == 0) return;

@@ -30,6 +30,7 @@ struct ParameterSpec {
   int layer = -1;              // that it belongs to; -1: none
   bool decayed = false;        // weight decay applies: matrices only
   bool packed = false;         // read in packed form (Weights); the embedding only when tied
+  bool expert = false;         // of a mixture's routed experts, whose products are grouped
   Training training = Training::kGradient;
 };
 

@@ -27,7 +27,7 @@ int64_t SlabRows(int64_t cols) {
 
 kernels::PackOptions OptionsOf(const ParameterSpec& spec, bool backward, Dtype dtype) {
   const bool router = spec.training == Training::kRouter;
-  return {.backward = backward, .dtype = router ? Dtype::kFloat32 : dtype};
+  return {.backward = backward, .grouped = spec.expert, .dtype = router ? Dtype::kFloat32 : dtype};
 }
 
 }  // namespace
@@ -48,6 +48,7 @@ Weights::Weights(const ParameterLayout& layout, kernels::Device& device,
         device.ops().make_packed(device.stream(), spec.shape[0], spec.shape[1],
                                  OptionsOf(spec, options.backward, options.dtype));
   }
+  ListExperts();
   values_place_ = options.values;
   if (!InReach(values_place_)) {
     for (const ParameterSpec& spec : layout.specs()) {
@@ -55,6 +56,19 @@ Weights::Weights(const ParameterLayout& layout, kernels::Device& device,
     }
   }
   Repack(values);
+}
+
+void Weights::ListExperts() {
+  for (const LayerOffsets& layer : layout_.layers()) {
+    std::vector<const kernels::PackedWeight*> up, down;
+    for (const ExpertOffsets& expert : layer.experts) {
+      up.push_back(&matrix(expert.up_proj));
+      down.push_back(&matrix(expert.down_proj));
+    }
+    if (layer.experts.empty()) continue;
+    experts_[layer.experts.front().up_proj] = std::move(up);
+    experts_[layer.experts.front().down_proj] = std::move(down);
+  }
 }
 
 View<const float> Weights::Near(View<const float> rows, Place place) {
@@ -99,6 +113,7 @@ absl::StatusOr<std::unique_ptr<Weights>> Weights::Load(const std::string& folder
   for (size_t i = 0; i < layout.specs().size(); ++i) {
     TEMPER_RETURN_IF_ERROR(weights->LoadTensor(i, dtype, slab));
   }
+  weights->ListExperts();
   weights->slab_ = kernels::Memory();
   return weights;
 }
@@ -170,6 +185,7 @@ std::unique_ptr<Weights> Weights::Generate(const ParameterLayout& layout, kernel
     if (spec.packed) weights->GenerateMatrix(spec, options, fill, slab);
     if (weights->Plain(spec)) weights->GeneratePlain(spec, options.dtype, fill, slab);
   }
+  weights->ListExperts();
   weights->slab_ = kernels::Memory();
   return weights;
 }

@@ -65,6 +65,11 @@ class Weights {
   }
   // A matrix in packed form (ParameterSpec.packed), by its offset.
   const kernels::PackedWeight& matrix(int64_t offset) const { return *packed_.at(offset); }
+  // Of a mixture's experts, in their order: all that stand where the first one's at this offset
+  // does.
+  std::span<const kernels::PackedWeight* const> experts(int64_t first) const {
+    return experts_.at(first);
+  }
 
  private:
   Weights(const ParameterLayout& layout, kernels::Device& device)
@@ -80,6 +85,8 @@ class Weights {
                       std::vector<float>& slab);
   void GeneratePlain(const ParameterSpec& spec, kernels::Dtype dtype, FillTensor fill,
                      std::vector<float>& slab);
+  // Once all matrices are there.
+  void ListExperts();
   // Whether ops can read what lies there.
   bool InReach(kernels::Place place) const {
     return place == kernels::Place::kDevice || device_.shares_host_memory();
@@ -90,6 +97,7 @@ class Weights {
   const ParameterLayout& layout_;
   kernels::Device& device_;
   absl::flat_hash_map<int64_t, std::unique_ptr<kernels::PackedWeight>> packed_;
+  absl::flat_hash_map<int64_t, std::vector<const kernels::PackedWeight*>> experts_;
 
   std::span<const float> values_;  // all of them, or, after Load and Generate, none
   kernels::Place values_place_ = kernels::Place::kHost;

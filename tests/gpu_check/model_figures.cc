@@ -109,18 +109,24 @@ void Inference::Decode(int64_t batch, int64_t context) {
     device.Finish();
   };
   const int steps_max = bench_.gpu() && config_.layers.size() > 8 ? 64 : 8;
+  step();  // the first of its kind is asked for kernel by kernel, the second recorded
+  step();
+  const kernels::RepeatCounts before = device.repeat_counts();
   const Times times = Measure(bench_.Runs(4, steps_max), step);
+  const kernels::RepeatCounts after = device.repeat_counts();
 
   const double bytes = StepBytes(batch, context);
   const double bandwidth = bench_.peaks().bandwidth;
-  Figure figure{.name = "decode",
+  const std::string name =
+      bench_.gpu() && !device.repeats() ? "decode-without-graphs" : "decode";
+  Figure figure{.name = name,
                 .value = static_cast<double>(batch) / times.median(),
                 .unit = "tokens/s",
                 .limit = static_cast<double>(batch) * bandwidth / bytes,
                 .formula =
                     "batch * copy bandwidth / bytes of a step (weights once, states read "
                     "and written, keys and values read)"};
-  figure.details = {{"key", absl::StrCat("decode b", batch, " c", context)},
+  figure.details = {{"key", absl::StrCat(name, " b", batch, " c", context)},
                     {"batch", batch},
                     {"context", context},
                     {"bytes_per_step", bytes},
@@ -128,6 +134,13 @@ void Inference::Decode(int64_t batch, int64_t context) {
                     {"gbytes_per_second", bytes / times.median() / 1e9},
                     {"copy_bandwidth_gbytes", bandwidth / 1e9},
                     {"state_mbytes_per_sequence", static_cast<double>(first.bytes()) / 1e6}};
+  if (const int64_t steps = after.steps - before.steps; steps > 0) {
+    figure.details["steps_repeated"] = steps;
+    figure.details["steps_launched_as_graphs"] = after.launched - before.launched;
+    figure.details["graphs_recorded"] = after.recorded - before.recorded;
+    figure.details["listing_microseconds_per_step"] =
+        (after.listing_seconds - before.listing_seconds) / static_cast<double>(steps) * 1e6;
+  }
   times.AddTo(figure.details);
   AddModel(bench_, config_, figure.details);
   CheckFinite(logits, figure);

@@ -21,37 +21,35 @@ struct Shape {
   int64_t experts, chosen, width, inner;
 };
 
-// Rows of each expert when every token picks `chosen` different ones at random.
-std::vector<RowGroup> Groups(const Shape& shape, int64_t tokens,
-                             const std::vector<std::unique_ptr<PackedWeight>>& weights) {
+// The first row of each expert, and their end, when every token picks `chosen` different ones at
+// random.
+std::vector<int32_t> FirstRows(const Shape& shape, int64_t tokens) {
   std::mt19937 engine(1);
   std::vector<int64_t> ids(shape.experts);
   std::iota(ids.begin(), ids.end(), 0);
-  std::vector<RowGroup> groups(shape.experts);
+  std::vector<int32_t> first(shape.experts + 1);
   for (int64_t t = 0; t < tokens; ++t) {
     std::shuffle(ids.begin(), ids.end(), engine);
-    for (int64_t j = 0; j < shape.chosen; ++j) ++groups[ids[j]].count;
+    for (int64_t j = 0; j < shape.chosen; ++j) ++first[ids[j] + 1];
   }
-  int64_t begin = 0;
-  for (int64_t e = 0; e < shape.experts; ++e) {
-    groups[e] = {weights[e].get(), begin, groups[e].count};
-    begin += groups[e].count;
-  }
-  return groups;
+  std::partial_sum(first.begin(), first.end(), first.begin());
+  return first;
 }
 
 void Run(Device& device, const Shape& shape, Dtype dtype, double budget) {
   const Ops& ops = device.ops();
   Stream& stream = device.stream();
   const std::vector<float> values(shape.inner * shape.width, 0.01f);
-  std::vector<std::unique_ptr<PackedWeight>> weights;
+  std::vector<std::unique_ptr<PackedWeight>> owned;
+  std::vector<const PackedWeight*> weights;
   for (int64_t e = 0; e < shape.experts; ++e) {
-    weights.push_back(
-        ops.pack_weight(stream, {values.data(), shape.inner, shape.width}, {.dtype = dtype}));
+    owned.push_back(ops.pack_weight(stream, {values.data(), shape.inner, shape.width},
+                                    {.grouped = true, .dtype = dtype}));
+    weights.push_back(owned.back().get());
   }
   for (const int64_t tokens : {1, 4, 16, 64, 512}) {
     const bench::Limits limits = bench::MeasureLimits(device);
-    const std::vector<RowGroup> groups = Groups(shape, tokens, weights);
+    const std::vector<int32_t> first = FirstRows(shape, tokens);
     const int64_t rows = tokens * shape.chosen;
     const std::vector<float> x(rows * shape.width, 0.5f);
     std::vector<float> y(rows * shape.inner);
@@ -59,21 +57,22 @@ void Run(Device& device, const Shape& shape, Dtype dtype, double budget) {
     const View<float> out(y.data(), rows, shape.inner);
     double limit = 0, used = 0;
     const double weight = static_cast<double>(shape.width * shape.inner);
-    for (const RowGroup& group : groups) {
-      if (group.count == 0) continue;
+    for (int64_t e = 0; e < shape.experts; ++e) {
+      const int32_t count = first[e + 1] - first[e];
+      if (count == 0) continue;
       ++used;
-      limit += limits.Seconds(2 * weight * static_cast<double>(group.count),
-                              weight * (dtype == Dtype::kFloat32 ? 4 : 2));
+      limit += limits.Seconds(2 * weight * count, weight * (dtype == Dtype::kFloat32 ? 4 : 2));
     }
     const auto one_by_one = [&] {
-      for (const RowGroup& g : groups) {
-        if (g.count == 0) continue;
-        ops.matmul(stream, in.Rows(g.begin, g.count), *g.weight, out.Rows(g.begin, g.count),
+      for (int64_t e = 0; e < shape.experts; ++e) {
+        const int32_t count = first[e + 1] - first[e];
+        if (count == 0) continue;
+        ops.matmul(stream, in.Rows(first[e], count), *weights[e], out.Rows(first[e], count),
                    Write::kReplace);
       }
     };
     const auto seconds = bench::MedianOfTurns(
-        budget, {[&] { ops.matmul_grouped(stream, in, groups, out); }, one_by_one});
+        budget, {[&] { ops.matmul_grouped(stream, in, weights, first.data(), out); }, one_by_one});
     std::printf(
         "%s tokens %4ld experts in use %3.0f  grouped %8.3f ms (%3.0f %% of limit)  "
         "one by one %8.3f ms\n",

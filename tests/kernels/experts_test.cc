@@ -43,9 +43,12 @@ TEST_P(ExpertsTest, GatheringCopiesRows) {
   for (const int threads : {1, 2}) {
     const auto device = OpenCpuDevice(threads);
     Matrix y(static_cast<int64_t>(slots_.size()), s_.width, 1);
+    Matrix same(y.rows, s_.width, 2);
     device->ops().gather_rows(device->stream(), x_, slots_, y);
+    device->ops().gather_slots(device->stream(), x_, slots_.data(), same);
     for (size_t i = 0; i < slots_.size(); ++i) {
       ASSERT_TRUE(SameBits(y.row(i), x_.row(slots_[i]), s_.width));
+      ASSERT_TRUE(SameBits(same.row(i), x_.row(slots_[i]), s_.width));
     }
   }
 }
@@ -68,10 +71,10 @@ TEST_P(ExpertsTest, CombiningIsOneChainInSlotOrderForEveryWidthAndThread) {
       const auto device = OpenCpuDevice(threads);
       oracle::ForEachVectorWidth([&](const std::string& width) {
         Matrix y(s_.tokens, s_.width, 2), sum = before;
-        device->ops().combine_rows(device->stream(), x_, slots_, s_.chosen, weight, y,
+        device->ops().combine_rows(device->stream(), x_, slots_.data(), s_.chosen, weight, y,
                                    Write::kReplace);
         EXPECT_TRUE(SameBits(y, expected)) << width << " " << threads;
-        device->ops().combine_rows(device->stream(), x_, slots_, s_.chosen, weight, sum,
+        device->ops().combine_rows(device->stream(), x_, slots_.data(), s_.chosen, weight, sum,
                                    Write::kAdd);
         EXPECT_TRUE(SameBits(sum, added)) << width << " " << threads;
       });
@@ -80,7 +83,7 @@ TEST_P(ExpertsTest, CombiningIsOneChainInSlotOrderForEveryWidthAndThread) {
     const auto device = OpenCpuDevice(2);
     const int64_t last = s_.tokens - 1;
     Matrix alone(1, s_.width);
-    device->ops().combine_rows(device->stream(), x_, std::span(slots_).last(s_.chosen), s_.chosen,
+    device->ops().combine_rows(device->stream(), x_, slots_.data() + last * s_.chosen, s_.chosen,
                                weight == nullptr ? nullptr : weight + last * s_.chosen, alone,
                                Write::kReplace);
     EXPECT_TRUE(SameBits(alone.row(0), expected.row(last), s_.width));
@@ -115,8 +118,8 @@ TEST_P(ExpertsTest, GradientsMatchDifferencesAndRowsThatAreNoSlotStay) {
       Matrix& dx = results.emplace_back(rows_, s_.width, 1);
       for (int64_t i = 0; i < rows_; ++i) std::fill_n(dx.row(i), s_.width, 7.0f);
       std::vector<float>& d_weight = weights.emplace_back(weight_.size());
-      device->ops().combine_rows_backward(device->stream(), x_, slots_, s_.chosen, weight_.data(),
-                                          dy_, dx, d_weight.data());
+      device->ops().combine_rows_backward(device->stream(), x_, slots_.data(), s_.chosen,
+                                          weight_.data(), dy_, dx, d_weight.data());
       EXPECT_LT(oracle::RelativeError(dx, dx_exact), 1e-6);
       EXPECT_LT(oracle::RelativeError(d_weight, d_weight_exact), 2e-6);
       EXPECT_TRUE(SameBits(dx, results[0]) && SameBits(d_weight, weights[0]));
@@ -134,6 +137,9 @@ TEST(ExpertsDeathTest, StopsAtARowOutsideTheMatrix) {
   Matrix y(1, 8);
   const std::vector<int32_t> rows = {4};
   EXPECT_DEATH(device->ops().gather_rows(device->stream(), x, rows, y), "kernel check failed");
+  EXPECT_DEATH(
+      device->ops().combine_rows(device->stream(), x, rows.data(), 1, nullptr, y, Write::kAdd),
+      "kernel check failed");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Products of groups of rows with their own weights have the bits of each product alone.
+// Products of experts' rows with their own weights have the bits of each row's alone, their
+// gradients those of each expert's alone.
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -17,44 +18,55 @@ class GemmGroupedTest : public testing::TestWithParam<Dtype> {
  protected:
   static constexpr int64_t kIn = 70, kOut = 165;
 
-  // Products group by group; rows of no group keep what they had.
-  void Expect(const std::vector<int64_t>& counts, int threads) {
+  // Row by row, and gradients expert by expert; rows of no expert keep what they had.
+  void Expect(const std::vector<int32_t>& counts, int threads) {
     const auto device = OpenCpuDevice(threads);
     const Ops& ops = device->ops();
-    std::vector<std::unique_ptr<PackedWeight>> weights;
-    std::vector<RowGroup> groups;
-    int64_t rows = 2;  // the first rows belong to nobody
+    Stream& stream = device->stream();
+    std::vector<std::unique_ptr<PackedWeight>> owned;
+    std::vector<const PackedWeight*> weights;
+    std::vector<int32_t> first = {2};  // the first rows belong to nobody
     for (size_t i = 0; i < counts.size(); ++i) {
-      weights.push_back(ops.pack_weight(device->stream(), RandomMatrix(kOut, kIn, 10 + i),
-                                        {.backward = true, .dtype = GetParam()}));
-      groups.push_back({counts[i] == 0 ? nullptr : weights[i].get(), rows, counts[i]});
-      rows += counts[i] + 1;  // nor does the row after each group
+      owned.push_back(ops.pack_weight(stream, RandomMatrix(kOut, kIn, 10 + i),
+                                      {.backward = true, .grouped = true, .dtype = GetParam()}));
+      weights.push_back(owned.back().get());
+      first.push_back(first.back() + counts[i]);
     }
+    const int64_t rows = first.back() + 3;  // nor do the last
     const Matrix x = RandomMatrix(rows, kIn, 1, 1.0f, 3), dy = RandomMatrix(rows, kOut, 2);
     const Matrix y_before = RandomMatrix(rows, kOut, 3), dx_before = RandomMatrix(rows, kIn, 4);
-    Matrix y_expected = y_before, dx_expected = dx_before;
-    for (const RowGroup& group : groups) {
-      if (group.count == 0) continue;
-      ops.matmul(device->stream(), x.view().Rows(group.begin, group.count), *group.weight,
-                 y_expected.view().Rows(group.begin, group.count), Write::kReplace);
-      ops.matmul_backward_input(device->stream(), dy.view().Rows(group.begin, group.count),
-                                *group.weight, dx_expected.view().Rows(group.begin, group.count),
-                                Write::kReplace);
+    const Matrix gradients_before = RandomMatrix(std::ssize(counts), kOut * kIn, 5);
+    Matrix y_expected = y_before, dx_expected = dx_before, gradients_expected = gradients_before;
+    for (size_t e = 0; e < weights.size(); ++e) {
+      for (int64_t i = first[e]; i < first[e + 1]; ++i) {
+        ops.matmul(stream, x.view().Rows(i, 1), *weights[e], y_expected.view().Rows(i, 1),
+                   Write::kReplace);
+        ops.matmul_backward_input(stream, dy.view().Rows(i, 1), *weights[e],
+                                  dx_expected.view().Rows(i, 1), Write::kReplace);
+      }
+      ops.matmul_backward_weight(
+          stream, x.view().Rows(first[e], counts[e]), dy.view().Rows(first[e], counts[e]),
+          View<float>(gradients_expected.row(static_cast<int64_t>(e)), kOut, kIn));
     }
     oracle::ForEachVectorWidth([&](const std::string& width) {
-      Matrix y = y_before, dx = dx_before;
-      ops.matmul_grouped(device->stream(), x, groups, y);
-      ops.matmul_grouped_backward_input(device->stream(), dy, groups, dx);
+      Matrix y = y_before, dx = dx_before, gradients = gradients_before;
+      std::vector<float*> each;
+      for (int64_t e = 0; e < gradients.rows; ++e) each.push_back(gradients.row(e));
+      ops.matmul_grouped(stream, x, weights, first.data(), y);
+      ops.matmul_grouped_backward_input(stream, dy, weights, first.data(), dx);
+      ops.matmul_grouped_backward_weight(stream, x, dy, first.data(), each);
       EXPECT_TRUE(SameBits(y, y_expected)) << width << " " << threads;
       EXPECT_TRUE(SameBits(dx, dx_expected)) << width << " " << threads;
+      EXPECT_TRUE(SameBits(gradients, gradients_expected)) << width << " " << threads;
     });
   }
 };
 
-TEST_P(GemmGroupedTest, EachGroupHasTheBitsOfItsOwnProduct) {
+TEST_P(GemmGroupedTest, EachExpertHasTheBitsOfItsOwnProducts) {
   for (const int threads : {1, 2, 4}) {
     Expect({1, 1, 1, 1, 1, 1}, threads);
-    Expect({3, 0, 13, 1, 0, 250, 2, 481, 5}, threads);
+    Expect({3, 0, 13, 1, 0, 250, 2, 530, 5}, threads);
+    Expect({0, 0, 21, 0}, threads);
     Expect({0, 0}, threads);
     Expect({}, threads);
     Expect({40}, threads);

@@ -76,9 +76,10 @@ class RouterTest : public testing::TestWithParam<RouterShape> {
     const int64_t rows = logits.rows;
     Result r = {Matrix(rows, s_.experts, 1), Matrix(rows, s_.chosen, 2),
                 RandomMatrix(rows, s_.experts, 9), std::vector<int32_t>(rows * s_.chosen)};
-    device->ops().route(device->stream(), s_, logits, correction_.data(), r.score, r.chosen,
+    device->ops().route(device->stream(), s_, logits, correction_.data(), r.score, r.chosen.data(),
                         r.weight);
-    device->ops().route_backward(device->stream(), s_, r.score, r.chosen, d_weight, r.d_logits);
+    device->ops().route_backward(device->stream(), s_, r.score, r.chosen.data(), d_weight,
+                                 r.d_logits);
     return r;
   }
 };
@@ -157,10 +158,11 @@ TEST(RouterTieTest, EqualsGoToTheLowestIdAndTheCorrectionOnlyChooses) {
   const std::vector<float> correction = {0, 0, 0, 0, 0.5f, 0};
   Matrix score(1, 6), weight(1, 3);
   std::vector<int32_t> chosen(3);
-  device->ops().route(device->stream(), shape, logits, correction.data(), score, chosen, weight);
+  device->ops().route(device->stream(), shape, logits, correction.data(), score, chosen.data(),
+                      weight);
   EXPECT_EQ(chosen, (std::vector<int32_t>{0, 1, 4}));
   for (int64_t j = 0; j < 3; ++j) EXPECT_EQ(weight.at(0, j), 0.5f / 1.5f);
-  device->ops().route(device->stream(), shape, logits, nullptr, score, chosen, weight);
+  device->ops().route(device->stream(), shape, logits, nullptr, score, chosen.data(), weight);
   EXPECT_EQ(chosen, (std::vector<int32_t>{0, 1, 2}));
 }
 
@@ -170,7 +172,7 @@ TEST(RouterTieTest, ANotANumberIsChosenLast) {
   Matrix logits(1, 5), score(1, 5), weight(1, 4);
   logits.at(0, 0) = logits.at(0, 2) = NAN;
   std::vector<int32_t> chosen(4);
-  device->ops().route(device->stream(), shape, logits, nullptr, score, chosen, weight);
+  device->ops().route(device->stream(), shape, logits, nullptr, score, chosen.data(), weight);
   EXPECT_EQ(chosen, (std::vector<int32_t>{0, 1, 3, 4}));
 }
 

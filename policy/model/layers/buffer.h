@@ -1,4 +1,4 @@
-// Float memory of a device that grows to the largest size asked for and is kept for the next call.
+// Memory of a device that grows to the largest size asked for and is kept for the next call.
 #pragma once
 
 #include <cstdint>
@@ -17,17 +17,21 @@ class Buffer {
   kernels::View<float> Matrix(int64_t rows, int64_t cols) {
     return kernels::View<float>(Floats(rows * cols), rows, cols);
   }
-  float* Floats(int64_t count) {
-    if (count * kFloat > memory_.bytes()) {
-      memory_ = kernels::Memory();  // first: the old and the new need not fit together
-      memory_ = device_->Allocate(count * kFloat, place_);
-    }
-    return memory_.as<float>();
-  }
+  float* Floats(int64_t count) { return Values<float>(count); }
+  int32_t* Integers(int64_t count) { return Values<int32_t>(count); }
   int64_t bytes() const { return memory_.bytes(); }
 
  private:
-  static constexpr int64_t kFloat = sizeof(float);
+  template <class T>
+  T* Values(int64_t count) {
+    const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+    if (bytes > memory_.bytes()) {
+      memory_ = kernels::Memory();  // first: the old and the new need not fit together
+      memory_ = device_->Allocate(bytes, place_);
+    }
+    return memory_.as<T>();
+  }
+
   kernels::Device* device_;
   kernels::Place place_;
   kernels::Memory memory_;

@@ -29,6 +29,7 @@ class Head {
   void Score(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
              std::span<float> logprob, std::span<float> entropy);
   // Scores, asks the loss, goes back: dh [rows of h, hidden] accumulates, and so do the gradients.
+  // Waits for the device before the loss, at least once.
   void Train(const Pass& pass, kernels::View<const float> h, const Predictions& predictions,
              TokenLoss loss, kernels::View<float> dh, float* gradients);
   // The same with values after `rows`, ascending, for a reward head.

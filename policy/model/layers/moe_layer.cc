@@ -1,8 +1,6 @@
 // The mixture of experts, forward and backward (model.md sections 3.5 and 4.3).
 #include "policy/model/layers/moe_layer.h"
 
-#include <algorithm>
-
 namespace temper::model {
 
 using kernels::View;
@@ -30,44 +28,25 @@ MoeLayer::MoeLayer(const ModelConfig& config, const LayerOffsets& offsets, int i
                .down_proj = offsets.shared_down}),
       shape_(ShapeOf(config_)) {}
 
-void MoeLayer::Route(const Pass& pass, View<const float> u, MoeActivations& kept,
-                     Workspace& work) const {
+kernels::SlotLists MoeLayer::ListsOf(int64_t rows, MoeActivations& kept) const {
+  const int64_t slots = rows * shape_.chosen;
+  return {.first = kept.first.Integers(shape_.experts + 1),
+          .slots = kept.slots.Integers(slots),
+          .rows = kept.rows.Integers(slots)};
+}
+
+kernels::SlotLists MoeLayer::Route(const Pass& pass, View<const float> u,
+                                   MoeActivations& kept) const {
+  const kernels::Ops& ops = pass.ops;
   const View<float> score = kept.score.Matrix(u.rows, shape_.experts);
   const View<float> weight = kept.weight.Matrix(u.rows, shape_.chosen);
-  kept.chosen.resize(u.rows * shape_.chosen);
-  pass.ops.matmul(pass.stream, u, pass.weights.matrix(offsets_.router), score, Write::kReplace);
-  pass.ops.route(pass.stream, shape_, score, pass.weights.at(offsets_.correction), score,
-                 kept.chosen, weight);
-  AssignSlots(u.rows, kept);
-}
-
-void MoeLayer::AssignSlots(int64_t rows, MoeActivations& kept) const {
-  kept.first.assign(shape_.experts + 1, 0);
-  for (const int32_t expert : kept.chosen) ++kept.first[expert + 1];
-  for (int64_t e = 0; e < shape_.experts; ++e) kept.first[e + 1] += kept.first[e];
-  std::vector<int64_t> next(kept.first.begin(), kept.first.end() - 1);
-  kept.slots.resize(kept.chosen.size());
-  kept.rows.resize(kept.chosen.size());
-  for (size_t i = 0; i < kept.chosen.size(); ++i) {
-    const int64_t slot = next[kept.chosen[i]]++;
-    kept.slots[i] = static_cast<int32_t>(slot);
-    kept.rows[slot] = static_cast<int32_t>(i / shape_.chosen);
-  }
-}
-
-std::span<const kernels::RowGroup> MoeLayer::Groups(const Weights& weights, Side side,
-                                                    const MoeActivations& kept,
-                                                    Workspace& work) const {
-  work.groups.clear();
-  for (int64_t e = 0; e < shape_.experts; ++e) {
-    const int64_t count = kept.first[e + 1] - kept.first[e];
-    if (count == 0) continue;
-    const ExpertOffsets& at = offsets_.experts[e];
-    work.groups.push_back({.weight = &weights.matrix(side == Side::kUp ? at.up_proj : at.down_proj),
-                           .begin = kept.first[e],
-                           .count = count});
-  }
-  return work.groups;
+  int32_t* const chosen = kept.chosen.Integers(u.rows * shape_.chosen);
+  const kernels::SlotLists lists = ListsOf(u.rows, kept);
+  ops.matmul(pass.stream, u, pass.weights.matrix(offsets_.router), score, Write::kReplace);
+  ops.route(pass.stream, shape_, score, pass.weights.at(offsets_.correction), score, chosen,
+            weight);
+  ops.assign_slots(pass.stream, shape_, u.rows, chosen, lists);
+  return lists;
 }
 
 void MoeLayer::Forward(const Pass& pass, View<const float> u, View<float> h,
@@ -75,8 +54,9 @@ void MoeLayer::Forward(const Pass& pass, View<const float> u, View<float> h,
   const kernels::Ops& ops = pass.ops;
   const Weights& weights = pass.weights;
   MoeActivations& kept = activations.moe;
+  const ExpertOffsets& experts = offsets_.experts.front();
   const int64_t slots = u.rows * shape_.chosen;
-  Route(pass, u, kept, work);
+  const kernels::SlotLists lists = Route(pass, u, kept);
 
   View<const float> x = u;
   if (config_.latent > 0) {
@@ -88,47 +68,48 @@ void MoeLayer::Forward(const Pass& pass, View<const float> u, View<float> h,
   const View<float> up = kept.up.Matrix(slots, config_.expert_intermediate);
   const View<float> activated = work.activated.Matrix(slots, config_.expert_intermediate);
   const View<float> output = kept.output.Matrix(slots, width());
-  ops.gather_rows(pass.stream, x, kept.rows, input);
-  ops.matmul_grouped(pass.stream, input, Groups(weights, Side::kUp, kept, work), up);
+  ops.gather_slots(pass.stream, x, lists.rows, input);
+  ops.matmul_grouped(pass.stream, input, weights.experts(experts.up_proj), lists.first, up);
   ops.relu2(pass.stream, up, activated);
-  ops.matmul_grouped(pass.stream, activated, Groups(weights, Side::kDown, kept, work), output);
+  ops.matmul_grouped(pass.stream, activated, weights.experts(experts.down_proj), lists.first,
+                     output);
 
   float* weight = kept.weight.Floats(slots);
   if (config_.latent > 0) {
     const View<float> combined = kept.combined.Matrix(u.rows, width());
-    ops.combine_rows(pass.stream, output, kept.slots, shape_.chosen, weight, combined,
+    ops.combine_rows(pass.stream, output, lists.slots, shape_.chosen, weight, combined,
                      Write::kReplace);
     ops.matmul(pass.stream, combined, weights.matrix(offsets_.latent_up), h, Write::kAdd);
   } else {
-    ops.combine_rows(pass.stream, output, kept.slots, shape_.chosen, weight, h, Write::kAdd);
+    ops.combine_rows(pass.stream, output, lists.slots, shape_.chosen, weight, h, Write::kAdd);
   }
   if (has_shared()) shared_.Forward(pass, u, h, activations, work);
 }
 
 void MoeLayer::ExpertsBackward(const Pass& pass, View<float> d_expert, View<float> d_input,
-                               MoeActivations& kept, Workspace& work, float* gradients) const {
+                               const int32_t* first, MoeActivations& kept, Workspace& work,
+                               float* gradients) const {
   const kernels::Ops& ops = pass.ops;
+  const ExpertOffsets& experts = offsets_.experts.front();
   const int64_t slots = d_expert.rows, wide = config_.expert_intermediate;
   const View<float> input = kept.input.Matrix(slots, width());
   const View<float> up = kept.up.Matrix(slots, wide);
   const View<float> activated = work.activated.Matrix(slots, wide);
   const View<float> d_up = work.d_up.Matrix(slots, wide);
   ops.relu2(pass.stream, up, activated);
-  ops.matmul_grouped_backward_input(pass.stream, d_expert,
-                                    Groups(pass.weights, Side::kDown, kept, work), d_up);
+  ops.matmul_grouped_backward_input(pass.stream, d_expert, pass.weights.experts(experts.down_proj),
+                                    first, d_up);
   ops.relu2_backward(pass.stream, up, d_up, d_up);
-  ops.matmul_grouped_backward_input(pass.stream, d_up, Groups(pass.weights, Side::kUp, kept, work),
+  ops.matmul_grouped_backward_input(pass.stream, d_up, pass.weights.experts(experts.up_proj), first,
                                     d_input);
-  for (int64_t e = 0; e < shape_.experts; ++e) {
-    const int64_t begin = kept.first[e], count = kept.first[e + 1] - begin;
-    if (count == 0) continue;
-    const ExpertOffsets& at = offsets_.experts[e];
-    ops.matmul_backward_weight(pass.stream, activated.Rows(begin, count),
-                               d_expert.Rows(begin, count),
-                               View<float>(gradients + at.down_proj, width(), wide));
-    ops.matmul_backward_weight(pass.stream, input.Rows(begin, count), d_up.Rows(begin, count),
-                               View<float>(gradients + at.up_proj, wide, width()));
+  work.up_gradients.clear();
+  work.down_gradients.clear();
+  for (const ExpertOffsets& expert : offsets_.experts) {
+    work.up_gradients.push_back(gradients + expert.up_proj);
+    work.down_gradients.push_back(gradients + expert.down_proj);
   }
+  ops.matmul_grouped_backward_weight(pass.stream, activated, d_expert, first, work.down_gradients);
+  ops.matmul_grouped_backward_weight(pass.stream, input, d_up, first, work.up_gradients);
 }
 
 void MoeLayer::RouterBackward(const Pass& pass, View<const float> u, View<const float> d_weight,
@@ -137,7 +118,8 @@ void MoeLayer::RouterBackward(const Pass& pass, View<const float> u, View<const 
   const kernels::Ops& ops = pass.ops;
   const View<float> score = kept.score.Matrix(u.rows, shape_.experts);
   const View<float> d_logits = work.d_logits.Matrix(u.rows, shape_.experts);
-  ops.route_backward(pass.stream, shape_, score, kept.chosen, d_weight, d_logits);
+  ops.route_backward(pass.stream, shape_, score, kept.chosen.Integers(u.rows * shape_.chosen),
+                     d_weight, d_logits);
   ops.matmul_backward_weight(pass.stream, u, d_logits,
                              View<float>(gradients + offsets_.router, shape_.experts, hidden_));
   ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(offsets_.router), du,
@@ -151,6 +133,7 @@ void MoeLayer::Backward(const Pass& pass, View<const float> u, View<const float>
   const Weights& weights = pass.weights;
   MoeActivations& kept = activations.moe;
   const int64_t rows = u.rows, slots = rows * shape_.chosen;
+  const kernels::SlotLists lists = ListsOf(rows, kept);
   if (has_shared()) {
     shared_.Backward(pass, u, d_out, du, activations, work, gradients);
   } else {
@@ -170,23 +153,23 @@ void MoeLayer::Backward(const Pass& pass, View<const float> u, View<const float>
   const View<float> d_weight = work.d_weight.Matrix(rows, shape_.chosen);
   const View<float> d_expert = work.d_expert.Matrix(slots, width());
   const View<float> d_input = work.d_input.Matrix(slots, width());
-  ops.combine_rows_backward(pass.stream, kept.output.Matrix(slots, width()), kept.slots,
+  ops.combine_rows_backward(pass.stream, kept.output.Matrix(slots, width()), lists.slots,
                             shape_.chosen, kept.weight.Floats(slots), d_combined, d_expert,
                             d_weight.data);
-  ExpertsBackward(pass, d_expert, d_input, kept, work, gradients);
+  ExpertsBackward(pass, d_expert, d_input, lists.first, kept, work, gradients);
   RouterBackward(pass, u, d_weight, du, kept, work, gradients);
 
   // Back from slots to rows: the sum over a token's experts, by ascending id.
   if (config_.latent > 0) {
     const View<float> d_latent = work.d_latent.Matrix(rows, width());
-    ops.combine_rows(pass.stream, d_input, kept.slots, shape_.chosen, nullptr, d_latent,
+    ops.combine_rows(pass.stream, d_input, lists.slots, shape_.chosen, nullptr, d_latent,
                      Write::kReplace);
     ops.matmul_backward_weight(pass.stream, u, d_latent,
                                View<float>(gradients + offsets_.latent_down, width(), hidden_));
     ops.matmul_backward_input(pass.stream, d_latent, weights.matrix(offsets_.latent_down), du,
                               Write::kAdd);
   } else {
-    ops.combine_rows(pass.stream, d_input, kept.slots, shape_.chosen, nullptr, du, Write::kAdd);
+    ops.combine_rows(pass.stream, d_input, lists.slots, shape_.chosen, nullptr, du, Write::kAdd);
   }
 }
 

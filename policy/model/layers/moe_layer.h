@@ -2,7 +2,8 @@
 // always joins (model.md section 3.5; DeepSeek-V3's sigmoid router, arXiv 2412.19437).
 //
 // The work of the experts stands in slots, an expert's together. A token's sum runs over its
-// experts by ascending id, so no bit of it depends on who else chose them.
+// experts by ascending id, so no bit of it depends on who else chose them. Only the device knows
+// the choice: nothing here waits for it, and all sizes are those of the rows.
 #pragma once
 
 #include "policy/model/layers/mlp_layer.h"
@@ -23,21 +24,17 @@ class MoeLayer {
                 float* gradients) const;
 
  private:
-  enum class Side { kUp, kDown };
   bool has_shared() const { return config_.shared_intermediate > 0; }
   int64_t width() const { return config_.latent > 0 ? config_.latent : hidden_; }
 
+  kernels::SlotLists ListsOf(int64_t rows, MoeActivations& kept) const;
   // Chooses experts and gives every choice its slot.
-  void Route(const Pass& pass, kernels::View<const float> u, MoeActivations& kept,
-             Workspace& work) const;
-  void AssignSlots(int64_t rows, MoeActivations& kept) const;
-  // The experts' weights with their slots.
-  std::span<const kernels::RowGroup> Groups(const Weights& weights, Side side,
-                                            const MoeActivations& kept, Workspace& work) const;
+  kernels::SlotLists Route(const Pass& pass, kernels::View<const float> u,
+                           MoeActivations& kept) const;
   // d_input of every slot and the experts' gradients, from d_expert of every slot's output.
   void ExpertsBackward(const Pass& pass, kernels::View<float> d_expert,
-                       kernels::View<float> d_input, MoeActivations& kept, Workspace& work,
-                       float* gradients) const;
+                       kernels::View<float> d_input, const int32_t* first, MoeActivations& kept,
+                       Workspace& work, float* gradients) const;
   // du += gradient through the scores of the chosen.
   void RouterBackward(const Pass& pass, kernels::View<const float> u,
                       kernels::View<const float> d_weight, kernels::View<float> du,

@@ -31,22 +31,23 @@ struct ProjectionActivations {
   Buffer rstd;             // [rows*heads]
 };
 
-// Of a mixture of experts. A slot is one row of one expert's work: every token has `chosen` of
-// them, and slots stand in the order of experts, so that an expert's rows lie together.
+// Of a mixture of experts; kernels::SlotLists says what slots are.
 struct MoeActivations {
   explicit MoeActivations(kernels::Device& device)
       : score(device),
         weight(device),
+        chosen(device),
+        first(device),
+        slots(device),
+        rows(device),
         latent(device),
         input(device),
         up(device),
         output(device),
         combined(device) {}
   Buffer score, weight;              // [rows, experts], [rows, chosen]
-  std::vector<int32_t> chosen;       // [rows * chosen], expert ids
-  std::vector<int32_t> slots;        // [rows * chosen], the slot of each choice
-  std::vector<int32_t> rows;         // [slots], the row of each slot
-  std::vector<int64_t> first;        // [experts + 1], first slot of each expert
+  Buffer chosen;                     // [rows * chosen], expert ids
+  Buffer first, slots, rows;         // of SlotLists
   Buffer latent, input, up, output;  // [rows, width], then [slots, ...]
   Buffer combined;                   // [rows, width]
 };
@@ -109,7 +110,7 @@ struct Workspace {
   Buffer d_projection, d_convolved, d_scan, d_gated;
   Buffer d_attended, d_q, d_k, d_v, d_product, d_up;
   Buffer d_combined, d_latent, d_expert, d_input, d_weight, d_logits;  // MoE
-  std::vector<kernels::RowGroup> groups;                               // MoE
+  std::vector<float*> up_gradients, down_gradients;                    // MoE
   std::vector<float*> conv_states, ssm_states;
   std::vector<float* const*> pages;  // of keys or of values
   std::vector<kernels::KeyValueTiles> tiles;

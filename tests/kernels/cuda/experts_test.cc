@@ -49,13 +49,16 @@ TEST_F(CudaExpertsTest, GatheringCopiesRows) {
   for (const Shape& shape : kShapes) {
     const Case in(shape);
     const int64_t count = shape.tokens * shape.chosen;
-    const Matrix got = TwiceTheSame([&] {
-      const View<float> y = Empty(count, shape.width);
+    const std::vector<Matrix> got = TwiceTheSame([&] {
+      const View<float> y = Empty(count, shape.width), same = Empty(count, shape.width);
       cuda().gather_rows(cuda_stream(), Put(in.x), in.slots, y);
-      return std::vector<Matrix>{Get(y)};
-    })[0];
+      cuda().gather_slots(cuda_stream(), Put(in.x), Put(in.slots.data(), count), same);
+      return std::vector<Matrix>{Get(y), Get(same)};
+    });
     for (int64_t i = 0; i < count; ++i) {
-      ASSERT_TRUE(SameBits(got.row(i), in.x.row(in.slots[i]), shape.width)) << shape.width;
+      const float* const want = in.x.row(in.slots[i]);
+      ASSERT_TRUE(SameBits(got[0].row(i), want, shape.width)) << shape.width;
+      ASSERT_TRUE(SameBits(got[1].row(i), want, shape.width)) << shape.width;
     }
   }
 }
@@ -66,9 +69,9 @@ TEST_F(CudaExpertsTest, CombiningHasTheCpusBits) {
     const Matrix before = RandomMatrix(shape.tokens, shape.width, 5, 1.0f, shape.gap);
     for (const bool weighted : {true, false}) {
       const auto run = [&](int64_t first, int64_t tokens, View<float> y, Write write) {
-        const auto count = static_cast<size_t>(tokens * shape.chosen);
         const float* const weight = weighted ? Put(in.weight) + first * shape.chosen : nullptr;
-        const auto slots = std::span(in.slots).subspan(first * shape.chosen, count);
+        const int32_t* const slots =
+            Put(in.slots.data() + first * shape.chosen, tokens * shape.chosen);
         cuda().combine_rows(cuda_stream(), Put(in.x), slots, shape.chosen, weight, y, write);
         return Get(y);
       };
@@ -79,9 +82,10 @@ TEST_F(CudaExpertsTest, CombiningHasTheCpusBits) {
       });
       Matrix replaced(shape.tokens, shape.width), added = before;
       const float* const weight = weighted ? in.weight.data() : nullptr;
-      cpu().combine_rows(cpu_stream(), in.x, in.slots, shape.chosen, weight, replaced,
+      cpu().combine_rows(cpu_stream(), in.x, in.slots.data(), shape.chosen, weight, replaced,
                          Write::kReplace);
-      cpu().combine_rows(cpu_stream(), in.x, in.slots, shape.chosen, weight, added, Write::kAdd);
+      cpu().combine_rows(cpu_stream(), in.x, in.slots.data(), shape.chosen, weight, added,
+                         Write::kAdd);
       EXPECT_TRUE(SameBits(got[0], replaced)) << shape.width;
       EXPECT_TRUE(SameBits(got[1], added)) << shape.width;
       // A token alone.
@@ -102,15 +106,15 @@ TEST_F(CudaExpertsTest, GradientsAreTheCpusAndRowsThatAreNoSlotStay) {
         for (float& value : sevens.values) value = 7.0f;
         const View<float> dx = Put(sevens);
         float* const d_weight = Empty(count);
-        cuda().combine_rows_backward(cuda_stream(), Put(in.x), in.slots, shape.chosen,
-                                     weighted ? Put(in.weight) : nullptr, Put(in.dy), dx,
-                                     with_d_weight ? d_weight : nullptr);
+        cuda().combine_rows_backward(cuda_stream(), Put(in.x), Put(in.slots.data(), count),
+                                     shape.chosen, weighted ? Put(in.weight) : nullptr, Put(in.dy),
+                                     dx, with_d_weight ? d_weight : nullptr);
         return std::vector<Matrix>{Get(dx), Get(View<float>(d_weight, 1, count))};
       };
       const std::vector<Matrix> got = TwiceTheSame([&] { return run(true); });
       Matrix dx(in.rows, shape.width), d_weight(1, count);
       for (float& value : dx.values) value = 7.0f;
-      cpu().combine_rows_backward(cpu_stream(), in.x, in.slots, shape.chosen,
+      cpu().combine_rows_backward(cpu_stream(), in.x, in.slots.data(), shape.chosen,
                                   weighted ? in.weight.data() : nullptr, in.dy, dx,
                                   d_weight.row(0));
       EXPECT_TRUE(SameBits(got[0], dx)) << shape.width;
@@ -123,8 +127,9 @@ TEST_F(CudaExpertsTest, GradientsAreTheCpusAndRowsThatAreNoSlotStay) {
 TEST_F(CudaExpertsTest, NothingIsDoneForNoTokens) {
   const View<float> x = Put(Matrix(4, 8)), none(x.data, 0, 8);
   cuda().gather_rows(cuda_stream(), x, {}, none);
-  cuda().combine_rows(cuda_stream(), x, {}, 2, nullptr, none, Write::kAdd);
-  cuda().combine_rows_backward(cuda_stream(), x, {}, 2, nullptr, none, x, nullptr);
+  cuda().gather_slots(cuda_stream(), x, nullptr, none);
+  cuda().combine_rows(cuda_stream(), x, nullptr, 2, nullptr, none, Write::kAdd);
+  cuda().combine_rows_backward(cuda_stream(), x, nullptr, 2, nullptr, none, x, nullptr);
 }
 
 using CudaExpertsDeathTest = CudaExpertsTest;

@@ -62,9 +62,10 @@ class CudaTest : public testing::Test {
     for (int64_t i = 0; i < view.rows; ++i) std::copy_n(view.row(i), view.cols, got.row(i));
     return got;
   }
-  std::vector<float> Get(const float* values, int64_t count) {
+  template <class T>
+  std::vector<T> Get(const T* values, int64_t count) {
     device_->Finish();
-    return std::vector<float>(values, values + count);
+    return std::vector<T>(values, values + count);
   }
 
   // Runs `work` twice, with turns in either order; it returns all that it computed, which must have

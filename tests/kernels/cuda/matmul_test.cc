@@ -163,35 +163,55 @@ TEST_P(CudaMatmulTest, ARowOfNoNumbersSpoilsNoOther) {
   }
 }
 
-// Groups with rows of nobody between them; each has a weight of its own.
-TEST_P(CudaMatmulTest, GroupsHaveTheBitsOfTheirOwnProducts) {
-  for (const Sizes& s : {Sizes{0, 70, 66}, Sizes{0, 72, 136}}) {
-    for (const std::vector<int64_t>& counts :
-         {std::vector<int64_t>{3, 0, 66, 1}, {1, 1, 1, 1}, {0, 0}, {}}) {
-      std::vector<std::unique_ptr<PackedWeight>> weights;
-      std::vector<RowGroup> groups;
-      int64_t rows = 2;
-      for (size_t i = 0; i < counts.size(); ++i) {
-        weights.push_back(Pack(RandomMatrix(s.out, s.in, 10 + i)));
-        groups.push_back({counts[i] == 0 ? nullptr : weights[i].get(), rows, counts[i]});
-        rows += counts[i] + 1;
+// Rows of some experts: more than a tile, none; more experts than a warp has lanes, and than rows.
+const std::vector<std::vector<int32_t>>& RowsOfExperts() {
+  static const std::vector<std::vector<int32_t>> counts = [] {
+    std::vector<std::vector<int32_t>> lists = {{3, 0, 66, 1}, {1, 1, 1, 1}, {0, 0, 140, 0},
+                                               {128, 1},      {0, 0},       {}};
+    std::vector<int32_t> many(70), few(100);
+    for (size_t e = 0; e < many.size(); ++e) many[e] = static_cast<int32_t>(e % 2);
+    many[33] = 65, many[69] = 2;
+    few[7] = 2, few[98] = 1;
+    lists.push_back(many);
+    lists.push_back(few);
+    return lists;
+  }();
+  return counts;
+}
+
+// The first rows and the last belong to nobody.
+TEST_P(CudaMatmulTest, ExpertsRowsHaveTheBitsOfTheirOwnProducts) {
+  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{70, 66}, {24, 72}}) {
+    for (const std::vector<int32_t>& counts : RowsOfExperts()) {
+      SCOPED_TRACE(testing::Message() << counts.size() << " experts, " << in << " to " << out);
+      std::vector<std::unique_ptr<PackedWeight>> owned;
+      std::vector<const PackedWeight*> weights;
+      std::vector<int32_t> first = {2};
+      for (size_t e = 0; e < counts.size(); ++e) {
+        owned.push_back(
+            cuda().pack_weight(cuda_stream(), Put(RandomMatrix(out, in, 10 + e)),
+                               {.backward = true, .grouped = true, .dtype = GetParam()}));
+        weights.push_back(owned.back().get());
+        first.push_back(first.back() + counts[e]);
       }
+      const int64_t rows = first.back() + 1;
+      const int32_t* const on_device = Put(first.data(), std::ssize(first));
       for (const bool forward : {true, false}) {
-        const int64_t depth = forward ? s.in : s.out, cols = forward ? s.out : s.in;
+        const int64_t depth = forward ? in : out, cols = forward ? out : in;
         const Matrix before = RandomMatrix(rows, cols, 3);
         const View<float> a = Put(RandomMatrix(rows, depth, 1, 1.0f, 2)), want = Put(before);
-        for (const RowGroup& group : groups) {
-          if (group.count == 0) continue;
-          Multiply(forward, a.Rows(group.begin, group.count), *group.weight,
-                   want.Rows(group.begin, group.count));
+        for (size_t e = 0; e < counts.size(); ++e) {
+          for (int64_t i = first[e]; i < first[e + 1]; ++i) {
+            Multiply(forward, a.Rows(i, 1), *weights[e], want.Rows(i, 1));
+          }
         }
         const std::vector<Matrix> got = TwiceTheSame([&] {
           const View<float> y = Put(before);
-          (forward ? cuda().matmul_grouped : cuda().matmul_grouped_backward_input)(cuda_stream(), a,
-                                                                                   groups, y);
+          (forward ? cuda().matmul_grouped : cuda().matmul_grouped_backward_input)(
+              cuda_stream(), a, weights, on_device, y);
           return std::vector<Matrix>{Get(y)};
         });
-        EXPECT_TRUE(SameBits(got[0], Get(want))) << forward << " " << counts.size();
+        EXPECT_TRUE(SameBits(got[0], Get(want))) << forward;
       }
     }
   }
@@ -294,6 +314,34 @@ TEST_F(CudaWeightGradientTest, HasTheCpusBits) {
   ExpectTheCpus(512, 8, 64);
   ExpectTheCpus(3, 70, 1100);
   ExpectTheCpus(0, 8, 8);
+}
+
+TEST_F(CudaWeightGradientTest, ExpertsHaveTheBitsOfTheirOwn) {
+  for (const std::vector<int32_t>& counts :
+       {std::vector<int32_t>{3, 0, 66, 1}, {0, 530, 0, 7}, {0, 0}, {}}) {
+    for (const auto& [in, out] : {std::pair<int64_t, int64_t>{36, 70}, {13, 9}}) {
+      std::vector<int32_t> first = {2};  // the first rows and the last belong to nobody
+      for (const int32_t count : counts) first.push_back(first.back() + count);
+      const int64_t rows = first.back() + 1;
+      const View<float> x = Put(RandomMatrix(rows, in, 1)), dy = Put(RandomMatrix(rows, out, 2));
+      const Matrix before = RandomMatrix(std::ssize(counts), out * in, 3);
+      const View<float> want = Put(before);
+      for (int64_t e = 0; e < want.rows; ++e) {
+        cuda().matmul_backward_weight(cuda_stream(), x.Rows(first[e], counts[e]),
+                                      dy.Rows(first[e], counts[e]),
+                                      View<float>(want.row(e), out, in));
+      }
+      const std::vector<Matrix> got = TwiceTheSame([&] {
+        const View<float> gradients = Put(before);
+        std::vector<float*> each;
+        for (int64_t e = 0; e < gradients.rows; ++e) each.push_back(gradients.row(e));
+        cuda().matmul_grouped_backward_weight(cuda_stream(), x, dy,
+                                              Put(first.data(), std::ssize(first)), each);
+        return std::vector<Matrix>{Get(gradients)};
+      });
+      EXPECT_TRUE(SameBits(got[0], Get(want))) << counts.size() << " " << in << " " << out;
+    }
+  }
 }
 
 }  // namespace

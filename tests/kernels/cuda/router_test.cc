@@ -29,7 +29,8 @@ class CudaRouterTest : public CudaTest {
                           const std::vector<float>& correction, View<const float> d_weight,
                           bool in_place) {
     const int64_t rows = logits.rows;
-    std::vector<int32_t> chosen(static_cast<size_t>(rows * shape.chosen), -1);
+    const std::vector<int32_t> none(static_cast<size_t>(rows * shape.chosen), -1);
+    int32_t* const chosen = Put(none.data(), rows * shape.chosen);
     const View<float> score =
         in_place ? View<float>(const_cast<float*>(logits.data), rows, logits.cols, logits.stride)
                  : Empty(rows, shape.experts);
@@ -38,7 +39,7 @@ class CudaRouterTest : public CudaTest {
     const Matrix kept = Get(score);
     const View<float> d_logits = in_place ? score : Empty(rows, shape.experts);
     cuda().route_backward(cuda_stream(), shape, score, chosen, d_weight, d_logits);
-    return {kept, Get(weight), Ids(chosen), Get(d_logits)};
+    return {kept, Get(weight), Ids(Get(chosen, rows * shape.chosen)), Get(d_logits)};
   }
 
   // Whether a change of 1e-6 in a score or two might change the choice.
@@ -85,8 +86,8 @@ TEST_F(CudaRouterTest, ChoosesWeighsAndGoesBackAsTheCpuDoes) {
     Matrix score(kTokens, shape.experts), weight(kTokens, shape.chosen);
     Matrix d_logits(kTokens, shape.experts);
     std::vector<int32_t> chosen(static_cast<size_t>(kTokens * shape.chosen));
-    cpu().route(cpu_stream(), shape, logits, correction.data(), score, chosen, weight);
-    cpu().route_backward(cpu_stream(), shape, score, chosen, d_weight, d_logits);
+    cpu().route(cpu_stream(), shape, logits, correction.data(), score, chosen.data(), weight);
+    cpu().route_backward(cpu_stream(), shape, score, chosen.data(), d_weight, d_logits);
     EXPECT_LT(Difference(got[0], score), 2e-7);
     int64_t compared = 0;
     for (int64_t t = 0; t < kTokens; ++t) {
@@ -137,7 +138,7 @@ TEST_F(CudaRouterTest, TiesGoToTheLowestIdAsOnTheCpu) {
     const std::vector<Matrix> got = Run(shape, Put(logits), correction, Put(d_weight), false);
     Matrix score(kTokens, shape.experts), weight(kTokens, shape.chosen);
     std::vector<int32_t> chosen(static_cast<size_t>(kTokens * shape.chosen));
-    cpu().route(cpu_stream(), shape, logits, correction.data(), score, chosen, weight);
+    cpu().route(cpu_stream(), shape, logits, correction.data(), score, chosen.data(), weight);
     EXPECT_TRUE(SameBits(got[2], Ids(chosen))) << shape.experts << " " << shape.groups;
     for (int64_t t = 0; t < kTokens; ++t) {
       for (int64_t j = 0; j < shape.chosen; ++j) {
@@ -154,12 +155,12 @@ TEST_F(CudaRouterTest, TiesGoToTheLowestIdAsOnTheCpu) {
 TEST_F(CudaRouterTest, NeitherCorrectionNorTokensAreNeeded) {
   const RouterShape shape = {.experts = 6, .chosen = 3};
   const View<float> score = Put(Matrix(1, 6)), weight = Empty(1, 3);
-  std::vector<int32_t> chosen(3);
+  int32_t* const chosen = Put(std::vector<int32_t>(3).data(), 3);
   cuda().route(cuda_stream(), shape, score, nullptr, score, chosen, weight);
-  EXPECT_EQ(chosen, (std::vector<int32_t>{0, 1, 2}));
+  EXPECT_EQ(Get(chosen, 3), (std::vector<int32_t>{0, 1, 2}));
   const View<float> none(score.data, 0, 6), no_weight(weight.data, 0, 3);
-  cuda().route(cuda_stream(), shape, none, nullptr, none, {}, no_weight);
-  cuda().route_backward(cuda_stream(), shape, none, {}, no_weight, none);
+  cuda().route(cuda_stream(), shape, none, nullptr, none, nullptr, no_weight);
+  cuda().route_backward(cuda_stream(), shape, none, nullptr, no_weight, none);
 }
 
 }  // namespace

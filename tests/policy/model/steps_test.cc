@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <memory>
+#include <tuple>
 #include <vector>
 
 #include "tests/policy/model/golden.h"
@@ -31,7 +32,7 @@ TEST(StepRowsTest, AreFewNumbersCloseToTheSequences) {
   EXPECT_EQ(numbers, 35);
 }
 
-class StepsTest : public testing::Test {
+class StepsTest : public testing::TestWithParam<std::tuple<const char*, kernels::Dtype>> {
  protected:
   static constexpr int64_t kSequences = 5;
 
@@ -74,15 +75,14 @@ class StepsTest : public testing::Test {
   }
 };
 
-class DtypeStepsTest : public StepsTest, public testing::WithParamInterface<kernels::Dtype> {};
-
-TEST_P(DtypeStepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
-  const Golden golden("hybrid");
+TEST_P(StepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
+  const auto [folder, dtype] = GetParam();
+  const Golden golden(folder);
   setenv("TEMPER_CUDA_GRAPHS", "off", 1);
-  const std::unique_ptr<Policy> plain = golden.MakePolicy(1, GetParam());
+  const std::unique_ptr<Policy> plain = golden.MakePolicy(1, dtype);
   unsetenv("TEMPER_CUDA_GRAPHS");
-  const std::unique_ptr<Policy> exact = golden.MakePolicy(1, GetParam()),
-                                filled = golden.MakePolicy(1, GetParam());
+  const std::unique_ptr<Policy> exact = golden.MakePolicy(1, dtype),
+                                filled = golden.MakePolicy(1, dtype);
   const auto want = Decode(*plain, kSequences);
   EXPECT_EQ(plain->device->repeat_counts().steps, 0);
   for (Policy* policy : {exact.get(), filled.get()}) {
@@ -98,8 +98,11 @@ TEST_P(DtypeStepsTest, FilledUpAndRepeatedTheyHaveTheBitsOfPlainOnes) {
   EXPECT_LE(exact->device->repeat_counts().launched, counts.launched);
 }
 
-INSTANTIATE_TEST_SUITE_P(Both, DtypeStepsTest,
-                         testing::Values(kernels::Dtype::kFloat32, kernels::Dtype::kBFloat16));
+INSTANTIATE_TEST_SUITE_P(Golden, StepsTest,
+                         testing::Combine(testing::Values("hybrid", "families/nemotron_h_moe",
+                                                          "families/nemotron_h_latent"),
+                                          testing::Values(kernels::Dtype::kFloat32,
+                                                          kernels::Dtype::kBFloat16)));
 
 }  // namespace
 }  // namespace temper::model

@@ -106,6 +106,9 @@ T __shfl_up_sync(unsigned, T value, unsigned delta) {
   temper_emulated_exchange(&value, &got, sizeof(T), source >= 0 ? source : temper_emulated_lane());
   return got;
 }
+unsigned temper_emulated_ballot(bool vote);
+inline unsigned __ballot_sync(unsigned, int vote) { return temper_emulated_ballot(vote != 0); }
+inline int __popc(unsigned bits) { return __builtin_popcount(bits); }
 void temper_emulated_mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 void temper_emulated_load_matrices(uint32_t (&to)[4], const void* row, bool transposed);
 

@@ -1,4 +1,5 @@
 // CUDA's runtime, answered with host memory: copies and kernels happen at once.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -8,7 +9,12 @@
 
 namespace temper::kernels {
 
+namespace {
+std::atomic<int64_t> synchronized = 0;
+}  // namespace
+
 void TakeTurnsBackwards(bool backwards) { temper_emulated_reverse(backwards); }
+int64_t TimesSynchronized() { return synchronized; }
 
 }  // namespace temper::kernels
 
@@ -45,7 +51,10 @@ int64_t FreeBytes() { return int64_t{1} << 32; }
 std::string WhyNoDevice() { return ""; }
 StreamHandle CreateStream() { return nullptr; }
 void DestroyStream(StreamHandle) {}
-void Synchronize(StreamHandle) { RequireNoCapture("waiting"); }
+void Synchronize(StreamHandle) {
+  RequireNoCapture("waiting");
+  ++synchronized;
+}
 void* TryAllocateOnDevice(int64_t bytes) {
   return bytes > FreeBytes() ? nullptr : Poisoned(bytes);
 }

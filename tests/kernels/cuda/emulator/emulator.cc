@@ -209,6 +209,19 @@ void temper_emulated_exchange(const void* mine, void* of_source, size_t bytes, i
   std::memcpy(of_source, shown.words[set][source_lane], bytes);
 }
 
+unsigned temper_emulated_ballot(bool vote) {
+  Fiber& own = Current();
+  const int set = own.exchanges++ % 2;
+  Shown& shown = block->shown[static_cast<size_t>(own.place.thread.x) / kWarp];
+  shown.words[set][temper_emulated_lane()][0] = vote ? 1 : 0;
+  Yield(At::kWarpBarrier);
+  unsigned votes = 0;
+  for (int lane = 0; lane < kWarp; ++lane) {
+    votes |= static_cast<unsigned>(shown.words[set][lane][0]) << lane;
+  }
+  return votes;
+}
+
 // Products are exact in float32; sums here go through k in order, which a tensor core need not do.
 void temper_emulated_mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   struct Words {
