@@ -1,7 +1,6 @@
 // Products with weights: our own tiles, or a library's algorithm where one is pinned to the weight.
 //
 // Which of the two, and the tile, depend on the weight alone, never on the rows.
-#include <algorithm>
 #include <limits>
 #include <type_traits>
 #include <vector>

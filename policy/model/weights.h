@@ -65,8 +65,8 @@ class Weights {
   }
   // A matrix in packed form (ParameterSpec.packed), by its offset.
   const kernels::PackedWeight& matrix(int64_t offset) const { return *packed_.at(offset); }
-  // Of a mixture's experts, in their order: all that stand where the first one's at this offset
-  // does.
+  // The same matrix of each of a mixture's experts, in their order, by the offset of the first
+  // one's.
   std::span<const kernels::PackedWeight* const> experts(int64_t first) const {
     return experts_.at(first);
   }
