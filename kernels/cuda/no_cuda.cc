@@ -1,4 +1,5 @@
 // Stands in for the CUDA back end where it is not compiled in.
+#include "kernels/collective.h"
 #include "kernels/cuda/algorithms.h"
 #include "kernels/cuda/cuda_device.h"
 
@@ -10,6 +11,15 @@ absl::StatusOr<std::unique_ptr<Device>> OpenCudaDevice(int) {
 
 absl::Status TuneProducts(int, std::span<const WeightSides>, const std::string&,
                           const std::function<void(const TunedProduct&)>&) {
+  return absl::FailedPreconditionError(WhyNoCudaDevice());
+}
+
+absl::StatusOr<std::string> NewCollectiveId() {
+  return absl::FailedPreconditionError(WhyNoCudaDevice());
+}
+
+absl::StatusOr<std::unique_ptr<Collective>> JoinCollective(Device&, std::string_view, int, int,
+                                                           absl::Duration) {
   return absl::FailedPreconditionError(WhyNoCudaDevice());
 }
 

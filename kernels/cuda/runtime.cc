@@ -135,16 +135,18 @@ void DestroyStream(StreamHandle stream) {
   RequireSuccess(cudaStreamDestroy(stream), "the end of a stream");
 }
 
+bool IsDone(StreamHandle stream) {
+  const cudaError_t state = cudaStreamQuery(stream);
+  if (state == cudaErrorNotReady) return false;
+  RequireSuccess(state, "what the device was asked for");
+  return true;
+}
+
 // Asks again and again rather than blocking: a device that hangs must not hang us in silence, and
 // what is waited for in a decoding step takes less time than going to sleep and waking up.
 void Synchronize(StreamHandle stream) {
   const auto deadline = std::chrono::steady_clock::now() + kFinishMax;
-  for (;;) {
-    const cudaError_t state = cudaStreamQuery(stream);
-    if (state != cudaErrorNotReady) {
-      RequireSuccess(state, "what the device was asked for");
-      return;
-    }
+  while (!IsDone(stream)) {
     if (std::chrono::steady_clock::now() > deadline) {
       std::fprintf(stderr, "cuda: the device has not ended its work in %d minutes\n",
                    static_cast<int>(kFinishMax.count()));

@@ -40,6 +40,8 @@ std::string WhyNoDevice();
 StreamHandle CreateStream();
 void DestroyStream(StreamHandle stream);
 void Synchronize(StreamHandle stream);
+// Whether all that was asked of it is done. Stops the process where the device has failed.
+bool IsDone(StreamHandle stream);
 
 // Null where there is no room.
 void* TryAllocateOnDevice(int64_t bytes);
