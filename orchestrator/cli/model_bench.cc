@@ -216,7 +216,7 @@ class TrainStep {
     ops.adamw(stream, step, gradients_, model_.values, m_, v_);
   }
 
-  void Repack() { setting_.weights.Repack(model_.values); }
+  void Repack() { setting_.weights.Repack(model_.values, kernels::Place::kHost); }
 
  private:
   const BenchModel& model_;

@@ -265,7 +265,7 @@ void Trainer::Step(const TrainRequest& request, const AdamW& adamw, TrainMetrics
                    values_.host());
     values_.ToDevice();
   }
-  weights_->Repack(values_.device());
+  weights_->Repack(values_.device(), kernels::Place::kDevice);
 }
 
 absl::Status Trainer::EnsureReference(bool needed) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/device.h"
@@ -16,9 +17,15 @@ class DeviceFloats {
  public:
   // Zeros.
   DeviceFloats(kernels::Device& device, int64_t count)
-      : device_(device), count_(count), memory_(device.Allocate(Bytes())) {
+      : DeviceFloats(device, count,
+                     device.Allocate(count * static_cast<int64_t>(sizeof(float)))) {}
+  // Zeros at the start of this memory of the device.
+  DeviceFloats(kernels::Device& device, int64_t count, kernels::Memory memory)
+      : device_(device), count_(count), memory_(std::move(memory)) {
     Zero();
   }
+
+  const kernels::Memory& memory() const { return memory_; }
 
   // For ops.
   std::span<float> device() const { return {memory_.as<float>(), static_cast<size_t>(count_)}; }

@@ -112,7 +112,7 @@ void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> val
     weights_ = std::make_unique<model::Weights>(layout_, device_, values->floats(),
                                                 model::WeightOptions{.dtype = dtype_});
   } else {
-    weights_->Repack(values->floats());
+    weights_->Repack(values->floats(), kernels::Place::kHost);
   }
   values->ReleasePacked(layout_);
   values_ = std::move(values);
