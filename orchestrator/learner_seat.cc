@@ -2,7 +2,7 @@
 #include "orchestrator/learner_seat.h"
 
 #include "absl/strings/str_cat.h"
-#include "base/digest.h"
+#include "base/weights_fingerprint.h"
 #include "orchestrator/request_rules.h"
 
 namespace temper::orchestrator {
@@ -16,9 +16,7 @@ constexpr absl::Duration kSaveTimeout = absl::Minutes(30);
 }  // namespace
 
 std::string ManifestDigest(const v1::WeightsManifest& manifest) {
-  std::string joined;
-  for (const v1::TensorDigest& tensor : manifest.tensors()) joined += tensor.digest();
-  return Xxh3Digest(joined);
+  return WeightsFingerprint(manifest);
 }
 
 LearnerSeat::LearnerSeat(Board& board, const RecoveredRun& recovered)
@@ -114,7 +112,8 @@ std::shared_ptr<const v1::TrainRequest> LearnerSeat::WarmStartRequest(int64_t st
 
 void LearnerSeat::Hold(const v1::WeightsManifest& manifest) {
   const auto recorded = digests_.find(manifest.version());
-  if (recorded != digests_.end() && recorded->second != ManifestDigest(manifest)) {
+  if (recorded != digests_.end() &&
+      FingerprintsContradict(recorded->second, ManifestDigest(manifest))) {
     board_.Fail(absl::StrCat(worker_, " holds version ", manifest.version(),
                              " with other weights than were recorded when it was made first"));
     return;

@@ -3,12 +3,11 @@
 #include "kernels/cuda/shared_memory.h"
 
 #include <array>
-#include <atomic>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <random>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,34 +42,23 @@ struct Allocation {
   void* memory;
 };
 
-// The allocations of this process, for who opens one of them here. Learner and worker may be two
-// threads of it, so a turn is taken for the length of a look-up.
+// The allocations of this process, for who opens one of them here: learner and worker may be two
+// threads of it.
 class Allocations {
  public:
   void Add(const std::shared_ptr<Allocation>& allocation) {
-    const Turn turn(taken_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
     known_[allocation->number] = allocation;
   }
   std::shared_ptr<Allocation> Find(const Number& number) {
-    const Turn turn(taken_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = known_.find(number);
     return found == known_.end() ? nullptr : found->second.lock();
   }
 
  private:
-  class Turn {
-   public:
-    explicit Turn(std::atomic_flag& taken) : taken_(taken) {
-      while (taken_.test_and_set(std::memory_order_acquire)) std::this_thread::yield();
-    }
-    ~Turn() { taken_.clear(std::memory_order_release); }
-
-   private:
-    std::atomic_flag& taken_;
-  };
-
-  std::atomic_flag taken_ = ATOMIC_FLAG_INIT;
+  std::mutex mutex_;
   std::map<Number, std::weak_ptr<Allocation>> known_;
 };
 

@@ -45,6 +45,11 @@ class DeviceFloats {
     device_.Copy(memory_.as<float>(), host().data(), Bytes());
     device_.Finish();
   }
+  // What is there now, into memory of the host.
+  void CopyTo(std::span<float> floats) {
+    device_.Copy(floats.data(), memory_.as<float>(), Bytes());
+    device_.Finish();
+  }
   void Zero() { device_.Zero(memory_.as<float>(), Bytes()); }
 
  private:
