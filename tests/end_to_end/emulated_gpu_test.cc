@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -101,6 +102,25 @@ TEST_F(EmulatedGpuTest, WhereMemoryCannotBeOpenedTheWeightsGoThroughFiles) {
   EXPECT_EQ(FinalModelSha256(folder_ + "/refused"), FinalModelSha256(folder_ + "/opened"));
   EXPECT_EQ(CameBy("refused", "DEVICE"), 0);
   EXPECT_GE(CameBy("refused", "FILE"), 5);
+}
+
+// Versions made on a GPU have fingerprints of the GPU's kind: a replay and a fork know them, and a
+// fork that goes on on the CPU begins with the same weights all the same.
+TEST_F(EmulatedGpuTest, ARunIsReplayedAndForkedAlsoToAnotherDevice) {
+  LiveRun parent(Arguments("parent", "cuda:0"));
+  ASSERT_EQ(parent.Wait().exit_code, 0);
+  const std::string dir = folder_ + "/parent";
+  const Outcome replay = Temper({"replay", dir, "--step", "2", "--json"});
+  EXPECT_EQ(replay.exit_code, 0) << replay.output << replay.errors;
+  for (const auto& [name, device] : {std::pair("same", "cuda:0"), {"elsewhere", "cpu"}}) {
+    const Outcome forked = Temper({"fork", dir, "--at", "0", "--name", name, "--set",
+                                   std::string("device=") + device});
+    ASSERT_EQ(forked.exit_code, 0) << forked.errors;
+    const Outcome run = Temper({"run", folder_ + "/" + name});
+    EXPECT_EQ(run.exit_code, 0) << name << run.output << run.errors;
+  }
+  EXPECT_EQ(FinalModelSha256(folder_ + "/same"), FinalModelSha256(dir));
+  EXPECT_EQ(FinalModelSha256(folder_ + "/elsewhere").size(), 64u);
 }
 
 }  // namespace
