@@ -175,7 +175,7 @@ TEST_F(CoreTest, FingerprintsOfAnotherKindOfDeviceSayNothingOfAVersionThatIsHeld
   manifest.mutable_tensors(0)->set_kind(v1::DIGEST_KIND_DEVICE_64);
   manifest.mutable_tensors(0)->set_digest("12345678");
   learner_comes_back_with("2", manifest);
-  EXPECT_THAT(Did<EndRun>(), IsEmpty());
+  EXPECT_THAT(Did<EndRun>(), SizeIs(0));
   manifest = Manifest(1);
   manifest.mutable_tensors(0)->set_digest("other bits");
   learner_comes_back_with("3", manifest);
