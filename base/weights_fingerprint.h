@@ -10,16 +10,18 @@
 
 namespace temper {
 
+// What a digest is where no kind is said.
+inline constexpr temper::v1::DigestKind kXxh3Digests = temper::v1::DIGEST_KIND_UNSPECIFIED;
+
 // `digests`: of all tensors, in the manifest's order, one after another.
 inline std::string WeightsFingerprint(std::string_view digests, temper::v1::DigestKind kind) {
   std::string fingerprint = Xxh3Digest(digests);
-  if (kind != temper::v1::DIGEST_KIND_XXH3_128) fingerprint.push_back(static_cast<char>(kind));
+  if (kind != kXxh3Digests) fingerprint.push_back(static_cast<char>(kind));
   return fingerprint;
 }
 
 inline temper::v1::DigestKind KindOf(const temper::v1::WeightsManifest& manifest) {
-  return manifest.tensors_size() > 0 ? manifest.tensors(0).kind()
-                                     : temper::v1::DIGEST_KIND_XXH3_128;
+  return manifest.tensors_size() > 0 ? manifest.tensors(0).kind() : kXxh3Digests;
 }
 
 inline std::string WeightsFingerprint(const temper::v1::WeightsManifest& manifest) {

@@ -96,8 +96,8 @@ class Device {
   // Until all that was asked for is done: what it wrote may be read then.
   virtual void Finish() = 0;
 
-  // digests[i] = that of piece i (kernels/digest.h), taken where it lies: memory of the device, or of
-  // the host. After all that was asked for before.
+  // digests[i] = that of piece i (kernels/digest.h), taken where it lies: memory of the device, or
+  // of the host. After all that was asked for before.
   virtual void Digest(std::span<const DigestPiece> pieces, uint64_t* digests) {
     Finish();
     for (size_t i = 0; i < pieces.size(); ++i) {
@@ -113,10 +113,10 @@ class Device {
   virtual absl::StatusOr<std::string> Share(const Memory& /*shared*/) const {
     return absl::UnimplementedError("this device's memory is the process's own");
   }
-  // `bytes` of memory that somebody shared, on this device or one that it reaches. Ops and copies may
-  // read it until it is let go; nobody but its owner writes, which it may do at any time. The handle
-  // is not believed: INVALID_ARGUMENT: it is none, or the memory has fewer bytes. Another error: this
-  // device does not reach it; why. Nothing has happened then.
+  // `bytes` of memory that somebody shared, on this device or one that it reaches. Ops and copies
+  // may read it until it is let go; nobody but its owner writes, which it may do at any time. The
+  // handle is not believed: INVALID_ARGUMENT: it is none, or the memory has fewer bytes. Another
+  // error: this device does not reach it; why. Nothing has happened then.
   virtual absl::StatusOr<Memory> OpenShared(std::string_view /*handle*/, int64_t /*bytes*/) {
     return absl::UnimplementedError("this device opens no memory of others");
   }

@@ -115,8 +115,8 @@ std::shared_ptr<const v1::TrainRequest> LearnerSeat::WarmStartRequest(int64_t st
 void LearnerSeat::Hold(const v1::WeightsManifest& manifest, bool made_now) {
   const auto recorded = digests_.find(manifest.version());
   const std::string digest = ManifestDigest(manifest);
-  if (recorded != digests_.end() && (made_now ? recorded->second != digest
-                                              : FingerprintsContradict(recorded->second, digest))) {
+  if (recorded != digests_.end() &&
+      (made_now ? recorded->second != digest : FingerprintsContradict(recorded->second, digest))) {
     board_.Fail(absl::StrCat(worker_, " holds version ", manifest.version(),
                              " with other weights than were recorded when it was made first"));
     return;

@@ -140,7 +140,8 @@ absl::StatusOr<v1::WeightsWay> EngineLoop::TakeWeights(const UpdateOrder& order)
   const v1::WeightsManifest& manifest = order.manifest;
   TEMPER_ASSIGN_OR_RETURN(const std::optional<SharedWeights> shared, follower_->Open(manifest));
   if (shared.has_value()) {
-    // There is no room for two versions: what is current goes before the new one is known to be good.
+    // There is no room for two versions: what is current goes before the new one is known to be
+    // good.
     digest_.clear();
     engine_->PackWeights(shared->values);
     TEMPER_ASSIGN_OR_RETURN(digest_, follower_->Confirm(manifest, *shared));

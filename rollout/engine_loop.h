@@ -30,7 +30,7 @@ struct WeightsUpdate {
   int64_t version = 0;
   std::string digest;  // WeightsFingerprint() of what lies here
   absl::Duration took;
-  v1::WeightsWay way = v1::WEIGHTS_WAY_NONE;  // none: it was here already
+  v1::WeightsWay way = v1::WEIGHTS_WAY_UNSPECIFIED;  // none: it was here already
 };
 
 // Where the outcome of an update goes: Done() exactly once, on the engine's thread.

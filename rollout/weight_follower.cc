@@ -60,7 +60,7 @@ std::vector<std::string> WeightFollower::DigestsOf(const v1::WeightsManifest& ma
                                                    std::span<const float> host_values) const {
   const std::vector<kernels::DigestPiece> pieces = Pieces(manifest, host_values);
   std::vector<std::string> digests;
-  if (KindOf(manifest) == v1::DIGEST_KIND_XXH3_128) {
+  if (KindOf(manifest) == kXxh3Digests) {
     for (const kernels::DigestPiece& piece : pieces) {
       digests.push_back(Xxh3Digest(std::string_view(static_cast<const char*>(piece.data),
                                                     static_cast<size_t>(piece.bytes))));
@@ -80,7 +80,7 @@ std::vector<std::string> WeightFollower::DigestsOf(const v1::WeightsManifest& ma
 
 absl::Status WeightFollower::CheckDigestKind(const v1::WeightsManifest& manifest) const {
   const v1::DigestKind kind = KindOf(manifest);
-  const bool known = kind == v1::DIGEST_KIND_XXH3_128 || kind == v1::DIGEST_KIND_DEVICE_64;
+  const bool known = kind == kXxh3Digests || kind == v1::DIGEST_KIND_DEVICE_64;
   const bool one = std::ranges::all_of(
       manifest.tensors(), [kind](const v1::TensorDigest& tensor) { return tensor.kind() == kind; });
   if (known && one) return absl::OkStatus();
@@ -151,8 +151,9 @@ absl::StatusOr<std::optional<SharedWeights>> WeightFollower::Open(
   absl::StatusOr<kernels::Memory> memory =
       device_.OpenShared(manifest.device_handle(), model::SharedBytes(layout_));
   if (!memory.ok()) {
-    log::Warning("the learner's memory cannot be opened; the weights go through the host",
-                 {{"version", manifest.version()}, {"why", std::string(memory.status().message())}});
+    log::Warning(
+        "the learner's memory cannot be opened; the weights go through the host",
+        {{"version", manifest.version()}, {"why", std::string(memory.status().message())}});
     return std::nullopt;
   }
   SharedWeights shared{.memory = *std::move(memory)};
@@ -186,8 +187,8 @@ absl::StatusOr<WeightValues> WeightFollower::Map(const v1::WeightsManifest& mani
 }
 
 absl::StatusOr<LoadedWeights> WeightFollower::Fetch(const v1::WeightsManifest& manifest,
-                                                   absl::Time deadline,
-                                                   absl::FunctionRef<bool()> cancelled) const {
+                                                    absl::Time deadline,
+                                                    absl::FunctionRef<bool()> cancelled) const {
   const std::string place =
       absl::StrCat("weights of version ", manifest.version(), " from ", manifest.learner_address());
   if (manifest.learner_address().empty()) {

@@ -16,8 +16,8 @@ namespace {
 static_assert(sizeof(cudaIpcMemHandle_t) == sizeof(IpcHandle));
 static_assert(sizeof(cudaUUID_t) == sizeof(Uuid));
 
-// CUDA packs small allocations into blocks of this size, and a handle opens the whole block: what is
-// a multiple of it has its blocks to itself (Programming Guide, Interprocess Communication).
+// CUDA packs small allocations into blocks of this size, and a handle opens the whole block: what
+// is a multiple of it has its blocks to itself (Programming Guide, Interprocess Communication).
 constexpr int64_t kBlock = int64_t{2} << 20;
 
 // Its words; and it is no error of the launch that comes next.

@@ -14,8 +14,8 @@ namespace temper::learner {
 // Tokens that chose each expert, one list a layer; empty for layers of other kinds.
 using ExpertLoads = std::vector<std::vector<int64_t>>;
 
-// correction[e] += rate * sign(mean load - load[e]) in every layer that saw a token. `values` lie on
-// the device; only the corrections leave it.
+// correction[e] += rate * sign(mean load - load[e]) in every layer that saw a token. `values` lie
+// on the device; only the corrections leave it.
 void BalanceExperts(const model::ParameterLayout& layout, const ExpertLoads& loads, double rate,
                     kernels::Device& device, std::span<float> values);
 

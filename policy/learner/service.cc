@@ -109,7 +109,8 @@ class LearnerService final : public temper::v1::LearnerService::CallbackService 
       grpc::CallbackServerContext* context, const FetchWeightsRequest* request) override {
     auto* const stream = new WeightsStream;
     const absl::StatusOr<std::shared_ptr<TrainerLoop>> loop = runs_.Find(request->run());
-    const absl::Status begun = loop.ok() ? BeginFetch(*loop, *context, *request, *stream) : loop.status();
+    const absl::Status begun =
+        loop.ok() ? BeginFetch(*loop, *context, *request, *stream) : loop.status();
     if (!begun.ok()) stream->Refuse(begun);
     return stream;
   }

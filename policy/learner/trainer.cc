@@ -48,7 +48,7 @@ std::string DigestOf(const TrainRequest& request) {
 
 // Where it is not what the checkpoint's own digests make.
 std::string PublishedFingerprint(const temper::v1::WeightsManifest& manifest) {
-  if (KindOf(manifest) == temper::v1::DIGEST_KIND_XXH3_128) return "";
+  if (KindOf(manifest) == kXxh3Digests) return "";
   return WeightsFingerprint(manifest);
 }
 

@@ -151,9 +151,8 @@ std::shared_ptr<temper::v1::WeightsManifest> WeightStore::Describe(int64_t versi
 Manifest WeightStore::Add(Version version) {
   const Manifest manifest = version.manifest;
   MutexLock lock(mutex_);
-  std::erase_if(published_, [&](const Version& old) {
-    return old.manifest->version() == manifest->version();
-  });
+  std::erase_if(published_,
+                [&](const Version& old) { return old.manifest->version() == manifest->version(); });
   published_.push_back(std::move(version));
   while (published_.size() > kVersionsKept) {
     unlink(published_.front().path.c_str());
@@ -166,9 +165,9 @@ absl::StatusOr<Manifest> WeightStore::Publish(int64_t version, const model::Para
                                               std::span<const float> values) {
   const std::span<const std::byte> bytes = std::as_bytes(values);
   const auto manifest = Describe(version, static_cast<int64_t>(bytes.size()));
-  TEMPER_ASSIGN_OR_RETURN(
-      *manifest->mutable_shared_path(),
-      Write(version, manifest->bytes(), [&](int64_t offset, int64_t) { return bytes.subspan(offset); }));
+  TEMPER_ASSIGN_OR_RETURN(*manifest->mutable_shared_path(),
+                          Write(version, manifest->bytes(),
+                                [&](int64_t offset, int64_t) { return bytes.subspan(offset); }));
   *manifest->mutable_tensors() = DigestTensors(layout, values);
   return Add({.manifest = manifest, .path = manifest->shared_path()});
 }

@@ -3,9 +3,9 @@
 // A version that was computed on the host is one file: the flat float32 array as the layout has it,
 // in shared memory when there is room and else in the run folder; a file appears whole and never
 // changes. One that was computed on a GPU is the GPU's memory, which goes on to the next version;
-// its file is made when somebody asks. The two newest stay. The learner's loop publishes; any thread
-// reads. The files go with the store; what a killed process left behind goes when the next store of
-// the same run opens.
+// its file is made when somebody asks. The two newest stay. The learner's loop publishes; any
+// thread reads. The files go with the store; what a killed process left behind goes when the next
+// store of the same run opens.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ using Manifest = std::shared_ptr<const temper::v1::WeightsManifest>;
 google::protobuf::RepeatedPtrField<temper::v1::TensorDigest> DigestTensors(
     const model::ParameterLayout& layout, std::span<const float> values);
 
-// What a GPU says of its values: digests in layout order (kernels/digest.h), and the handle by which
-// others open them; empty: they cannot.
+// What a GPU says of its values: digests in layout order (kernels/digest.h), and the handle by
+// which others open them; empty: they cannot.
 struct ValuesOnDevice {
   std::vector<uint64_t> digests;
   std::string handle;

@@ -17,8 +17,7 @@ class DeviceFloats {
  public:
   // Zeros.
   DeviceFloats(kernels::Device& device, int64_t count)
-      : DeviceFloats(device, count,
-                     device.Allocate(count * static_cast<int64_t>(sizeof(float)))) {}
+      : DeviceFloats(device, count, device.Allocate(count * static_cast<int64_t>(sizeof(float)))) {}
   // Zeros at the start of this memory of the device.
   DeviceFloats(kernels::Device& device, int64_t count, kernels::Memory memory)
       : device_(device), count_(count), memory_(std::move(memory)) {

@@ -1,5 +1,5 @@
-// How a learner's values lie in memory of its GPU that rollout workers of the host open: the float32
-// array as the layout has it, then, at the next multiple of 8, one int64.
+// How a learner's values lie in memory of its GPU that rollout workers of the host open: the
+// float32 array as the layout has it, then, at the next multiple of 8, one int64.
 //
 // That number is the version the values are, or are becoming: the learner writes it before it
 // changes the first value. Versions only grow. So who packs the values and finds the number of

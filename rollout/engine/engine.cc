@@ -115,8 +115,7 @@ void Engine::Pack(std::span<const float> values, kernels::Place place) {
   }
   weights_ = std::make_unique<model::Weights>(
       layout_, device_, values,
-      model::WeightOptions{
-          .dtype = dtype_, .values = place, .own = !device_.shares_host_memory()});
+      model::WeightOptions{.dtype = dtype_, .values = place, .own = !device_.shares_host_memory()});
   repackable_ = true;
 }
 

@@ -17,15 +17,15 @@ v1::WeightsManifest Manifest(v1::DigestKind kind, const std::string& last) {
 }
 
 TEST(WeightsFingerprintTest, IsTheDigestOfTheDigestsAndAnotherKindIsAddedToIt) {
-  const std::string plain = WeightsFingerprint(Manifest(v1::DIGEST_KIND_XXH3_128, "second"));
+  const std::string plain = WeightsFingerprint(Manifest(kXxh3Digests, "second"));
   EXPECT_EQ(plain, Xxh3Digest("firstsecond"));
   EXPECT_EQ(WeightsFingerprint(Manifest(v1::DIGEST_KIND_DEVICE_64, "second")), plain + "\x01");
   EXPECT_EQ(WeightsFingerprint(v1::WeightsManifest()), Xxh3Digest(""));
 }
 
 TEST(WeightsFingerprintTest, OnlyThoseOfOneKindContradictEachOther) {
-  const std::string one = WeightsFingerprint(Manifest(v1::DIGEST_KIND_XXH3_128, "a"));
-  const std::string other = WeightsFingerprint(Manifest(v1::DIGEST_KIND_XXH3_128, "b"));
+  const std::string one = WeightsFingerprint(Manifest(kXxh3Digests, "a"));
+  const std::string other = WeightsFingerprint(Manifest(kXxh3Digests, "b"));
   const std::string device = WeightsFingerprint(Manifest(v1::DIGEST_KIND_DEVICE_64, "a"));
   const std::string other_device = WeightsFingerprint(Manifest(v1::DIGEST_KIND_DEVICE_64, "b"));
   EXPECT_FALSE(FingerprintsContradict(one, one));
@@ -33,7 +33,8 @@ TEST(WeightsFingerprintTest, OnlyThoseOfOneKindContradictEachOther) {
   EXPECT_FALSE(FingerprintsContradict(one, device));
   EXPECT_FALSE(FingerprintsContradict(device, other));
   EXPECT_TRUE(FingerprintsContradict(device, other_device));
-  EXPECT_FALSE(FingerprintsContradict(device, other_device.substr(0, 16) + "\x02")) << "a third kind";
+  EXPECT_FALSE(FingerprintsContradict(device, other_device.substr(0, 16) + "\x02"))
+      << "a third kind";
 }
 
 TEST(WeightsFingerprintTest, ADevicesDigestIsBigEndian) {

@@ -30,8 +30,9 @@ struct Options {
   int threads = 0;
   double seconds = 5;  // about so long a figure
   bool json = false;
-  // Of a process that opens what another has shared (publication_figure.cc): a handle and the digest
-  // of what lies there, hexadecimal, and the model's layers. The other's own arguments come before.
+  // Of a process that opens what another has shared (publication_figure.cc): a handle and the
+  // digest of what lies there, hexadecimal, and the model's layers. The other's own arguments come
+  // before.
   std::string open_handle, open_digest;
   size_t open_layers = 0;
   std::vector<std::string> arguments;

@@ -36,8 +36,7 @@ int64_t ValueBytes(const ModelConfig& config) {
 
 // A slab of numbers, again and again: drawing them takes longer than moving them.
 void Fill(kernels::Device& device, const ParameterLayout& layout, const Memory& values) {
-  std::vector<float> slab(
-      static_cast<size_t>(std::min<int64_t>(layout.size(), int64_t{4} << 20)));
+  std::vector<float> slab(static_cast<size_t>(std::min<int64_t>(layout.size(), int64_t{4} << 20)));
   for (size_t i = 0; i < slab.size(); ++i) slab[i] = static_cast<float>(i % 2039) / 2039.0f - 0.5f;
   const auto slab_bytes = static_cast<int64_t>(slab.size()) * kFloat;
   {
@@ -155,8 +154,9 @@ void OpenPublication(Bench& bench) {
                 .value = read / times.median() / 1e9,
                 .unit = "GB/s",
                 .limit = read / ((2 * read + written) / bench.measured.bandwidth) / 1e9,
-                .formula = "float32 values / seconds; the limit reads them twice and writes what is "
-                           "packed at the copy's bandwidth"};
+                .formula =
+                    "float32 values / seconds; the limit reads them twice and writes what is "
+                    "packed at the copy's bandwidth"};
   figure.details = {{"bytes_values", layout.size() * kFloat},
                     {"bytes_packed", WeightBytes(config, bench.dtype())},
                     {"layers", config.layers.size()},

@@ -18,9 +18,9 @@
 namespace temper::rollout {
 namespace {
 
-using ::testing::HasSubstr;
 using learner::Learner;
 using learner::SupervisedRequest;
+using ::testing::HasSubstr;
 
 class SharedWeightsTest : public ::testing::Test {
  protected:
@@ -80,8 +80,8 @@ TEST_F(SharedWeightsTest, AVersionIsOpenedWhereItWasTrainedAndNoFileIsMade) {
   const std::vector<float> values = HeldValues();
   for (const v1::TensorDigest& tensor : manifest.tensors()) {
     EXPECT_EQ(tensor.kind(), v1::DIGEST_KIND_DEVICE_64);
-    EXPECT_EQ(tensor.digest(),
-              BigEndian(kernels::DigestOfHostBytes(values.data() + tensor.offset() / 4, tensor.bytes())))
+    EXPECT_EQ(tensor.digest(), BigEndian(kernels::DigestOfHostBytes(
+                                   values.data() + tensor.offset() / 4, tensor.bytes())))
         << tensor.name();
   }
 }
@@ -154,7 +154,7 @@ TEST_F(SharedWeightsTest, WhatCannotBeOpenedIsLeftToTheHost) {
 
 TEST_F(SharedWeightsTest, DigestsOfAnUnknownKindOrOfSeveralAreRefused) {
   v1::WeightsManifest manifest = learner_->manifest();
-  manifest.mutable_tensors(1)->set_kind(v1::DIGEST_KIND_XXH3_128);
+  manifest.mutable_tensors(1)->set_kind(kXxh3Digests);
   EXPECT_EQ(Open(manifest).status().code(), absl::StatusCode::kFailedPrecondition);
   for (v1::TensorDigest& tensor : *manifest.mutable_tensors()) {
     tensor.set_kind(static_cast<v1::DigestKind>(7));
@@ -167,7 +167,8 @@ TEST_F(SharedWeightsTest, ACheckpointSaysHowItsVersionWasPublished) {
   v1::SaveCheckpointRequest request;
   request.set_version(1);
   ASSERT_TRUE(learner_->trainer->SaveCheckpoint(request).ok());
-  const std::string text = learner::ContentOf(folder_ / "run/checkpoints/step-000001/manifest.json");
+  const std::string text =
+      learner::ContentOf(folder_ / "run/checkpoints/step-000001/manifest.json");
   const auto manifest = learner::DecodeManifest(text, "manifest");
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->record.published, WeightsFingerprint(learner_->manifest()));
@@ -216,9 +217,8 @@ class SharedWeightsLoopTest : public SharedWeightsTest {
   }
   absl::StatusOr<LoadedWeights> Load(const v1::WeightsManifest& manifest, kernels::Device& device,
                                      const std::string& host) {
-    return WeightFollower(*layout_, host, device).Load(manifest, absl::Now() + absl::Seconds(60), [] {
-      return false;
-    });
+    return WeightFollower(*layout_, host, device)
+        .Load(manifest, absl::Now() + absl::Seconds(60), [] { return false; });
   }
 
   learner::TrainerDirectory runs_;
@@ -299,7 +299,8 @@ class Measured : public MeasureSink {
 
 class SharedWeightsEngineTest : public SharedWeightsLoopTest {
  protected:
-  SharedWeightsEngineTest() : engine_({model_->config, *layout_, model_->tokenizer.get(), *device_}, {}) {
+  SharedWeightsEngineTest()
+      : engine_({model_->config, *layout_, model_->tokenizer.get(), *device_}, {}) {
     loop_.Start(engine_, &*follower_);
   }
   ~SharedWeightsEngineTest() override { loop_.Stop(); }
@@ -351,7 +352,7 @@ TEST_F(SharedWeightsEngineTest, WhatWasRefusedIsNotServedAndNeitherIsWhatItWasPa
   EXPECT_NE(*after, *before);
   const auto again = Update(next);
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(again->way, v1::WEIGHTS_WAY_NONE) << "it was here already";
+  EXPECT_EQ(again->way, v1::WEIGHTS_WAY_UNSPECIFIED) << "it was here already";
 }
 
 TEST_F(SharedWeightsEngineTest, AVersionThatWentByBeforeThePackingLeavesTheCurrentOne) {

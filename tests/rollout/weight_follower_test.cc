@@ -22,9 +22,8 @@ using Fault = fakes::FakeLearner::Fault;
 class WeightFollowerTest : public ::testing::Test {
  protected:
   absl::StatusOr<LoadedWeights> Load(const v1::WeightsManifest& manifest) {
-    return WeightFollower(layout_, kThisHost, *device_).Load(manifest, absl::Now() + absl::Seconds(10), [] {
-      return false;
-    });
+    return WeightFollower(layout_, kThisHost, *device_)
+        .Load(manifest, absl::Now() + absl::Seconds(10), [] { return false; });
   }
   void ExpectRefused(const v1::WeightsManifest& manifest, absl::StatusCode code,
                      const std::string& words) {
@@ -159,7 +158,7 @@ TEST_F(WeightFollowerTest, ChecksAGpusDigestsAndMapsTheFileItIsToldOf) {
   ASSERT_TRUE(fetched.ok()) << fetched.status();
   EXPECT_EQ(fetched->way, v1::WEIGHTS_WAY_STREAM);
   EXPECT_TRUE(Holds(*fetched));
-  manifest.mutable_tensors(0)->set_kind(v1::DIGEST_KIND_XXH3_128);
+  manifest.mutable_tensors(0)->set_kind(kXxh3Digests);
   ExpectRefused(manifest, absl::StatusCode::kFailedPrecondition, "several kinds");
 }
 

@@ -12,7 +12,6 @@
 namespace temper::kernels {
 namespace {
 
-
 std::vector<unsigned char> RandomBytes(int64_t count, uint64_t seed) {
   std::mt19937_64 engine(seed);
   std::vector<unsigned char> bytes(count);

@@ -77,7 +77,8 @@ class Servant {
       words >> number >> first;
       memory_ = SharedNumbers(*device_, number, first);
       const auto shared = device_->Share(memory_);
-      return shared.ok() ? absl::BytesToHexString(*shared) : absl::StrCat("-", shared.status().message());
+      return shared.ok() ? absl::BytesToHexString(*shared)
+                         : absl::StrCat("-", shared.status().message());
     }
     if (what == "open") {  // HANDLE BYTES
       words >> handle >> number;
@@ -128,8 +129,8 @@ class OtherProcess {
     environment.push_back(nullptr);
     std::string name = "other";
     char* arguments[] = {name.data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments, environment.data()),
-              0);
+    EXPECT_EQ(
+        posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments, environment.data()), 0);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
   }
@@ -215,7 +216,8 @@ TEST_F(CudaSharedMemoryTest, TheOwnersProcessOpensItsOwnAndItLastsAsLongAsAnybod
 }
 
 TEST_F(CudaSharedMemoryTest, AllocationsAreApartAndAHandleIsOfOneOnly) {
-  const Memory first = SharedNumbers(device(), 10, 1.0f), second = SharedNumbers(device(), 10, 2.0f);
+  const Memory first = SharedNumbers(device(), 10, 1.0f),
+               second = SharedNumbers(device(), 10, 2.0f);
   EXPECT_NE(HandleOf(first), HandleOf(second));
   OtherProcess other;
   for (const auto& [memory, value] : {std::pair{&first, 1.0f}, {&second, 2.0f}}) {

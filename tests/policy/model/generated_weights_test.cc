@@ -1,5 +1,5 @@
-// Weights packed from a generator, slab by slab, or from memory of the device, are those packed from
-// an array of all values on the host.
+// Weights packed from a generator, slab by slab, or from memory of the device, are those packed
+// from an array of all values on the host.
 #include <gtest/gtest.h>
 
 #include <algorithm>
