@@ -6,10 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "kernels/digest.h"
 #include "kernels/view.h"
 
 namespace temper::kernels {
@@ -48,6 +52,8 @@ class Memory {
     return static_cast<T*>(data_);
   }
   int64_t bytes() const { return bytes_; }
+  // Whom it goes back to; the back end that made the memory knows what it is.
+  void* owner() const { return owner_; }
 
  private:
   void Free() {
@@ -107,6 +113,31 @@ class Device {
   // what was asked for before, it becomes one request.
   virtual void Repeat(absl::FunctionRef<void()> work) { work(); }
   virtual RepeatCounts repeat_counts() const { return {}; }
+
+  // digests[i] = that of piece i (kernels/digest.h), taken where it lies: memory of the device, or
+  // of the host. After all that was asked for before.
+  virtual void Digest(std::span<const DigestPiece> pieces, uint64_t* digests) {
+    Finish();
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      digests[i] = DigestOfHostBytes(pieces[i].data, pieces[i].bytes);
+    }
+  }
+
+  // ---- memory of one process that others of the same host read, without a copy (GPUs)
+  // As Allocate() on the device; memory that Share() can give a handle.
+  virtual Memory AllocateShared(int64_t bytes) { return Allocate(bytes); }
+  // Opaque bytes by which OpenShared() finds the memory, in this process and in others, while it
+  // lives. UNIMPLEMENTED, UNAVAILABLE: there is no such way here; why.
+  virtual absl::StatusOr<std::string> Share(const Memory& /*shared*/) const {
+    return absl::UnimplementedError("this device's memory is the process's own");
+  }
+  // `bytes` of memory that somebody shared, on this device or one that it reaches. Ops and copies
+  // may read it until it is let go; nobody but its owner writes, which it may do at any time. The
+  // handle is not believed: INVALID_ARGUMENT: it is none, or the memory has fewer bytes. Another
+  // error: this device does not reach it; why. Nothing has happened then.
+  virtual absl::StatusOr<Memory> OpenShared(std::string_view /*handle*/, int64_t /*bytes*/) {
+    return absl::UnimplementedError("this device opens no memory of others");
+  }
 };
 
 // Cores this process may use, which may be fewer than the machine has.

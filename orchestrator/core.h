@@ -185,7 +185,7 @@ struct RunRows {
   std::shared_ptr<const agents::Graph> graph;  // of the environment
 };
 
-// XXH3-128 over the manifest's tensor digests, in its order: what UpdateWeights must answer.
+// The version's fingerprint (WeightsManifest): what UpdateWeights must answer.
 std::string ManifestDigest(const v1::WeightsManifest& manifest);
 
 class RunCore {

@@ -86,7 +86,7 @@ absl::StatusOr<std::optional<WholeCheckpoint>> FindCheckpoint(const ForkPlan& pl
   TEMPER_RETURN_IF_ERROR(whole.status());
   const auto recorded = plan.recovered.weights_digests.find(version);
   if (recorded != plan.recovered.weights_digests.end() &&
-      recorded->second != whole->weights_digest) {
+      recorded->second != whole->weights_digest && recorded->second != whole->published) {
     return absl::DataLossError(
         absl::StrCat(whole->path, ": holds other weights than the run recorded for that step"));
   }
@@ -192,7 +192,7 @@ absl::StatusOr<PreparedFork> PrepareFork(const ForkPlan& plan) {
   fork.origin = {.parent = plan.parent.spec.name(),
                  .parent_step = plan.step,
                  .version = VersionOf(plan),
-                 .weights_digest = start.has_value() ? start->weights_digest : ""};
+                 .weights_digest = start.has_value() ? start->recorded_digest() : ""};
   identity.origin = fork.origin;
 
   const std::string aside = JoinPath(Dirname(fork.dir), absl::StrCat(kAside, name));

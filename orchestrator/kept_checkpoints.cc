@@ -75,6 +75,7 @@ absl::StatusOr<WholeCheckpoint> CheckCheckpoint(const std::string& dir, int64_t 
   }
   whole.sha256 = manifest.record.sha256;
   whole.weights_digest = Xxh3Digest(digests);
+  whole.published = manifest.record.published;
   return whole;
 }
 

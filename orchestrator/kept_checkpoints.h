@@ -19,7 +19,13 @@ std::string CheckpointPath(const std::string& dir, int64_t version);
 struct WholeCheckpoint {
   std::string path;
   std::string sha256;          // of model.safetensors
-  std::string weights_digest;  // as ManifestDigest (core.h) of the version
+  std::string weights_digest;  // as ManifestDigest (core.h) of the version published on a CPU,
+  std::string published;       // and as it was published, where that was on a GPU; else ""
+
+  // The one that the run has recorded.
+  const std::string& recorded_digest() const {
+    return published.empty() ? weights_digest : published;
+  }
 };
 // Reads every byte once and compares with the manifest. NOT_FOUND: there is none. DATA_LOSS: it is
 // damaged.

@@ -2,7 +2,7 @@
 #include "orchestrator/learner_seat.h"
 
 #include "absl/strings/str_cat.h"
-#include "base/digest.h"
+#include "base/weights_fingerprint.h"
 #include "orchestrator/request_rules.h"
 
 namespace temper::orchestrator {
@@ -16,9 +16,7 @@ constexpr absl::Duration kSaveTimeout = absl::Minutes(30);
 }  // namespace
 
 std::string ManifestDigest(const v1::WeightsManifest& manifest) {
-  std::string joined;
-  for (const v1::TensorDigest& tensor : manifest.tensors()) joined += tensor.digest();
-  return Xxh3Digest(joined);
+  return WeightsFingerprint(manifest);
 }
 
 LearnerSeat::LearnerSeat(Board& board, const RecoveredRun& recovered)
@@ -112,9 +110,13 @@ std::shared_ptr<const v1::TrainRequest> LearnerSeat::WarmStartRequest(int64_t st
   return nullptr;
 }
 
-void LearnerSeat::Hold(const v1::WeightsManifest& manifest) {
+// A fork may go on on another kind of device: then the version it was given, which its checkpoint
+// vouches for, has a fingerprint of another kind. What was made again has not.
+void LearnerSeat::Hold(const v1::WeightsManifest& manifest, bool made_now) {
   const auto recorded = digests_.find(manifest.version());
-  if (recorded != digests_.end() && recorded->second != ManifestDigest(manifest)) {
+  const std::string digest = ManifestDigest(manifest);
+  if (recorded != digests_.end() &&
+      (made_now ? recorded->second != digest : FingerprintsContradict(recorded->second, digest))) {
     board_.Fail(absl::StrCat(worker_, " holds version ", manifest.version(),
                              " with other weights than were recorded when it was made first"));
     return;
@@ -138,7 +140,7 @@ void LearnerSeat::OnLost(const std::string& worker, const std::string& reason, b
 
 // Not a success yet: a learner that answers this but never trains must not be asked for ever.
 void LearnerSeat::OnStatus(const LearnerStatus& event) {
-  Hold(*event.manifest);
+  Hold(*event.manifest, /*made_now=*/false);
   if (held_ != nullptr && held_->version() < board_.version) {
     board_.Note(absl::StrCat(worker_, " holds version ", held_->version(), ": steps up to version ",
                              board_.version, " are made again"));
@@ -154,7 +156,7 @@ std::optional<v1::TrainResponse> LearnerSeat::OnTrained(const Call& call,
                              response.version(), ", expected ", call.version + 1));
     return std::nullopt;
   }
-  Hold(response.manifest());
+  Hold(response.manifest(), /*made_now=*/true);
   if (!board_.failure.empty() || call.version < board_.version) return std::nullopt;
   return response;
 }

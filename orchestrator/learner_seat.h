@@ -48,7 +48,7 @@ class LearnerSeat {
   void Ask(CoreWorker& worker);
   void Train(CoreWorker& worker, int64_t step);
   void Save(CoreWorker& worker, bool pin);
-  void Hold(const v1::WeightsManifest& manifest);
+  void Hold(const v1::WeightsManifest& manifest, bool made_now);
   std::shared_ptr<const v1::TrainRequest> WarmStartRequest(int64_t step);
 
   Board& board_;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/weights_fingerprint.h"
 #include "rollout/engine/engine.h"
 #include "rollout/weight_follower.h"
 
@@ -109,7 +110,7 @@ void EngineLoop::ApplyUpdates() {
           absl::StrCat("version ", order.manifest.version(), " waited for ", engine_->running(),
                        " running and ", engine_->waiting(), " waiting"));
     } else if (order.manifest.version() == engine_->version() &&
-               CombinedDigest(order.manifest) == digest_) {
+               WeightsFingerprint(order.manifest) == digest_) {
       update = WeightsUpdate{engine_->version(), digest_, absl::ZeroDuration()};
     } else if (engine_->idle()) {
       update = Apply(order);
@@ -127,13 +128,32 @@ void EngineLoop::ApplyUpdates() {
 
 absl::StatusOr<WeightsUpdate> EngineLoop::Apply(const UpdateOrder& order) {
   const absl::Time start = absl::Now();
-  TEMPER_ASSIGN_OR_RETURN(LoadedWeights loaded,
-                          follower_->Load(order.manifest, order.deadline, [&] {
-                            return stopping_.load() || order.sink->cancelled();
-                          }));
-  engine_->SetWeights(order.manifest.version(), std::move(loaded.values));
+  TEMPER_ASSIGN_OR_RETURN(const v1::WeightsWay way, TakeWeights(order));
+  const WeightsUpdate update{order.manifest.version(), digest_, absl::Now() - start, way};
+  log::Info("weights taken", {{"version", update.version},
+                              {"way", v1::WeightsWay_Name(way)},
+                              {"seconds", absl::ToDoubleSeconds(update.took)}});
+  return update;
+}
+
+absl::StatusOr<v1::WeightsWay> EngineLoop::TakeWeights(const UpdateOrder& order) {
+  const v1::WeightsManifest& manifest = order.manifest;
+  TEMPER_ASSIGN_OR_RETURN(const std::optional<SharedWeights> shared, follower_->Open(manifest));
+  if (shared.has_value()) {
+    // There is no room for two versions: what is current goes before the new one is known to be
+    // good.
+    digest_.clear();
+    engine_->PackWeights(shared->values);
+    TEMPER_ASSIGN_OR_RETURN(digest_, follower_->Confirm(manifest, *shared));
+    engine_->ConfirmWeights(manifest.version());
+    return v1::WEIGHTS_WAY_DEVICE;
+  }
+  TEMPER_ASSIGN_OR_RETURN(LoadedWeights loaded, follower_->Load(manifest, order.deadline, [&] {
+    return stopping_.load() || order.sink->cancelled();
+  }));
+  engine_->SetWeights(manifest.version(), std::move(loaded.values));
   digest_ = std::move(loaded.digest);
-  return WeightsUpdate{order.manifest.version(), digest_, absl::Now() - start};
+  return loaded.way;
 }
 
 void EngineLoop::Refuse(const absl::Status& status) {

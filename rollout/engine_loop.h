@@ -17,6 +17,7 @@
 #include "base/bounded_queue.h"
 #include "base/thread.h"
 #include "rollout/engine/request.h"
+#include "temper/v1/rollout.pb.h"
 #include "temper/v1/weights.pb.h"
 
 namespace temper::rollout {
@@ -27,8 +28,9 @@ class WeightFollower;
 // A version that was made current.
 struct WeightsUpdate {
   int64_t version = 0;
-  std::string digest;  // CombinedDigest() of what lies here
+  std::string digest;  // WeightsFingerprint() of what lies here
   absl::Duration took;
+  v1::WeightsWay way = v1::WEIGHTS_WAY_UNSPECIFIED;  // none: it was here already
 };
 
 // Where the outcome of an update goes: Done() exactly once, on the engine's thread.
@@ -80,6 +82,7 @@ class EngineLoop {
   // Carries out the updates that can be; those that must wait stay.
   void ApplyUpdates();
   absl::StatusOr<WeightsUpdate> Apply(const UpdateOrder& order);
+  absl::StatusOr<v1::WeightsWay> TakeWeights(const UpdateOrder& order);
   void Refuse(const absl::Status& status);
 
   BoundedQueue<Order> orders_;
@@ -91,7 +94,7 @@ class EngineLoop {
   Engine* engine_ = nullptr;
   const WeightFollower* follower_ = nullptr;
   std::deque<UpdateOrder> updates_;
-  std::string digest_;  // of the current version
+  std::string digest_;  // of the current version; "": none is
 };
 
 }  // namespace temper::rollout

@@ -56,6 +56,7 @@ void ToWire(const WeightsUpdate& update, v1::UpdateWeightsResponse& wire) {
   wire.set_version(update.version);
   wire.set_digest(update.digest);
   wire.set_seconds(absl::ToDoubleSeconds(update.took));
+  wire.set_way(update.way);
 }
 
 // One call with one answer. The engine answers; gRPC deletes the reactor after that.

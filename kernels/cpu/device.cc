@@ -73,6 +73,11 @@ class CpuDevice final : public Device {
     if (bytes > 0) std::memset(at, 0, static_cast<size_t>(bytes));
   }
   void Finish() override {}
+  void Digest(std::span<const DigestPiece> pieces, uint64_t* digests) override {
+    stream_.pool().ParallelFor(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+      digests[i] = DigestOfHostBytes(pieces[i].data, pieces[i].bytes);
+    });
+  }
 
  private:
   cpu::CpuStream stream_;

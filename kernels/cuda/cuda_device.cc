@@ -7,9 +7,11 @@
 
 #include "kernels/cuda/algorithms_pinned.h"
 #include "kernels/cuda/cuda_stream.h"
+#include "kernels/cuda/digest.h"
 #include "kernels/cuda/memory_pool.h"
 #include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/runtime.h"
+#include "kernels/cuda/shared_memory.h"
 #include "kernels/cuda/step_graphs.h"
 #include "kernels/ops.h"
 
@@ -62,6 +64,17 @@ class CudaDevice final : public Device {
     graphs_.Run(work);
   }
   RepeatCounts repeat_counts() const override { return graphs_.counts(); }
+
+  void Digest(std::span<const DigestPiece> pieces, uint64_t* digests) override {
+    cuda::Digest(stream_, pieces, digests);
+  }
+  Memory AllocateShared(int64_t bytes) override { return cuda::AllocateShared(index_, bytes); }
+  absl::StatusOr<std::string> Share(const Memory& shared) const override {
+    return cuda::Share(shared);
+  }
+  absl::StatusOr<Memory> OpenShared(std::string_view handle, int64_t bytes) override {
+    return cuda::OpenShared(index_, handle, bytes);
+  }
 
  private:
   const int index_;

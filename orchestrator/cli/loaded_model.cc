@@ -43,7 +43,7 @@ LoadedModel::LoadedModel(model::ModelFolder folder, model::FolderWords words,
       engine_(
           {folder_.config, layout_, folder_.tokenizer.get(), *device_, chat(), words_.added_tokens},
           options),
-      follower_(layout_, HostId()),
+      follower_(layout_, HostId(), *device_),
       loop_(std::make_shared<rollout::EngineLoop>(kWaitingGroupsMax)) {}
 
 LoadedModel::~LoadedModel() { loop_->Stop(); }  // before the engine goes

@@ -235,7 +235,7 @@ class TrainStep {
     setting_.device.Finish();
   }
 
-  void Repack() { setting_.weights.Repack(values_.device()); }
+  void Repack() { setting_.weights.Repack(values_.device(), kernels::Place::kDevice); }
 
  private:
   Setting& setting_;

@@ -164,6 +164,7 @@ class StepReplay {
                                                .fleet = began_.spec.fleet(),
                                                .device = began_.spec.device(),
                                                .threads = order_.threads}));
+    TEMPER_RETURN_IF_ERROR(trainer_->MakeFile(version_));
     TEMPER_ASSIGN_OR_RETURN(MappedFile weights, trainer_->store().Map(version_));
     const v1::Sampling sampling = orchestrator::SamplingAt(in_force_, version_);
     const auto total = static_cast<int64_t>(step.groups.size());

@@ -23,6 +23,7 @@ Json Body(const CheckpointManifest& manifest) {
                {"sha256", record.sha256},
                {"tensors", Json::array()},
                {"files", Json::array()}};
+  if (!record.published.empty()) body["published"] = Hex(record.published);
   for (const CheckpointManifest::Tensor& tensor : manifest.tensors) {
     body["tensors"].push_back(
         {{"name", tensor.name}, {"shape", tensor.shape}, {"xxh3", Hex(tensor.digest)}});
@@ -43,6 +44,9 @@ CheckpointManifest FromBody(const Json& body) {
   record.request_digest = absl::HexStringToBytes(body["request_digest"].get<std::string>());
   record.metrics = absl::HexStringToBytes(body["metrics"].get<std::string>());
   record.sha256 = body["sha256"].get<std::string>();
+  if (body.contains("published")) {
+    record.published = absl::HexStringToBytes(body["published"].get<std::string>());
+  }
   for (const Json& tensor : body["tensors"]) {
     manifest.tensors.push_back(
         {.name = tensor["name"].get<std::string>(),

@@ -17,6 +17,9 @@ struct CheckpointRecord {
   std::string request_digest;  // of the TrainRequest that made the version; empty: none did
   std::string metrics;         // what it answered, a serialised TrainMetrics
   std::string sha256;          // of model.safetensors, hexadecimal; filled on saving
+  // The version's fingerprint (WeightsManifest) as it was published, where that is not made of the
+  // tensors' XXH3 below: by a learner on a GPU.
+  std::string published = {};
 };
 
 struct CheckpointManifest {

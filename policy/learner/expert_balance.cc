@@ -9,18 +9,25 @@
 namespace temper::learner {
 
 void BalanceExperts(const model::ParameterLayout& layout, const ExpertLoads& loads, double rate,
-                    std::span<float> values) {
+                    kernels::Device& device, std::span<float> values) {
   TEMPER_CHECK(loads.size() == layout.layers().size());
+  std::vector<float> correction;
   for (size_t i = 0; i < loads.size(); ++i) {
     const std::vector<int64_t>& load = loads[i];
     const int64_t total = std::accumulate(load.begin(), load.end(), int64_t{0});
     if (total == 0) continue;
-    float* const correction = values.data() + layout.layers()[i].correction;
+    float* const there = values.data() + layout.layers()[i].correction;
+    const auto bytes = static_cast<int64_t>(load.size() * sizeof(float));
+    correction.resize(load.size());
+    device.Copy(correction.data(), there, bytes);
+    device.Finish();
     for (size_t e = 0; e < load.size(); ++e) {
       // load < total / experts, in whole numbers.
       const int64_t scaled = load[e] * static_cast<int64_t>(load.size());
       if (scaled != total) correction[e] += static_cast<float>(scaled < total ? rate : -rate);
     }
+    device.Copy(there, correction.data(), bytes);
+    device.Finish();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/device.h"
 #include "policy/model/parameters.h"
 
 namespace temper::learner {
@@ -13,9 +14,10 @@ namespace temper::learner {
 // Tokens that chose each expert, one list a layer; empty for layers of other kinds.
 using ExpertLoads = std::vector<std::vector<int64_t>>;
 
-// correction[e] += rate * sign(mean load - load[e]) in every layer that saw a token.
+// correction[e] += rate * sign(mean load - load[e]) in every layer that saw a token. `values` lie
+// on the device; only the corrections leave it.
 void BalanceExperts(const model::ParameterLayout& layout, const ExpertLoads& loads, double rate,
-                    std::span<float> values);
+                    kernels::Device& device, std::span<float> values);
 
 struct LoadSummary {
   double max =

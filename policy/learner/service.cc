@@ -2,10 +2,12 @@
 #include "policy/learner/service.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/grpc_status.h"
+#include "base/rpc.h"
 #include "base/status_macros.h"
 #include "grpcpp/support/server_callback.h"
 #include "temper/v1/learner.grpc.pb.h"
@@ -18,17 +20,25 @@ using temper::v1::FetchWeightsResponse;
 
 constexpr int64_t kChunkBytes = 1 << 20;
 
-// Streams a mapped version; deletes itself when gRPC is done with it.
+absl::Status Closing() { return absl::UnavailableError("the learner closes the run"); }
+
+// Streams a version, or says where its file is; deletes itself when gRPC is done with it.
 class WeightsStream : public grpc::ServerWriteReactor<FetchWeightsResponse> {
  public:
-  explicit WeightsStream(absl::StatusOr<MappedFile> file) : file_(std::move(file)) {
-    if (file_.ok()) {
-      WriteNext();
-    } else {
-      Finish(ToGrpc(file_.status()));
-    }
+  // One of these, once, from any thread.
+  void Refuse(const absl::Status& status) { Finish(ToGrpc(status)); }
+  void SendPath(const std::string& path) {
+    chunk_.set_shared_path(path);
+    StartWriteAndFinish(&chunk_, grpc::WriteOptions(), grpc::Status::OK);
   }
+  void SendBytes(absl::StatusOr<MappedFile> file) {
+    if (!file.ok()) return Refuse(file.status());
+    file_ = *std::move(file);
+    WriteNext();
+  }
+
   void OnWriteDone(bool ok) override {
+    if (!file_.has_value()) return;  // it ends by itself
     if (ok) {
       WriteNext();
     } else {
@@ -51,10 +61,22 @@ class WeightsStream : public grpc::ServerWriteReactor<FetchWeightsResponse> {
     StartWrite(&chunk_);
   }
 
-  const absl::StatusOr<MappedFile> file_;
+  std::optional<MappedFile> file_;
   int64_t offset_ = 0;
   FetchWeightsResponse chunk_;
 };
+
+// Of a version whose file is there.
+void Send(TrainerLoop& loop, const FetchWeightsRequest& request, WeightsStream& stream) {
+  const absl::StatusOr<std::string> path = loop.AskForFile(request.version());
+  if (!path.ok()) {
+    stream.Refuse(path.status());
+  } else if (request.host_id() == HostId()) {
+    stream.SendPath(*path);
+  } else {
+    stream.SendBytes(loop.Map(request.version()));
+  }
+}
 
 class LearnerService final : public temper::v1::LearnerService::CallbackService {
  public:
@@ -84,10 +106,13 @@ class LearnerService final : public temper::v1::LearnerService::CallbackService 
   }
 
   grpc::ServerWriteReactor<FetchWeightsResponse>* FetchWeights(
-      grpc::CallbackServerContext*, const FetchWeightsRequest* request) override {
-    const auto loop = runs_.Find(request->run());
-    return new WeightsStream(loop.ok() ? (*loop)->Map(request->version())
-                                       : absl::StatusOr<MappedFile>(loop.status()));
+      grpc::CallbackServerContext* context, const FetchWeightsRequest* request) override {
+    auto* const stream = new WeightsStream;
+    const absl::StatusOr<std::shared_ptr<TrainerLoop>> loop = runs_.Find(request->run());
+    const absl::Status begun =
+        loop.ok() ? BeginFetch(*loop, *context, *request, *stream) : loop.status();
+    if (!begun.ok()) stream->Refuse(begun);
+    return stream;
   }
 
  private:
@@ -95,6 +120,25 @@ class LearnerService final : public temper::v1::LearnerService::CallbackService 
   static absl::Status Put(absl::StatusOr<T> answer, T* response) {
     if (answer.ok()) *response = *std::move(answer);
     return answer.status();
+  }
+
+  // Not OK: the stream was not told.
+  static absl::Status BeginFetch(const std::shared_ptr<TrainerLoop>& loop,
+                                 const grpc::CallbackServerContext& context,
+                                 const FetchWeightsRequest& request, WeightsStream& stream) {
+    TEMPER_ASSIGN_OR_RETURN(const std::string path, loop->AskForFile(request.version()));
+    if (!path.empty()) {
+      Send(*loop, request, stream);
+      return absl::OkStatus();
+    }
+    // Between two steps the trainer makes it. The line is empty by the time the loop is gone.
+    return loop->Push([loop = loop.get(), request, &context, &stream](Trainer* trainer) {
+      if (trainer == nullptr) return stream.Refuse(Closing());
+      if (context.IsCancelled()) return stream.Refuse(absl::CancelledError());
+      const absl::Status made = trainer->MakeFile(request.version());
+      if (!made.ok()) return stream.Refuse(made);
+      Send(*loop, request, stream);
+    });
   }
 
   absl::Status Describe(const temper::v1::GetStatusRequest& request,
@@ -112,7 +156,7 @@ class LearnerService final : public temper::v1::LearnerService::CallbackService 
     const auto loop = runs_.Find(request.run());
     const auto work = [=](Trainer* trainer) {
       if (trainer == nullptr) {
-        reactor->Finish(ToGrpc(absl::UnavailableError("the learner closes the run")));
+        reactor->Finish(ToGrpc(Closing()));
       } else if (context->IsCancelled()) {  // the caller will ask again, if it still wants it
         reactor->Finish(grpc::Status::CANCELLED);
       } else {

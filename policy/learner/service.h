@@ -1,7 +1,7 @@
 // LearnerService on the wire: callbacks find the run and enqueue; its thread trains.
 //
 // GetStatus and FetchWeights are answered from the weight store and never wait for a step in
-// progress.
+// progress, but where a GPU's values must first be written to a file.
 #pragma once
 
 #include <memory>

@@ -14,14 +14,19 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "base/weights_fingerprint.h"
 #include "kernels/open_device.h"
 #include "policy/learner/expert_balance.h"
 #include "policy/learner/preference_pass.h"
 #include "policy/learner/train_options.h"
 #include "policy/model/device_memory.h"
+#include "policy/model/shared_values.h"
 
 namespace temper::learner {
 namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+constexpr int64_t kFileChunk = int64_t{16} << 20;  // pinned, while a file is made
 
 using temper::v1::TrainMetrics;
 using temper::v1::TrainRequest;
@@ -39,6 +44,12 @@ std::string DigestOf(const TrainRequest& request) {
   TrainRequest nameless = request;
   nameless.clear_run();
   return Xxh3Digest(nameless.SerializeAsString());
+}
+
+// Where it is not what the checkpoint's own digests make.
+std::string PublishedFingerprint(const temper::v1::WeightsManifest& manifest) {
+  if (KindOf(manifest) == kXxh3Digests) return "";
+  return WeightsFingerprint(manifest);
 }
 
 TrainMetrics MetricsOf(const PassTotals& totals) {
@@ -80,7 +91,7 @@ Trainer::Trainer(const Options& options, model::ModelFolder folder, model::Folde
       references_(JoinPath(options.run_dir, "reference"), options.model_dir, folder_.config,
                   layout_),
       progress_(progress),
-      values_(*device_, layout_.size()),
+      values_(*device_, layout_.size(), device_->AllocateShared(model::SharedBytes(layout_))),
       gradients_(*device_, layout_.size()),
       optimizer_(layout_, *device_),
       model_(folder_.config, layout_, *device_) {}
@@ -99,6 +110,7 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
   std::unique_ptr<Trainer> trainer(
       new Trainer(options, std::move(folder), std::move(words), std::move(device), progress));
   TEMPER_RETURN_IF_ERROR(trainer->Load());
+  trainer->ShareValues();
   TEMPER_ASSIGN_OR_RETURN(trainer->store_,
                           WeightStore::Open({.run_dir = options.run_dir,
                                              .shared_dir = options.shared_dir,
@@ -155,7 +167,7 @@ absl::StatusOr<std::optional<TrainResponse>> Trainer::Recorded(const TrainReques
 absl::StatusOr<TrainResponse> Trainer::Answer() {
   Manifest manifest = store_->newest();
   if (manifest == nullptr || manifest->version() != record_.version) {
-    TEMPER_ASSIGN_OR_RETURN(manifest, store_->Publish(record_.version, layout_, values_.host()));
+    TEMPER_ASSIGN_OR_RETURN(manifest, Publish());
   }
   TrainResponse response;
   response.set_version(record_.version);
@@ -164,6 +176,63 @@ absl::StatusOr<TrainResponse> Trainer::Answer() {
   }
   *response.mutable_manifest() = *manifest;
   return response;
+}
+
+void Trainer::ShareValues() {
+  if (device_->shares_host_memory()) return;
+  absl::StatusOr<std::string> handle = device_->Share(values_.memory());
+  if (handle.ok()) {
+    values_handle_ = *std::move(handle);
+    return;
+  }
+  log::Warning("workers cannot open this GPU's memory; they fetch the weights",
+               {{"why", std::string(handle.status().message())}});
+}
+
+void Trainer::MarkValues(int64_t version) {
+  if (device_->shares_host_memory() || version == marked_version_) return;
+  marked_version_ = version;
+  device_->Copy(values_.memory().as<char>() + model::SharedVersionAt(layout_), &marked_version_,
+                sizeof(marked_version_));
+}
+
+absl::StatusOr<Manifest> Trainer::Publish() {
+  if (device_->shares_host_memory()) {
+    return store_->Publish(record_.version, layout_, values_.host());
+  }
+  MarkValues(record_.version);  // a step may have been skipped
+  std::vector<kernels::DigestPiece> pieces;
+  for (const model::ParameterSpec& spec : layout_.specs()) {
+    pieces.push_back({values_.device().data() + spec.offset, spec.size * kFloat});
+  }
+  ValuesOnDevice values{.digests = std::vector<uint64_t>(pieces.size()), .handle = values_handle_};
+  device_->Digest(pieces, values.digests.data());
+  const bool file_wanted = store_->file_wanted();
+  Manifest manifest = store_->PublishOnDevice(record_.version, layout_, values);
+  if (file_wanted) {
+    if (const absl::Status made = MakeFile(record_.version); !made.ok()) {
+      log::Warning("no file of the weights; who asks will be told why",
+                   {{"version", record_.version}, {"why", std::string(made.message())}});
+    }
+  }
+  return manifest;
+}
+
+absl::Status Trainer::MakeFile(int64_t version) {
+  if (version != record_.version) {
+    return absl::NotFoundError(absl::StrCat("weights of version ", version,
+                                            ": gone by, or not made yet; the newest is ",
+                                            record_.version));
+  }
+  const kernels::Memory chunk =
+      device_->Allocate(std::min(kFileChunk, layout_.size() * kFloat), kernels::Place::kHost);
+  return store_->AddFile(version, [&](int64_t offset, int64_t left) {
+    const int64_t bytes = std::min(left, chunk.bytes());
+    device_->Copy(chunk.as<char>(), values_.memory().as<char>() + offset, bytes);
+    device_->Finish();
+    progress_.fetch_add(1, std::memory_order_relaxed);
+    return std::span(chunk.as<const std::byte>(), static_cast<size_t>(bytes));
+  });
 }
 
 absl::StatusOr<TrainResponse> Trainer::Train(const TrainRequest& request) {
@@ -258,14 +327,13 @@ void Trainer::Step(const TrainRequest& request, const AdamW& adamw, TrainMetrics
                  {{"step", request.step()}, {"loss", metrics.loss()}, {"grad_norm", norm}});
     return;
   }
+  MarkValues(request.step() + 1);
   optimizer_.Update(adamw, norm, gradients_.device(), values_.device());
-  values_.ToHost();
   if (load.max > 0) {  // there are experts
-    BalanceExperts(layout_, model_.expert_loads(), request.options().balance_rate(),
-                   values_.host());
-    values_.ToDevice();
+    BalanceExperts(layout_, model_.expert_loads(), request.options().balance_rate(), *device_,
+                   values_.device());
   }
-  weights_->Repack(values_.device());
+  weights_->Repack(values_.device(), kernels::Place::kDevice);
 }
 
 absl::Status Trainer::EnsureReference(bool needed) {
@@ -279,15 +347,16 @@ absl::Status Trainer::EnsureReference(bool needed) {
     if (newest.has_value()) {  // the run was begun anew in the same folder
       TEMPER_RETURN_IF_ERROR(RemoveAll(references_.PathOf(*newest)));
     }
-    std::ranges::copy(values_.host(), values.begin());
+    values_.CopyTo(values);
     TEMPER_RETURN_IF_ERROR(
         references_.Save({.version = record_.version}, {.values = values}, {.keep = 1}).status());
   }
   reference_on_disk_ = true;
   if (!needed) return absl::OkStatus();
-  reference_values_ = std::move(values);
-  reference_ = std::make_unique<model::Weights>(layout_, *device_, reference_values_,
+  reference_ = std::make_unique<model::Weights>(layout_, *device_, values,
                                                 model::WeightOptions{.dtype = options_.dtype});
+  // On the host it goes on reading them.
+  if (device_->shares_host_memory()) reference_values_ = std::move(values);
   return absl::OkStatus();
 }
 
@@ -302,10 +371,11 @@ absl::StatusOr<temper::v1::SaveCheckpointResponse> Trainer::SaveCheckpoint(
   if (request.version() == record_.version) {
     model::DeviceFloats& first = optimizer_.first_moment();
     model::DeviceFloats& second = optimizer_.second_moment();
-    first.ToHost();
-    second.ToHost();
+    for (model::DeviceFloats* array : {&values_, &first, &second}) array->ToHost();
+    CheckpointRecord record = record_;
+    record.published = PublishedFingerprint(*store_->newest());
     saved = checkpoints_.Save(
-        record_,
+        std::move(record),
         {.values = values_.host(), .first_moment = first.host(), .second_moment = second.host()},
         {.keep = request.keep(), .pinned = {request.pinned().begin(), request.pinned().end()}});
   } else {

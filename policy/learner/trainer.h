@@ -2,7 +2,10 @@
 //
 // The semantics are LearnerService's: idempotent by step, nothing changed on refusal, a restart
 // resumes bit for bit from the newest whole checkpoint. One loop thread calls it; store() may be
-// read from any thread.
+// asked from any thread.
+//
+// On a GPU the values it trains are what workers open: no copy is made of a version, on the device or
+// on the host, but for a checkpoint, a reference, or a worker that must have a file.
 #pragma once
 
 #include <atomic>
@@ -50,8 +53,11 @@ class Trainer {
   absl::StatusOr<temper::v1::SaveCheckpointResponse> SaveCheckpoint(
       const temper::v1::SaveCheckpointRequest& request);
 
+  // Makes sure that the version's file is in the store. NOT_FOUND: another version is held.
+  absl::Status MakeFile(int64_t version);
+
   int64_t version() const { return record_.version; }
-  const WeightStore& store() const { return *store_; }
+  WeightStore& store() { return *store_; }
 
  private:
   Trainer(const Options& options, model::ModelFolder folder, model::FolderWords words,
@@ -62,6 +68,11 @@ class Trainer {
       const temper::v1::TrainRequest& request, const std::string& digest);
   // The answer for the version held, which is published if it is not yet.
   absl::StatusOr<temper::v1::TrainResponse> Answer();
+  absl::StatusOr<Manifest> Publish();
+  // Lets other processes open the values, where they are a GPU's.
+  void ShareValues();
+  // Where the values are a GPU's: says whose they are from here on (policy/model/shared_values.h).
+  void MarkValues(int64_t version);
   absl::StatusOr<temper::v1::TrainMetrics> Update(const temper::v1::TrainRequest& request);
   // The gradient of the batch, in gradients_, and its figures; refuses what the model is not for.
   absl::StatusOr<temper::v1::TrainMetrics> TokenGradient(const temper::v1::TrainRequest& request);
@@ -86,13 +97,15 @@ class Trainer {
   std::atomic<int64_t>& progress_;
 
   CheckpointRecord record_;  // of the version held
-  model::DeviceFloats values_, gradients_;  // the host's values are those of the version held
+  model::DeviceFloats values_, gradients_;
+  std::string values_handle_;    // by which others open values_; "": they cannot
+  int64_t marked_version_ = -1;  // as MarkValues wrote it last
   Optimizer optimizer_;
   model::HybridModel model_;
   std::unique_ptr<model::Weights> weights_;  // packed from values_
   bool reference_on_disk_ = false;
-  std::vector<float> reference_values_;  // the host's
-  std::unique_ptr<model::Weights> reference_;  // packed from reference_values_; may be null
+  std::vector<float> reference_values_;  // what reference_ reads where it lies; empty: nothing
+  std::unique_ptr<model::Weights> reference_;  // may be null
 };
 
 }  // namespace temper::learner

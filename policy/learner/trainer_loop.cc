@@ -43,6 +43,12 @@ absl::StatusOr<MappedFile> TrainerLoop::Map(int64_t version) const {
   return store_->Map(version);
 }
 
+absl::StatusOr<std::string> TrainerLoop::AskForFile(int64_t version) {
+  MutexLock lock(mutex_);
+  if (store_ == nullptr) return Stopped();
+  return store_->AskForFile(version);
+}
+
 void TrainerLoop::Run() {
   while (!queue_.closed()) {
     std::optional<Work> work = queue_.Pop(Wait::ForWork("a call", kIdleWait));

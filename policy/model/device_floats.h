@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/device.h"
@@ -16,9 +17,14 @@ class DeviceFloats {
  public:
   // Zeros.
   DeviceFloats(kernels::Device& device, int64_t count)
-      : device_(device), count_(count), memory_(device.Allocate(Bytes())) {
+      : DeviceFloats(device, count, device.Allocate(count * static_cast<int64_t>(sizeof(float)))) {}
+  // Zeros at the start of this memory of the device.
+  DeviceFloats(kernels::Device& device, int64_t count, kernels::Memory memory)
+      : device_(device), count_(count), memory_(std::move(memory)) {
     Zero();
   }
+
+  const kernels::Memory& memory() const { return memory_; }
 
   // For ops.
   std::span<float> device() const { return {memory_.as<float>(), static_cast<size_t>(count_)}; }
@@ -36,6 +42,11 @@ class DeviceFloats {
   void ToDevice() {
     if (device_.shares_host_memory()) return;
     device_.Copy(memory_.as<float>(), host().data(), Bytes());
+    device_.Finish();
+  }
+  // What is there now, into memory of the host.
+  void CopyTo(std::span<float> floats) {
+    device_.Copy(floats.data(), memory_.as<float>(), Bytes());
     device_.Finish();
   }
   void Zero() { device_.Zero(memory_.as<float>(), Bytes()); }

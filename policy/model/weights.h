@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/ops.h"
 #include "policy/model/folder/weight_source.h"
+#include "policy/model/host_stream.h"
 #include "policy/model/parameters.h"
 
 namespace temper::model {
@@ -26,6 +27,8 @@ struct WeightOptions {
   kernels::Dtype dtype = kernels::Dtype::kFloat32;
   // Where the values lie. Those of the host are copied to a device that does not share its memory.
   kernels::Place values = kernels::Place::kHost;
+  // Also what is not packed is copied: the values may go as soon as they are packed.
+  bool own = false;
 };
 
 // "float32" or "bfloat16"; INVALID_ARGUMENT names both.
@@ -37,8 +40,8 @@ using FillTensor =
 
 class Weights {
  public:
-  // `values`: layout.size() floats that outlive this object (a mapped file, or the learner's own
-  // array).
+  // `values`: layout.size() floats (a mapped file, or the learner's own array). They outlive this
+  // object where ops read them as they stand: not with options.own, nor where they were copied.
   Weights(const ParameterLayout& layout, kernels::Device& device, std::span<const float> values,
           const WeightOptions& options);
 
@@ -55,7 +58,8 @@ class Weights {
                                            const WeightOptions& options, FillTensor fill);
 
   // Packs again from new values of the same layout, in the same memory. Not after Load or Generate.
-  void Repack(std::span<const float> values);
+  // Of the host only where the first were, or with options.own.
+  void Repack(std::span<const float> values, kernels::Place place);
 
   // y[i] = the embedding of tokens[i].  y: [tokens, hidden]
   void Embed(std::span<const int32_t> tokens, kernels::View<float> y) const;
@@ -78,32 +82,30 @@ class Weights {
   bool Plain(const ParameterSpec& spec) const {
     return !spec.packed || spec.offset == layout_.embeddings();
   }
-  absl::Status LoadTensor(size_t i, std::optional<kernels::Dtype> dtype, std::vector<float>& slab);
-  absl::Status LoadMatrix(size_t i, kernels::Dtype dtype, std::vector<float>& slab);
-  void CopyEmbeddings();
+  absl::Status LoadTensor(size_t i, std::optional<kernels::Dtype> dtype, HostStream& stream);
+  absl::Status LoadMatrix(size_t i, kernels::Dtype dtype, HostStream& stream);
+  absl::Status LoadPlain(size_t i, float* values, HostStream& stream);
   void GenerateMatrix(const ParameterSpec& spec, const WeightOptions& options, FillTensor fill,
-                      std::vector<float>& slab);
+                      HostStream& stream);
   void GeneratePlain(const ParameterSpec& spec, kernels::Dtype dtype, FillTensor fill,
-                     std::vector<float>& slab);
+                     HostStream& stream);
   // Once all matrices are there.
   void ListExperts();
+  void RepackMatrix(const ParameterSpec& spec, const float* tensor, kernels::Place place,
+                    HostStream& stream);
   // Whether ops can read what lies there.
   bool InReach(kernels::Place place) const {
     return place == kernels::Place::kDevice || device_.shares_host_memory();
   }
-  // `rows` where ops can read them, until the next call.
-  kernels::View<const float> Near(kernels::View<const float> rows, kernels::Place place);
 
   const ParameterLayout& layout_;
   kernels::Device& device_;
   absl::flat_hash_map<int64_t, std::unique_ptr<kernels::PackedWeight>> packed_;
   absl::flat_hash_map<int64_t, std::vector<const kernels::PackedWeight*>> experts_;
 
-  std::span<const float> values_;  // all of them, or, after Load and Generate, none
-  kernels::Place values_place_ = kernels::Place::kHost;
-  // The tensors that are not packed, where values_ are not in reach.
+  std::span<const float> values_;  // all of them where resident_ is empty, else none
+  // The tensors that are not packed, where they are not read as values_ hold them.
   absl::flat_hash_map<int64_t, kernels::Memory> resident_;
-  kernels::Memory slab_;  // of the device, while host values are packed
   // After Load: the file, in which a bfloat16 embedding stays where the device shares its memory.
   std::optional<WeightSource> source_;
   kernels::Memory embeddings_copy_;

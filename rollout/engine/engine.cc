@@ -107,22 +107,35 @@ Engine::Engine(const Parts& parts, const Options& options)
   TEMPER_CHECK(options.sequences_max > 0 && options.prefill_chunk > 0 && options.waiting_max > 0);
 }
 
-void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> values) {
+void Engine::Pack(std::span<const float> values, kernels::Place place) {
   TEMPER_CHECK(idle());
-  if (values_ == nullptr) {
-    weights_ = std::make_unique<model::Weights>(layout_, device_, values->floats(),
-                                                model::WeightOptions{.dtype = dtype_});
-  } else {
-    weights_->Repack(values->floats());
+  version_ = -1;
+  if (repackable_) {
+    weights_->Repack(values, place);
+    return;
   }
+  weights_ = std::make_unique<model::Weights>(
+      layout_, device_, values,
+      model::WeightOptions{.dtype = dtype_, .values = place, .own = !device_.shares_host_memory()});
+  repackable_ = true;
+}
+
+void Engine::SetWeights(int64_t version, std::shared_ptr<const WeightValues> values) {
+  Pack(values->floats(), kernels::Place::kHost);
   values->ReleasePacked(layout_);
-  values_ = std::move(values);
+  values_ = device_.shares_host_memory() ? std::move(values) : nullptr;
   version_ = version;
+}
+
+void Engine::PackWeights(std::span<const float> on_device) {
+  Pack(on_device, kernels::Place::kDevice);
+  values_.reset();
 }
 
 void Engine::SetWeights(int64_t version, std::unique_ptr<model::Weights> weights) {
   TEMPER_CHECK(idle());
   weights_ = std::move(weights);
+  repackable_ = false;
   values_.reset();
   version_ = version;
 }

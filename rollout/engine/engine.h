@@ -56,8 +56,14 @@ class Engine {
 
   Engine(const Parts& parts, const Options& options);
 
-  // Makes `version` current; the engine must be idle. The values stay alive until the next call.
+  // Makes `version` current; the engine must be idle. The values stay alive until the next call,
+  // where the device reads them as they stand.
   void SetWeights(int64_t version, std::shared_ptr<const WeightValues> values);
+  // The same from layout.size() values on the device, in two halves: packs them, over what was
+  // current, so that no version is; then, once they are known to have been the version's, makes it
+  // current. Nothing of the values is needed after the first half.
+  void PackWeights(std::span<const float> on_device);
+  void ConfirmWeights(int64_t version) { version_ = version; }
   // The same for weights that were packed from a folder (model::Weights::Load).
   void SetWeights(int64_t version, std::unique_ptr<model::Weights> weights);
   int64_t version() const { return version_; }  // -1: no weights yet
@@ -84,6 +90,7 @@ class Engine {
   int64_t tokens() const { return tokens_; }
 
  private:
+  void Pack(std::span<const float> values, kernels::Place place);
   absl::Status CheckVersion(std::optional<int64_t> wanted) const;
   absl::Status CheckTokens(std::span<const int32_t> prompt) const;
   absl::Status Complete(GroupRequest& request) const;
@@ -126,8 +133,9 @@ class Engine {
   const kernels::Dtype dtype_;
   int64_t version_ = -1;
   int64_t tokens_ = 0;
-  std::shared_ptr<const WeightValues> values_;
+  std::shared_ptr<const WeightValues> values_;  // null: weights_ reads none of the host's
   std::unique_ptr<model::Weights> weights_;
+  bool repackable_ = false;  // weights_ was packed from values, not from a folder
   model::HybridModel model_;
   Accounts accounts_;
   Scheduler scheduler_;

@@ -97,6 +97,8 @@ constexpr Allowed kAllowed[] = {
      "shares one op's arithmetic; kernels stand below base. A hang there is a heartbeat without "
      "progress"},
     {"kernels/cuda/cublas_lt.cc", "mutex", "guards a list for a few lines; kernels stand below base"},
+    {"kernels/cuda/shared_memory.cc", "mutex",
+     "guards a list for a few lines; kernels stand below base"},
     {"reward/sandbox/starter.cc", "",
      "process 1 of a sandbox, linked with nothing; Process kills it at the job's deadline"},
     {"reward/sandbox/seccomp_filter.cc", "F_", "forbids it to others"},

@@ -30,6 +30,11 @@ class FakeLearner final : public v1::LearnerService::Service {
 
   const std::string& address() const { return listening_.address; }
   void set_fault(Fault fault) { fault_ = fault; }
+  // Tells askers who say that they are on `host` of this file.
+  void set_file(std::string host, std::string path) {
+    host_ = std::move(host);
+    path_ = std::move(path);
+  }
 
  private:
   // Small, so that small tests have many.
@@ -43,6 +48,12 @@ class FakeLearner final : public v1::LearnerService::Service {
     }
     if (request->version() != version_) {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "the version has gone by");
+    }
+    if (!host_.empty() && request->host_id() == host_) {
+      v1::FetchWeightsResponse where;
+      where.set_shared_path(path_);
+      writer->Write(where);
+      return grpc::Status::OK;
     }
     std::string bytes = bytes_;
     if (fault_ == Fault::kFlippedByte) bytes[bytes.size() / 2] ^= 1;
@@ -77,6 +88,7 @@ class FakeLearner final : public v1::LearnerService::Service {
   const int64_t version_;
   const std::string bytes_;
   const std::string run_;
+  std::string host_, path_;
   std::atomic<Fault> fault_{Fault::kNone};
   ListeningServer listening_;
 };

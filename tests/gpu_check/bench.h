@@ -30,6 +30,12 @@ struct Options {
   int threads = 0;
   double seconds = 5;  // about so long a figure
   bool json = false;
+  // Of a process that opens what another has shared (publication_figure.cc): a handle and the
+  // digest of what lies there, hexadecimal, and the model's layers. The other's own arguments come
+  // before.
+  std::string open_handle, open_digest;
+  size_t open_layers = 0;
+  std::vector<std::string> arguments;
 };
 
 class Bench {
@@ -75,6 +81,12 @@ void TuneAll(Bench& bench);
 // Weights, decode, prefill: those that are asked for, with one set of weights.
 void MeasureInference(Bench& bench);
 void MeasureTraining(Bench& bench);
+
+// ---- a version's way from learner to worker (publication_figure.cc)
+// Shares values, and starts a second process that opens, packs and digests them.
+void MeasurePublication(Bench& bench);
+// That process.
+void OpenPublication(Bench& bench);
 
 // ---- correctness (agreement.cc): small models of the same layers, beside the CPU.
 void CheckAgreement(Bench& bench);

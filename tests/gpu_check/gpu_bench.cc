@@ -41,7 +41,9 @@ void Bench::Print(Figure figure) {
 
 namespace {
 
-constexpr char kWhats[] = "device, tune, bandwidth, gemm, agree, weights, decode, prefill, train";
+constexpr char kWhats[] =
+    "device, tune, bandwidth, gemm, agree, weights, decode, prefill, train, "
+    "publish";
 
 // What the back end cannot do yet, said before it is tried.
 absl::Status CheckOps(const Bench& bench) {
@@ -108,12 +110,17 @@ absl::StatusOr<int> Run(Options options) {
     }
     std::fprintf(stderr, "gpu_bench: %d products pinned\n", entries);
   }
+  if (!options.open_handle.empty()) {
+    OpenPublication(bench);
+    return bench.failed ? 1 : 0;
+  }
   bool inference_done = false;
   for (const std::string& what : options.what) {
     if (what == "device") PrintDevice(bench);
     if (what == "tune") TuneAll(bench);
     if (what == "bandwidth") MeasureCopies(bench, /*print=*/true);
     if (what == "gemm") MeasureProducts(bench, /*print=*/true);
+    if (what == "publish") MeasurePublication(bench);
     const bool inference = what == "weights" || what == "decode" || what == "prefill";
     if (!inference && what != "agree" && what != "train") continue;
     TEMPER_RETURN_IF_ERROR(CheckOps(bench));
@@ -137,7 +144,7 @@ int Main(int argc, char** argv) {
       ->required()
       ->delimiter(',')
       ->check(CLI::IsMember({"device", "tune", "bandwidth", "gemm", "agree", "weights", "decode",
-                             "prefill", "train"}));
+                             "prefill", "train", "publish"}));
   app.add_option("--dtype", options.dtype, "of packed weights")
       ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
@@ -158,6 +165,10 @@ int Main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "of the CPU");
   app.add_option("--seconds", options.seconds, "about so long a figure")->capture_default_str();
   app.add_flag("--json", options.json, "a line of JSON a figure");
+  app.add_option("--open-handle", options.open_handle)->group("");
+  app.add_option("--open-digest", options.open_digest)->group("");
+  app.add_option("--open-layers", options.open_layers)->group("");
+  options.arguments.assign(argv + 1, argv + argc);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -22,6 +22,16 @@ inline std::unique_ptr<Device> OpenTestDevice(int threads) {
 #endif
 }
 
+// Its name, for what opens its device itself.
+inline const char* TestDeviceName() {
+#ifdef TEMPER_TEST_ON_CUDA
+  setenv("TEMPER_CUDA_ALGORITHMS", "", 1);
+  return "cuda:0";
+#else
+  return "cpu";
+#endif
+}
+
 // How often a random test goes round: an emulated GPU takes seconds for what a CPU does at once.
 constexpr int Rounds(int usual, int on_emulated_gpu) {
 #ifdef TEMPER_TEST_ON_CUDA

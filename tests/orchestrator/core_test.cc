@@ -158,6 +158,47 @@ TEST_F(CoreTest, WeightsThatCannotBeMadeAgainFailTheRun) {
   EXPECT_THAT(Did<EndRun>()[0].ended.reason(), HasSubstr("other weights"));
 }
 
+// As after a fork from a GPU to a CPU: the checkpoint vouches for the version.
+TEST_F(CoreTest, FingerprintsOfAnotherKindOfDeviceSayNothingOfAVersionThatIsHeld) {
+  Gather();
+  auto response = std::make_shared<v1::TrainResponse>();
+  response->set_version(1);
+  *response->mutable_manifest() = Manifest(1);
+  Tell({Trained{Did<Train>().at(0).call, response}});
+  const auto learner_comes_back_with = [&](const std::string& incarnation,
+                                           const v1::WeightsManifest& manifest) {
+    Tell({WorkerJoined{v1::ROLE_LEARNER, "learner", incarnation, ""}});
+    Tell({LearnerStatus{Did<AskStatus>().at(0).call,
+                        std::make_shared<v1::WeightsManifest>(manifest)}});
+  };
+  v1::WeightsManifest manifest = Manifest(1);
+  manifest.mutable_tensors(0)->set_kind(v1::DIGEST_KIND_DEVICE_64);
+  manifest.mutable_tensors(0)->set_digest("12345678");
+  learner_comes_back_with("2", manifest);
+  EXPECT_THAT(Did<EndRun>(), SizeIs(0));
+  manifest = Manifest(1);
+  manifest.mutable_tensors(0)->set_digest("other bits");
+  learner_comes_back_with("3", manifest);
+  ASSERT_THAT(Did<EndRun>(), SizeIs(1));
+  EXPECT_THAT(Did<EndRun>()[0].ended.reason(), HasSubstr("other weights"));
+}
+
+TEST_F(CoreTest, AStepMadeAgainOnAnotherKindOfDeviceFailsTheRun) {
+  Gather();
+  auto response = std::make_shared<v1::TrainResponse>();
+  response->set_version(1);
+  *response->mutable_manifest() = Manifest(1);
+  Tell({Trained{Did<Train>().at(0).call, response}});
+  Tell({WorkerLost{"learner", "1", "killed", false}});
+  Tell({WorkerJoined{v1::ROLE_LEARNER, "learner", "2", ""}});
+  Tell({LearnerStatus{Did<AskStatus>().at(0).call,
+                      std::make_shared<v1::WeightsManifest>(Manifest(0))}});
+  response = std::make_shared<v1::TrainResponse>(*response);
+  response->mutable_manifest()->mutable_tensors(0)->set_kind(v1::DIGEST_KIND_DEVICE_64);
+  Tell({Trained{Did<Train>().at(0).call, response}});
+  EXPECT_THAT(Did<EndRun>(), SizeIs(1));
+}
+
 TEST_F(CoreTest, StopsAtOnceAndResumes) {
   Begin();
   Tell({Order{.reason = "enough", .what = StopRun{}}});

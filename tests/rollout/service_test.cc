@@ -86,7 +86,7 @@ class ServiceTest : public ::testing::Test {
   const model::ParameterLayout layout_{config_};
   const std::unique_ptr<model::Tokenizer> tokenizer_ = ByteTokenizer();
   const std::unique_ptr<kernels::Device> device_ = kernels::OpenCpuDevice(1);
-  const WeightFollower follower_{layout_, kThisHost};
+  const WeightFollower follower_{layout_, kThisHost, *device_};
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<EngineLoop> loop_;
   EngineDirectory runs_;
@@ -101,7 +101,7 @@ TEST_F(ServiceTest, GeneratesUnderTheVersionItWasGiven) {
   const auto updated = client_->UpdateWeights(manifest, kLong);
   ASSERT_TRUE(updated.ok()) << updated.status();
   EXPECT_EQ(updated->version(), 1);
-  EXPECT_EQ(updated->digest(), CombinedDigest(manifest));
+  EXPECT_EQ(updated->digest(), WeightsFingerprint(manifest));
 
   int episodes = 0;
   const absl::Status status = client_->Generate(Request(5, 12, 1), kLong, [&](v1::Episode episode) {
@@ -449,7 +449,7 @@ class TwoRunsTest : public ::testing::Test {
           seed(weights_seed),
           device(kernels::OpenCpuDevice(1)),
           engine({config, layout, tokenizer.get(), *device}, {}),
-          follower(layout, kThisHost) {
+          follower(layout, kThisHost, *device) {
       loop->Start(engine, &follower);
     }
     ~OpenRun() { loop->Stop(); }

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "absl/time/clock.h"
+#include "base/weights_fingerprint.h"
+#include "kernels/digest.h"
 #include "tests/fakes/fake_learner.h"
 #include "tests/rollout/rollout_fixture.h"
 #include "tests/rollout/weights_fixture.h"
@@ -20,9 +22,8 @@ using Fault = fakes::FakeLearner::Fault;
 class WeightFollowerTest : public ::testing::Test {
  protected:
   absl::StatusOr<LoadedWeights> Load(const v1::WeightsManifest& manifest) {
-    return WeightFollower(layout_, kThisHost).Load(manifest, absl::Now() + absl::Seconds(10), [] {
-      return false;
-    });
+    return WeightFollower(layout_, kThisHost, *device_)
+        .Load(manifest, absl::Now() + absl::Seconds(10), [] { return false; });
   }
   void ExpectRefused(const v1::WeightsManifest& manifest, absl::StatusCode code,
                      const std::string& words) {
@@ -39,6 +40,7 @@ class WeightFollowerTest : public ::testing::Test {
   const model::ModelConfig config_ = TinyConfig();
   const model::ParameterLayout layout_{config_};
   const std::vector<float> values_ = LivelyValues(config_, layout_, 1);
+  const std::unique_ptr<kernels::Device> device_ = kernels::OpenCpuDevice(2);
 };
 
 TEST_F(WeightFollowerTest, MapsAFileOfThisHostWithoutCopying) {
@@ -47,7 +49,7 @@ TEST_F(WeightFollowerTest, MapsAFileOfThisHostWithoutCopying) {
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_TRUE(Holds(*loaded));
   EXPECT_TRUE(loaded->values->writable().empty()) << "was copied";
-  EXPECT_EQ(loaded->digest, CombinedDigest(manifest));
+  EXPECT_EQ(loaded->digest, WeightsFingerprint(manifest));
 }
 
 TEST_F(WeightFollowerTest, StaysReadableWhenTheFileIsRemovedAndItsPagesAreReleased) {
@@ -107,7 +109,7 @@ TEST_F(WeightFollowerTest, FetchesFromAnotherHost) {
   const auto loaded = Load(manifest);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_TRUE(Holds(*loaded));
-  EXPECT_EQ(loaded->digest, CombinedDigest(manifest));
+  EXPECT_EQ(loaded->digest, WeightsFingerprint(manifest));
 }
 
 TEST_F(WeightFollowerTest, FetchesForTheRunOfTheManifest) {
@@ -119,6 +121,45 @@ TEST_F(WeightFollowerTest, FetchesForTheRunOfTheManifest) {
   const auto loaded = Load(manifest);
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_TRUE(Holds(*loaded));
+}
+
+// A learner on a GPU: digests that the GPU took, and a file when it is asked.
+TEST_F(WeightFollowerTest, ChecksAGpusDigestsAndMapsTheFileItIsToldOf) {
+  const auto as_published_by_a_gpu = [&](v1::WeightsManifest manifest) {
+    for (v1::TensorDigest& tensor : *manifest.mutable_tensors()) {
+      tensor.set_kind(v1::DIGEST_KIND_DEVICE_64);
+      tensor.set_digest(BigEndian(
+          kernels::DigestOfHostBytes(values_.data() + tensor.offset() / 4, tensor.bytes())));
+    }
+    manifest.set_device_handle("of no use to a CPU");
+    return manifest;
+  };
+  const std::string path = TemporaryPath("w");
+  v1::WeightsManifest manifest = as_published_by_a_gpu(Publish(layout_, values_, 3, path));
+  manifest.clear_shared_path();
+  fakes::FakeLearner learner(3, BytesOf(values_));
+  learner.set_file(kThisHost, path);
+  manifest.set_learner_address(learner.address());
+  const auto mapped = Load(manifest);
+  ASSERT_TRUE(mapped.ok()) << mapped.status();
+  EXPECT_TRUE(Holds(*mapped));
+  EXPECT_EQ(mapped->way, v1::WEIGHTS_WAY_FILE);
+  EXPECT_TRUE(mapped->values->writable().empty()) << "was copied";
+  EXPECT_EQ(mapped->digest, WeightsFingerprint(manifest));
+  EXPECT_EQ(mapped->digest.size(), 17u);
+
+  std::string bytes = BytesOf(values_);
+  bytes[bytes.size() / 3] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(path, bytes).ok());
+  ExpectRefused(manifest, absl::StatusCode::kDataLoss, "has digest");
+  // Another host's file is not ours to open.
+  manifest.set_host_id("another-host");
+  const auto fetched = Load(manifest);
+  ASSERT_TRUE(fetched.ok()) << fetched.status();
+  EXPECT_EQ(fetched->way, v1::WEIGHTS_WAY_STREAM);
+  EXPECT_TRUE(Holds(*fetched));
+  manifest.mutable_tensors(0)->set_kind(kXxh3Digests);
+  ExpectRefused(manifest, absl::StatusCode::kFailedPrecondition, "several kinds");
 }
 
 TEST_F(WeightFollowerTest, BelievesNoStreamThatDiffersFromTheManifest) {
@@ -141,7 +182,7 @@ TEST_F(WeightFollowerTest, GivesUpAtTheDeadlineAndWhenCancelled) {
   fakes::FakeLearner learner(3, BytesOf(values_));
   auto manifest = Publish(layout_, values_, 3, "");
   manifest.set_learner_address(learner.address());
-  const WeightFollower follower(layout_, kThisHost);
+  const WeightFollower follower(layout_, kThisHost, *device_);
   EXPECT_EQ(
       follower.Load(manifest, absl::Now() + absl::Seconds(10), [] { return true; }).status().code(),
       absl::StatusCode::kCancelled);

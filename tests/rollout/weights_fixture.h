@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/digest.h"
 #include "base/file.h"
+#include "base/weights_fingerprint.h"
 #include "policy/model/parameters.h"
 #include "temper/v1/weights.pb.h"
 

@@ -73,7 +73,7 @@ class RolloutEndpointTest : public ::testing::Test {
   const model::ParameterLayout layout_{config_};
   const std::unique_ptr<model::Tokenizer> tokenizer_ = rollout::ByteTokenizer();
   const std::unique_ptr<kernels::Device> device_ = kernels::OpenCpuDevice(1);
-  const rollout::WeightFollower follower_{layout_, rollout::kThisHost};
+  const rollout::WeightFollower follower_{layout_, rollout::kThisHost, *device_};
   std::unique_ptr<rollout::Engine> engine_;
   std::shared_ptr<rollout::EngineLoop> loop_;
   rollout::EngineDirectory runs_;

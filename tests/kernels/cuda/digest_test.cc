@@ -12,9 +12,6 @@
 namespace temper::kernels {
 namespace {
 
-using cuda::DigestOfHostBytes;
-using cuda::DigestPiece;
-
 std::vector<unsigned char> RandomBytes(int64_t count, uint64_t seed) {
   std::mt19937_64 engine(seed);
   std::vector<unsigned char> bytes(count);

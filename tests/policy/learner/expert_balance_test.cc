@@ -24,14 +24,15 @@ TEST(ExpertBalanceTest, BiasesMoveTowardsTheMeanLoad) {
   const auto config = model::ParseModelConfig(ConfigWithExperts(), "tiny");
   ASSERT_TRUE(config.ok()) << config.status();
   const model::ParameterLayout layout(*config);
+  const std::unique_ptr<kernels::Device> device = kernels::OpenTestDevice(1);
   std::vector<float> values(layout.size(), 0.5f);
-  BalanceExperts(layout, {{}, {7, 4, 4, 1}, {}}, 0.125, values);
+  BalanceExperts(layout, {{}, {7, 4, 4, 1}, {}}, 0.125, *device, values);
   const float* correction = values.data() + layout.layers()[1].correction;
   EXPECT_EQ(correction[0], 0.375f);
   EXPECT_EQ(correction[1], 0.5f) << "at the mean it stays";
   EXPECT_EQ(correction[3], 0.625f);
   const std::vector<float> before = values;
-  BalanceExperts(layout, {{}, {0, 0, 0, 0}, {}}, 0.125, values);
+  BalanceExperts(layout, {{}, {0, 0, 0, 0}, {}}, 0.125, *device, values);
   EXPECT_EQ(values, before) << "no token, no move";
 }
 

@@ -222,6 +222,7 @@ struct Learner {
                                   .model_dir = model_dir,
                                   .learner_address = "127.0.0.1:1",
                                   .shared_dir = shared_dir,
+                                  .device = kernels::TestDeviceName(),
                                   .threads = threads},
                                  learner->progress);
     EXPECT_TRUE(trainer.ok()) << trainer.status();
@@ -234,8 +235,13 @@ struct Learner {
     held = trainer->store().newest();
     return *held;
   }
+  // Where the version held lies as a file, which on a GPU must be made.
+  std::string path() const {
+    EXPECT_EQ(trainer->MakeFile(trainer->version()), absl::OkStatus());
+    return trainer->store().AskForFile(trainer->version()).value_or("");
+  }
   // The bytes of the version held.
-  std::string weights() const { return ContentOf(manifest().shared_path()); }
+  std::string weights() const { return ContentOf(path()); }
 
   std::atomic<int64_t> progress{0};
   std::unique_ptr<Trainer> trainer;

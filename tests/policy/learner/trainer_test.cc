@@ -25,7 +25,9 @@ class TrainerTest : public testing::Test {
     return Learner::Open(folder_ / run, folder_ / "model", folder_ / "shared", threads);
   }
   v1::TrainRequest Next(const Learner& learner) {
-    return PolicyRequest(*sampler_, learner.manifest());
+    v1::WeightsManifest manifest = learner.manifest();
+    manifest.set_shared_path(learner.path());
+    return PolicyRequest(*sampler_, manifest);
   }
   // Steps 0 and 1 supervised, then policy steps; with a reference from step 3 on.
   v1::TrainRequest Mixed(const Learner& learner) {

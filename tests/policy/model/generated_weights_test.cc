@@ -1,7 +1,9 @@
-// Weights packed from a generator, slab by slab, are those packed from an array of all values.
+// Weights packed from a generator, slab by slab, or from memory of the device, are those packed
+// from an array of all values on the host.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "tests/policy/model/golden.h"
 
@@ -50,6 +52,43 @@ TEST_P(GeneratedWeightsTest, HasTheBitsOfAnArray) {
   EXPECT_EQ(filled, layout.parameters());
   EXPECT_EQ(calls, static_cast<int64_t>(layout.specs().size()) + 2);  // two tables in two slabs
   EXPECT_TRUE(SameBits(Logits(policy, *generated), Logits(policy, policy.weights)));
+}
+
+// A learner's own values, opened for a moment: nothing of them is read once they are packed.
+TEST_P(GeneratedWeightsTest, OwnWeightsNeedTheValuesNoMore) {
+  const ModelConfig config = Golden("hybrid").Config();
+  const ParameterLayout layout(config);
+  std::vector<float> values(layout.size());
+  Initialize(config, layout, 5, values);
+  Policy policy(config, values, 2, GetParam());
+  const std::vector<float> want = Logits(policy, policy.weights);
+  kernels::Device& device = *policy.device;
+
+  const kernels::Memory memory = device.AllocateShared(layout.size() * int64_t{sizeof(float)});
+  const std::span<float> there(memory.as<float>(), values.size());
+  const std::vector<float> spoilt(values.size(), NAN);
+  const auto put = [&](const std::vector<float>& floats) {
+    device.Copy(there.data(), floats.data(), memory.bytes());
+    device.Finish();
+  };
+  put(values);
+  Weights weights(policy.layout, device, there,
+                  {.dtype = GetParam(), .values = kernels::Place::kDevice, .own = true});
+  put(spoilt);
+  EXPECT_TRUE(SameBits(Logits(policy, weights), want));
+  // Other values in between, of the host; then these again.
+  weights.Repack(spoilt, kernels::Place::kHost);
+  EXPECT_TRUE(std::isnan(Logits(policy, weights)[0]));
+  put(values);
+  weights.Repack(there, kernels::Place::kDevice);
+  put(spoilt);
+  EXPECT_TRUE(SameBits(Logits(policy, weights), want));
+  {
+    std::vector<float> passing = values;
+    weights.Repack(passing, kernels::Place::kHost);
+    std::ranges::fill(passing, NAN);
+  }
+  EXPECT_TRUE(SameBits(Logits(policy, weights), want));
 }
 
 INSTANTIATE_TEST_SUITE_P(Dtypes, GeneratedWeightsTest,

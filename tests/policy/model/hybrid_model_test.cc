@@ -21,7 +21,7 @@ TEST(HybridModelTest, GradientsAreTheSlopeOfTheScore) {
   const auto b = expected["entropy_weight"].get<std::vector<float>>();
   const auto loss = [&] {
     std::vector<float> logprob(a.size()), entropy(a.size());
-    policy->weights.Repack(policy->values);
+    policy->weights.Repack(policy->values, kernels::Place::kHost);
     policy->Score(batch, logprob, entropy);
     double sum = 0;
     for (size_t i = 0; i < a.size(); ++i) {
@@ -89,7 +89,7 @@ TEST(HybridModelTest, AVersionPackedAgainEqualsOnePackedFresh) {
   std::vector<float> changed = policy->values;
   for (float& value : changed) value *= 1.01f;
   Policy fresh(policy->config, changed, 1);
-  policy->weights.Repack(changed);
+  policy->weights.Repack(changed, kernels::Place::kHost);
   std::vector<float> repacked(batch.prediction_rows.size()), expected(repacked.size());
   policy->Score(batch, repacked);
   fresh.Score(batch, expected);
