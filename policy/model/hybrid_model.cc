@@ -2,12 +2,12 @@
 #include "policy/model/hybrid_model.h"
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 #include <optional>
 #include <variant>
 
 #include "base/check.h"
+#include "policy/model/blocks.h"
 #include "policy/model/layers/attention_layer.h"
 #include "policy/model/layers/head.h"
 #include "policy/model/layers/linear_layer.h"
@@ -22,9 +22,6 @@ using kernels::Segment;
 using kernels::View;
 
 namespace {
-
-// Rows computed together without a backward: bounds memory, changes no bit.
-constexpr int64_t kRowsMax = 512;
 
 using Layer = std::variant<MambaLayer, AttentionLayer, MlpLayer, MoeLayer, LinearLayer>;
 
@@ -89,62 +86,6 @@ std::vector<int32_t> LastRows(std::span<const Segment> segments) {
 }
 
 }  // namespace
-
-// Pieces of the slices that are computed together.
-struct HybridModel::Block {
-  std::vector<int32_t> tokens;
-  std::vector<Segment> segments;
-  std::vector<SequenceState*> states;
-  std::vector<int32_t> last_rows;  // of the slices that end here
-
-  // Whether it is one token of each sequence.
-  bool IsStep() const { return tokens.size() == last_rows.size(); }
-  void Reserve() const {
-    for (size_t s = 0; s < states.size(); ++s) states[s]->Reserve(segments[s].length);
-  }
-  // The first `count` of them.
-  void Advance(size_t count) const {
-    for (size_t s = 0; s < count; ++s) states[s]->Advance(segments[s].length);
-  }
-};
-
-// Walks over slices, kRowsMax rows at a time.
-class HybridModel::BlockCutter {
- public:
-  explicit BlockCutter(std::span<const Slice> slices) : slices_(slices) {}
-
-  // False when nothing is left.
-  bool Next(Block& block) {
-    block = Block();
-    while (slice_ < slices_.size() && static_cast<int64_t>(block.tokens.size()) < kRowsMax) {
-      Cut(block);
-    }
-    return !block.segments.empty();
-  }
-
- private:
-  void Cut(Block& block) {
-    const Slice& slice = slices_[slice_];
-    TEMPER_CHECK(!slice.tokens.empty());
-    const int64_t begin = static_cast<int64_t>(block.tokens.size());
-    const int64_t left = static_cast<int64_t>(slice.tokens.size()) - taken_;
-    const int64_t length = std::min(left, kRowsMax - begin);
-    const auto first = slice.tokens.begin() + taken_;
-    block.tokens.insert(block.tokens.end(), first, first + length);
-    block.segments.push_back(
-        {.begin = begin, .length = length, .position = slice.state->position()});
-    block.states.push_back(slice.state);
-    taken_ += length;
-    if (length < left) return;
-    block.last_rows.push_back(static_cast<int32_t>(begin + length - 1));
-    ++slice_;
-    taken_ = 0;
-  }
-
-  std::span<const Slice> slices_;
-  size_t slice_ = 0;
-  int64_t taken_ = 0;  // tokens of the current slice
-};
 
 struct HybridModel::Scratch {
   Scratch(const ModelConfig& config, const ParameterLayout& layout, kernels::Device& device)
@@ -261,25 +202,9 @@ void HybridModel::CountExperts() {
   }
 }
 
-int64_t StepRows(int64_t sequences) {
-  constexpr int64_t kStep = 8;
-  const auto count = static_cast<uint64_t>(sequences);
-  if (sequences <= kStep) return static_cast<int64_t>(std::bit_ceil(count));
-  const auto below = static_cast<int64_t>(std::bit_floor(count));
-  const int64_t step = std::max(kStep, below / kStep);
-  return (sequences + step - 1) / step * step;
-}
-
-void HybridModel::FillUp(Block& block, int64_t rows_max) {
-  const int64_t rows = std::min(StepRows(static_cast<int64_t>(block.tokens.size())), rows_max);
-  if (rows <= static_cast<int64_t>(block.tokens.size())) return;
+SequenceState& HybridModel::Filler() {
   if (!scratch_->filler.has_value()) scratch_->filler.emplace(config_, device_);
-  for (int64_t row = block.tokens.size(); row < rows; ++row) {
-    block.tokens.push_back(0);
-    block.segments.push_back({.begin = row, .length = 1, .position = 0});
-    block.states.push_back(&*scratch_->filler);
-    block.last_rows.push_back(static_cast<int32_t>(row));
-  }
+  return *scratch_->filler;
 }
 
 void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
@@ -292,7 +217,11 @@ void HybridModel::Extend(const Weights& weights, std::span<const Slice> slices,
   while (cutter.Next(block)) {
     const size_t sequences = block.states.size(), ending = block.last_rows.size();
     const bool step = device_.repeats() && block.IsStep();
-    if (step) FillUp(block, logits.rows - written);
+    if (step) {
+      const auto own = static_cast<int64_t>(sequences);
+      const int64_t rows = std::min(StepRows(own), logits.rows - written);
+      if (rows > own) block.FillUp(Filler(), rows);
+    }
     block.Reserve();
     const auto work = [&] {
       const Pass pass{device_, weights, block.segments, block.states};

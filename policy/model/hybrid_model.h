@@ -97,10 +97,8 @@ class HybridModel {
   // The hidden states after the last layer: [tokens, hidden], valid until the next call. kAll: what
   // Backward needs stays in the scratch.
   kernels::View<float> Forward(const Pass& pass, std::span<const int32_t> tokens, Keep keep);
-  struct Block;
-  class BlockCutter;
-  // Fills a step of one token each up, to at most `rows_max` rows, with rows that nobody reads.
-  void FillUp(Block& block, int64_t rows_max);
+  // An empty sequence that steps are filled up with.
+  SequenceState& Filler();
   // dh: gradient of what Forward gave; used up.
   void Backward(const Pass& pass, std::span<const int32_t> tokens, kernels::View<float> dh,
                 float* gradients);
