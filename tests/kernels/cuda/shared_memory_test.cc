@@ -285,12 +285,12 @@ TEST_F(CudaSharedMemoryTest, MemoryOfTheDeviceIsDigestedWhereItLies) {
 // The CPU's memory is the process's own; its digests are the same.
 TEST(CpuSharedMemoryTest, SharesNothingAndDigestsTheSame) {
   const std::unique_ptr<Device> cpu = OpenCpuDevice(2);
-  const Memory memory = SharedNumbers(*cpu, 1000, 1.0f);
+  const Memory memory = SharedNumbers(*cpu, 1100, 1.0f);
   EXPECT_EQ(cpu->Share(memory).status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(cpu->OpenShared("x", 4).status().code(), absl::StatusCode::kUnimplemented);
   std::vector<DigestPiece> pieces;
   std::vector<uint64_t> want, got(50);
-  for (int64_t i = 0; i < 50; ++i) {
+  for (int64_t i = 0; i < 50; ++i) {  // up to float 49 + 20 * 49
     pieces.push_back({memory.as<float>() + i, 80 * i});
     want.push_back(DigestOfHostBytes(memory.as<float>() + i, 80 * i));
   }
