@@ -10,16 +10,15 @@
 // One function for all: decoding's warp takes the 16 rows of its block and a quarter of the columns
 // (each of four computes all scores), prefill's and training's 32 rows and all columns.
 //
-// What limits it, at head_dim 128. Decoding: memory, 64 KiB of keys and values a tile. Against that,
-// of a tile a block does 4 * 64 + 64 mma (0.3 us of a multiprocessor of an H200, which gets 64 KiB
-// in 1.8 us), and softmax for 4 times its rows. 38 KiB of shared memory: 5 blocks of 128 threads
-// with 16 KiB under way each.
-// Prefill and training: 4 head_dim flop a query head and key. 128 rows share a tile: 4.2 Mflop for 64
-// KiB from the second-level cache, 64 flop a byte: at about 5.5 TB/s 350 Tflop/s, which bounds it
-// before the 600 or so that mma reaches of an H200's 990; the float32 kernel's bound is 67. Shared
-// memory: each of four warps reads 16 KiB of keys, 16 of values and 8 of queries a tile, 1.25 clocks
-// of reading for an mma of 1 to 2. 68 KiB and 128 threads of up to 255 registers: 2 blocks, one of
-// which multiplies while the other fetches.
+// What limits it, at head_dim 128. Decoding: memory, 64 KiB of keys and values a tile. Against
+// that, of a tile a block does 4 * 64 + 64 mma (0.3 us of a multiprocessor of an H200, which gets
+// 64 KiB in 1.8 us), and softmax for 4 times its rows. 38 KiB of shared memory: 5 blocks of 128
+// threads with 16 KiB under way each. Prefill and training: 4 head_dim flop a query head and key.
+// 128 rows share a tile: 4.2 Mflop for 64 KiB from the second-level cache, 64 flop a byte: at
+// about 5.5 TB/s 350 Tflop/s, which bounds it before the 600 or so that mma reaches of an H200's
+// 990; the float32 kernel's bound is 67. Shared memory: each of four warps reads 16 KiB of keys, 16
+// of values and 8 of queries a tile, 1.25 clocks of reading for an mma of 1 to 2. 68 KiB and 128
+// threads of up to 255 registers: 2 blocks, one of which multiplies while the other fetches.
 #include <cmath>
 
 #include "kernels/cuda/attention_bf16.h"

@@ -34,7 +34,8 @@ class NcclCollective final : public Collective {
     }
     const absl::Time deadline = absl::Now() + limit;
     const cuda::StreamHandle stream = cuda::BeginOp(device_.stream()).handle();
-    failure_ = Await(library_.Broadcast(group_, data, bytes, root, stream), deadline, "a broadcast");
+    failure_ =
+        Await(library_.Broadcast(group_, data, bytes, root, stream), deadline, "a broadcast");
     while (failure_.ok() && !cuda::IsDone(stream)) {
       // The kernel may wait for a rank that has died: NCCL knows.
       failure_ = Await(library_.Ask(group_), deadline, "a broadcast");

@@ -22,8 +22,7 @@ int64_t Aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * 
 // Of a list in the area of listed ones: a power of two, so that lists that grow a little keep their
 // own place and those of the lists after them.
 int64_t ListRoom(int64_t bytes) {
-  return static_cast<int64_t>(
-      std::bit_ceil(static_cast<uint64_t>(std::max(bytes, kAlignment))));
+  return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(bytes, kAlignment))));
 }
 
 }  // namespace

@@ -120,8 +120,7 @@ void Digest(CudaStream& cuda, std::span<const DigestPiece> pieces, uint64_t* hos
                 static_cast<int>(placed.size()), sums);
   TEMPER_LAUNCH(PiecesKernel, cuda, dim3(static_cast<unsigned>(placed.size())), kThreads, 0, there,
                 sums, digests);
-  CopyAsync(cuda.handle(), host_digests, digests,
-            static_cast<int64_t>(placed.size() * sizeof(uint64_t)));
+  cuda.Copy(host_digests, digests, static_cast<int64_t>(placed.size() * sizeof(uint64_t)));
   cuda.Finish();
 }
 

@@ -51,10 +51,9 @@ bool Ask(CudaStream& cuda, BlasLibrary& library, const LibraryProduct& product,
     for (const int64_t number : {product.rows, product.out, product.in, product.c_stride}) {
       cuda.Note(number);
     }
-    for (const void* memory : {static_cast<const void*>(product.a),
-                               static_cast<const void*>(product.weight),
-                               static_cast<const void*>(product.c),
-                               static_cast<const void*>(product.workspace)}) {
+    for (const void* memory :
+         {static_cast<const void*>(product.a), static_cast<const void*>(product.weight),
+          static_cast<const void*>(product.c), static_cast<const void*>(product.workspace)}) {
       cuda.Note(memory);
     }
     if (!cuda.asks()) return true;

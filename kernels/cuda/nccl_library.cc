@@ -90,9 +90,10 @@ class Nccl final : public NcclLibrary {
 absl::StatusOr<std::unique_ptr<NcclLibrary>> Load() {
   void* const library = dlopen(kName, RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "NCCL is not there (", dlerror(), "); install it where the loader looks, or set "
-        "LD_LIBRARY_PATH"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("NCCL is not there (", dlerror(),
+                     "); install it where the loader looks, or set "
+                     "LD_LIBRARY_PATH"));
   }
   Functions f;
   const bool whole = Find(library, "ncclGetVersion", f.get_version) &&
@@ -104,8 +105,8 @@ absl::StatusOr<std::unique_ptr<NcclLibrary>> Load() {
                      Find(library, "ncclCommAbort", f.abort);
   int version = 0;
   if (!whole || f.get_version(&version) != ncclSuccess || version < kVersionMin) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        kName, " is of version ", version, "; ", kVersionMin, " (2.14) or newer is needed"));
+    return absl::FailedPreconditionError(absl::StrCat(kName, " is of version ", version, "; ",
+                                                      kVersionMin, " (2.14) or newer is needed"));
   }
   return std::make_unique<Nccl>(f);
 }

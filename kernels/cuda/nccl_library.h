@@ -1,5 +1,5 @@
-// NCCL as far as broadcasts go: the one place that knows its API. It is loaded when first asked for,
-// since a program that runs on one GPU needs none.
+// NCCL as far as broadcasts go: the one place that knows its API. It is loaded when first asked
+// for, since a program that runs on one GPU needs none.
 //
 // An interface, since tests put a library of their own in its place.
 #pragma once

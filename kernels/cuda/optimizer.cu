@@ -96,7 +96,7 @@ double SumSquares(Stream& stream, std::span<const float> values) {
                 values.data(), count, partial);
   TEMPER_LAUNCH(JoinChunksKernel, cuda, dim3(1), kJoinThreads, 0, partial, chunks);
   double sum = 0;
-  CopyAsync(cuda.handle(), &sum, partial, sizeof(sum));
+  cuda.Copy(&sum, partial, sizeof(sum));
   cuda.Finish();
   return sum;
 }

@@ -4,13 +4,13 @@
 // What limits it, for one token of one head at P = 64, N = 128, 16 heads a group: the second-level
 // cache. Bytes: x and y 512, products 130, B and C 512 (a chunk's tiles come once to each head's
 // block; the products' kernel rounds them once for all), dt and s 8: 1.2 KB, 0.2 ns at about 5.5
-// TB/s; of them from memory 0.6 KB. Multiply-adds by mma: h C^T 16 K (the state's two parts), the sum
-// over the chunk 2.5 K, the advance 8 K, C B^T 0.3 K: 27 K, 0.1 ns at half of an H200's 990 Tflop/s;
-// the float32 kernel's 19 K take 0.6 ns. Shared memory: a chunk's warps read 64 KB of C, 64 of B, 32
-// of x and 20 of weights, 1,440 clocks for 848 mma of 1 to 2. 61 KiB and 128 threads of up to 168
-// registers: 3 blocks a multiprocessor, of which one multiplies while others fetch. A lone sequence
-// has only H * P / 64 blocks; each is then alone on its multiprocessor and waits for memory once a
-// chunk, all of a chunk under way together.
+// TB/s; of them from memory 0.6 KB. Multiply-adds by mma: h C^T 16 K (the state's two parts), the
+// sum over the chunk 2.5 K, the advance 8 K, C B^T 0.3 K: 27 K, 0.1 ns at half of an H200's 990
+// Tflop/s; the float32 kernel's 19 K take 0.6 ns. Shared memory: a chunk's warps read 64 KB of C,
+// 64 of B, 32 of x and 20 of weights, 1,440 clocks for 848 mma of 1 to 2. 61 KiB and 128 threads of
+// up to 168 registers: 3 blocks a multiprocessor, of which one multiplies while others fetch. A
+// lone sequence has only H * P / 64 blocks; each is then alone on its multiprocessor and waits for
+// memory once a chunk, all of a chunk under way together.
 #include <span>
 
 #include "kernels/cuda/fours.h"

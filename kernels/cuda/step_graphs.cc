@@ -27,10 +27,9 @@ void StepGraphs::List(absl::FunctionRef<void()> work) {
 
 void StepGraphs::MakeRoom() {
   if (graphs_.size() < kGraphsMax) return;
-  const auto oldest =
-      std::min_element(graphs_.begin(), graphs_.end(), [](const auto& a, const auto& b) {
-        return a.second.last_step < b.second.last_step;
-      });
+  const auto oldest = std::min_element(
+      graphs_.begin(), graphs_.end(),
+      [](const auto& a, const auto& b) { return a.second.last_step < b.second.last_step; });
   if (oldest->second.handle != nullptr) {
     stream_.Finish();
     DestroyGraph(oldest->second.handle);

@@ -85,9 +85,8 @@ void PrintTable(const Measurement& result) {
   std::printf("%-12s %10.1f %10.1f %9.1f%%\n\n", result.name.c_str(), result.value, result.limit,
               100 * result.value / result.limit);
   const auto word = [&](const char* key) { return details.at(key).get<std::string>(); };
-  const std::string where = word("device") == "cpu"
-                                ? absl::StrCat(number("threads"), " threads")
-                                : word("device");
+  const std::string where =
+      word("device") == "cpu" ? absl::StrCat(number("threads"), " threads") : word("device");
   std::printf("%.0f sequences of %.0f tokens, %s, %s; median of %.0f runs", number("batch"),
               number("tokens"), where.c_str(), word("dtype").c_str(), number("runs"));
   std::printf(" (%.3f s; %.3f to %.3f s)\n", number("seconds"), number("seconds_min"),
@@ -132,8 +131,8 @@ absl::Status RunBench(const Choice& choice) {
                           kernels::OpenDevice(choice.device));
   BenchOptions options = choice.options;
   TEMPER_ASSIGN_OR_RETURN(options.dtype, model::ParseDtype(choice.dtype));
-  TEMPER_RETURN_IF_ERROR(model::CheckRoom(*device, layout, bench->bytes(layout, options.dtype),
-                                          bench->name));
+  TEMPER_RETURN_IF_ERROR(
+      model::CheckRoom(*device, layout, bench->bytes(layout, options.dtype), bench->name));
   std::vector<float> values(layout.size());
   TEMPER_RETURN_IF_ERROR(model::ReadWeights(choice.model, layout, values));
   const Measurement result = bench->run({folder.config, layout, values}, *device, options);

@@ -8,7 +8,8 @@
 namespace temper::cli {
 
 // On a CPU: multiply-adds in registers, and memory read by all threads. On a GPU: a large square
-// product with a weight of `dtype`, rows in float32, and a copy, whose bytes count read and written.
+// product with a weight of `dtype`, rows in float32, and a copy, whose bytes count read and
+// written.
 Peaks MeasurePeaks(kernels::Device& device, kernels::Dtype dtype);
 
 }  // namespace temper::cli

@@ -119,8 +119,9 @@ Measurement BenchPrefill(const BenchModel& model, kernels::Device& device,
       slices.push_back({&states[i], std::span(tokens).subspan(i * options.tokens, options.tokens)});
     }
     const double time = Time([&] {
-      setting.hybrid.Extend(setting.weights, slices,
-                            View<float>(logits.as<float>(), options.batch, model.config.vocab_size));
+      setting.hybrid.Extend(
+          setting.weights, slices,
+          View<float>(logits.as<float>(), options.batch, model.config.vocab_size));
       setting.device.Finish();
     });
     if (run > 0) seconds.push_back(time);  // the first one warms up

@@ -105,8 +105,8 @@ absl::StatusOr<std::unique_ptr<Trainer>> Trainer::Open(const Options& options,
       std::unique_ptr<kernels::Device> device,
       kernels::OpenDevice({.name = options.device, .threads = options.threads}));
   const model::ParameterLayout layout(folder.config);
-  TEMPER_RETURN_IF_ERROR(model::CheckRoom(
-      *device, layout, model::TrainingBytes(layout, options.dtype), "training"));
+  TEMPER_RETURN_IF_ERROR(
+      model::CheckRoom(*device, layout, model::TrainingBytes(layout, options.dtype), "training"));
   std::unique_ptr<Trainer> trainer(
       new Trainer(options, std::move(folder), std::move(words), std::move(device), progress));
   TEMPER_RETURN_IF_ERROR(trainer->Load());
@@ -277,7 +277,8 @@ absl::StatusOr<TrainMetrics> Trainer::TokenGradient(const TrainRequest& request)
     TEMPER_RETURN_IF_ERROR(EnsureReference(pass.objective.kl > 0));
   }
   GradientPass gradient_pass(model_, *weights_, reference_.get(), progress_);
-  TEMPER_ASSIGN_OR_RETURN(const PassTotals totals, gradient_pass.Run(sequences, pass, gradients_.device()));
+  TEMPER_ASSIGN_OR_RETURN(const PassTotals totals,
+                          gradient_pass.Run(sequences, pass, gradients_.device()));
   return MetricsOf(totals);
 }
 
@@ -293,7 +294,8 @@ absl::StatusOr<TrainMetrics> Trainer::PreferenceGradient(const TrainRequest& req
     return absl::InvalidArgumentError("batch: holds nothing, expected at least one pair");
   }
   PreferencePass pass(model_, *weights_, progress_);
-  return MetricsOf(pass.Train(pairs, request.options().tokens_per_micro_batch(), gradients_.device()));
+  return MetricsOf(
+      pass.Train(pairs, request.options().tokens_per_micro_batch(), gradients_.device()));
 }
 
 absl::StatusOr<TrainMetrics> Trainer::Update(const TrainRequest& request) {

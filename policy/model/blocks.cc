@@ -50,8 +50,7 @@ void BlockCutter::Cut(Block& block) {
   const int64_t length = std::min(left, kRowsMax - begin);
   const auto first = slice.tokens.begin() + taken_;
   block.tokens.insert(block.tokens.end(), first, first + length);
-  block.segments.push_back(
-      {.begin = begin, .length = length, .position = slice.state->position()});
+  block.segments.push_back({.begin = begin, .length = length, .position = slice.state->position()});
   block.states.push_back(slice.state);
   taken_ += length;
   if (length < left) return;

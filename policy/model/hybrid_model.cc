@@ -112,7 +112,7 @@ struct HybridModel::Scratch {
   std::vector<Activations> kept;  // one a layer
   std::vector<std::vector<int64_t>> loads;
   Buffer hidden, normed, d_hidden, d_normed;
-  Buffer values;                        // of a reward head
+  Buffer values;       // of a reward head
   Buffer first_slots;  // [experts + 1] of each layer in turn that has experts, read here
   std::optional<SequenceState> filler;  // of rows that nobody reads; stays at its beginning
 };
@@ -320,8 +320,7 @@ void HybridModel::Values(const Weights& weights, const PackedBatch& batch,
     const auto count = static_cast<int64_t>(some.segments.size());
     const View<float> of_some = scratch_->values.Matrix(count, 1);
     scratch_->head.Logits(pass, h, LastRows(some.segments), of_some);
-    device_.Copy(values.data() + first, of_some.data,
-                 count * static_cast<int64_t>(sizeof(float)));
+    device_.Copy(values.data() + first, of_some.data, count * static_cast<int64_t>(sizeof(float)));
     device_.Finish();
   }
 }

@@ -1,5 +1,5 @@
-// The whole program with an emulated GPU as its cuda:0: learner and workers compute with the kernels
-// of the CUDA back end, and the promises hold there.
+// The whole program with an emulated GPU as its cuda:0: learner and workers compute with the
+// kernels of the CUDA back end, and the promises hold there.
 #include <signal.h>
 
 #include <cstdlib>
@@ -26,8 +26,7 @@ class EmulatedGpuTest : public ::testing::Test {
     std::vector<std::string> arguments = {spec_, "--dir", folder_ + "/" + dir};
     for (const std::string& setting :
          {std::string("steps=4"), std::string("warm_start.steps=3"),
-          std::string("evaluate.every=4"), std::string("prompts_per_step=2"),
-          "device=" + device}) {
+          std::string("evaluate.every=4"), std::string("prompts_per_step=2"), "device=" + device}) {
       arguments.insert(arguments.end(), {"--set", setting});
     }
     return arguments;
@@ -113,8 +112,8 @@ TEST_F(EmulatedGpuTest, ARunIsReplayedAndForkedAlsoToAnotherDevice) {
   const Outcome replay = Temper({"replay", dir, "--step", "2", "--json"});
   EXPECT_EQ(replay.exit_code, 0) << replay.output << replay.errors;
   for (const auto& [name, device] : {std::pair("same", "cuda:0"), {"elsewhere", "cpu"}}) {
-    const Outcome forked = Temper({"fork", dir, "--at", "0", "--name", name, "--set",
-                                   std::string("device=") + device});
+    const Outcome forked = Temper(
+        {"fork", dir, "--at", "0", "--name", name, "--set", std::string("device=") + device});
     ASSERT_EQ(forked.exit_code, 0) << forked.errors;
     const Outcome run = Temper({"run", folder_ + "/" + name});
     EXPECT_EQ(run.exit_code, 0) << name << run.output << run.errors;

@@ -117,8 +117,7 @@ void Inference::Decode(int64_t batch, int64_t context) {
 
   const double bytes = StepBytes(batch, context);
   const double bandwidth = bench_.peaks().bandwidth;
-  const std::string name =
-      bench_.gpu() && !device.repeats() ? "decode-without-graphs" : "decode";
+  const std::string name = bench_.gpu() && !device.repeats() ? "decode-without-graphs" : "decode";
   Figure figure{.name = name,
                 .value = static_cast<double>(batch) / times.median(),
                 .unit = "tokens/s",

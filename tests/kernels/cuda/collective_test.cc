@@ -1,4 +1,5 @@
-// One rank, which is as many as one GPU allows: with the tests' NCCL, and with the real one on a GPU.
+// One rank, which is as many as one GPU allows: with the tests' NCCL, and with the real one on a
+// GPU.
 #include "kernels/collective.h"
 
 #include <vector>
