@@ -142,11 +142,11 @@ struct Ops {
   // ---- the recurrence (Mamba-2, arXiv 2405.21060; sequential form)
   // dt = clamp(softplus(dt + dt_bias)); S_t = exp(-exp(a_log) dt) S_{t-1} + dt x_t (outer) B_t;
   // y_t = S_t C_t + D x_t.  y: [tokens, H*P]
-  // states[s]: ssm_state_floats() floats in the back end's own layout (zero bytes = zero state),
-  // read and then advanced; null: zero before the segment, nothing kept.
+  // states[s], each part of ssm_state_size(): read and then advanced; null running: zero before the
+  // segment, nothing kept.
   void (*ssm_scan)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,
-                   const SsmParameters&, std::span<float* const> states, View<float> y);
-  int64_t (*ssm_state_floats)(const SsmShape&);
+                   const SsmParameters&, std::span<const SsmState> states, View<float> y);
+  SsmStateSize (*ssm_state_size)(const SsmShape&);
   // For segments that start their sequence. Recomputes states from boundaries; scratch is the op's
   // own.
   void (*ssm_scan_backward)(Stream&, const SsmShape&, std::span<const Segment>, const SsmInputs&,

@@ -47,6 +47,22 @@ struct SsmShape {
   int64_t state_floats() const { return heads * head_dim * state; }
 };
 
+// What the recurrence remembers of one sequence, in the back end's own layout.
+struct SsmState {
+  float* running = nullptr;  // what every token changes; zero bytes before the first
+  // What changes at a chunk's end only, and so may be shared by forks until then. Not read in the
+  // sequence's first chunk.
+  const float* boundary = nullptr;
+  float* next_boundary = nullptr;  // written by a call in which a chunk ends; may be `boundary`
+};
+struct SsmStateSize {
+  int64_t running = 0, boundary = 0;  // floats
+  int64_t chunk = 1;                  // tokens; chunks are counted from the sequence's start
+
+  // Whether a chunk ends in a call that takes so many tokens on from there.
+  bool Ends(int64_t position, int64_t tokens) const { return position % chunk + tokens >= chunk; }
+};
+
 // One token's inputs of the recurrence; views into in_proj's and the convolution's outputs.
 struct SsmInputs {
   View<const float> x;   // [tokens, H*P]

@@ -40,7 +40,7 @@ const Ops& CpuOps() {
       .conv_silu = cpu::ConvSilu,
       .conv_silu_backward = cpu::ConvSiluBackward,
       .ssm_scan = cpu::SsmScan,
-      .ssm_state_floats = cpu::SsmStateFloats,
+      .ssm_state_size = cpu::SizeOfSsmState,
       .ssm_scan_backward = cpu::SsmScanBackward,
       .rope = cpu::Rope,
       .attention = cpu::Attention,

@@ -87,8 +87,8 @@ void ConvSiluBackward(Stream& stream, std::span<const Segment> segments, View<co
 // ---- ssm_scan.cc, ssm_scan_backward.cc
 void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> segments,
              const SsmInputs& inputs, const SsmParameters& parameters,
-             std::span<float* const> states, View<float> y);
-int64_t SsmStateFloats(const SsmShape& shape);
+             std::span<const SsmState> states, View<float> y);
+SsmStateSize SizeOfSsmState(const SsmShape& shape);
 void SsmScanBackward(Stream& stream, const SsmShape& shape, std::span<const Segment> segments,
                      const SsmInputs& inputs, const SsmParameters& parameters, View<const float> dy,
                      const SsmInputGradients& input_gradients,

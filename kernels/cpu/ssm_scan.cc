@@ -287,7 +287,7 @@ struct Scan {
 
 void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> segments,
              const SsmInputs& inputs, const SsmParameters& parameters,
-             std::span<float* const> states, View<float> y) {
+             std::span<const SsmState> states, View<float> y) {
   CheckShapes(shape, inputs, y);
   TEMPER_KERNEL_CHECK(states.empty() || states.size() == segments.size());
   static thread_local Scratch scratch;
@@ -314,13 +314,14 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
   pool.ParallelRanges(items, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t s = i / shape.heads, head = i % shape.heads;
-      float* kept = states.empty() ? nullptr : states[s];
+      float* kept = states.empty() ? nullptr : states[s].running;
       scan.Run(segments[s], head, kept == nullptr ? nullptr : kept + head * head_floats);
     }
   });
 }
 
-int64_t SsmStateFloats(const SsmShape& shape) { return shape.state_floats(); }
+// Every token changes all of it.
+SsmStateSize SizeOfSsmState(const SsmShape& shape) { return {.running = shape.state_floats()}; }
 
 }  // namespace temper::kernels::cpu
 #endif  // HWY_ONCE

@@ -23,8 +23,8 @@ __global__ void StepsKernel(SsmSizes sizes, const ChunkPiece* pieces, int64_t co
   const ChunkPiece piece = pieces[e / sizes.heads];
   const int head = static_cast<int>(e % sizes.heads);
   const float rate = DecayRate(a_log[head]), own_bias = bias[head];
-  float running = piece.first > 0 && piece.state != nullptr
-                      ? piece.state[sizes.sum_at(piece.first - 1) + head]
+  float running = piece.first > 0 && piece.running != nullptr
+                      ? piece.running[sizes.sum_at(piece.first - 1) + head]
                       : 0.0f;
 #pragma unroll 4
   for (int i = 0; i < piece.end - piece.first; ++i) {
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kTileThreads)
       const int j = first_j + i;
       if (j >= piece.end) return nullptr;
       if (j >= piece.first) return b.row(piece.row + j - piece.first) + column;
-      return piece.state == nullptr ? nullptr : piece.state + sizes.b_at(j) + column;
+      return piece.running == nullptr ? nullptr : piece.running + sizes.b_at(j) + column;
     });
     __syncthreads();
     AddDots(c_tile, kWideStride, b_tile, kWideStride, QuadsOfBlock(n, sizes.state), total);
@@ -78,14 +78,14 @@ __global__ void __launch_bounds__(kTileThreads)
 
 }  // namespace
 
-void CutIntoPieces(const Segment& segment, const float* state, std::vector<ChunkPiece>& pieces) {
+void CutIntoPieces(const Segment& segment, const float* running, std::vector<ChunkPiece>& pieces) {
   for (int64_t done = 0; done < segment.length;) {
     const int64_t first = (segment.position + done) % kChunk;
     const int64_t count = std::min(segment.length - done, kChunk - first);
     pieces.push_back({.row = segment.begin + done,
                       .first = static_cast<int32_t>(first),
                       .end = static_cast<int32_t>(first + count),
-                      .state = state});
+                      .running = running});
     done += count;
   }
 }
@@ -105,7 +105,7 @@ ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
                 parameters.a_log, dt, sum);
   bool vector = InQuads(sizes, inputs.b.data, inputs.b.stride) &&
                 InQuads(sizes, inputs.c.data, inputs.c.stride);
-  for (const ChunkPiece& piece : pieces) vector = vector && InQuads(sizes, piece.state, 0);
+  for (const ChunkPiece& piece : pieces) vector = vector && InQuads(sizes, piece.running, 0);
   RoundedTiles tiles;
   if (sizes.tensor) {
     if (for_walk) tiles = PlaceForTiles(cuda, sizes, count);

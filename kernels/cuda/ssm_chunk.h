@@ -22,11 +22,10 @@ namespace temper::kernels::cuda {
 inline constexpr int kChunk = 64;
 inline constexpr int kTensorStateMax = 128;  // larger states are computed in float32
 
-// SsmShape as kernels take it, and where things lie in a sequence's state: the boundary state h
-// [H, P, N], then the current chunk's inputs by offset: x [64, H*P], b [64, G*N], dt [64, H] (after
-// bias, softplus and clamp) and sums s [64, H]. Nothing counts the offset: a segment's position
-// tells it. h is read only until the chunk's end; it is not read at all in a sequence's first
-// chunk.
+// SsmShape as kernels take it, and where things lie in a sequence's state (SsmState). boundary: h
+// [H, P, N]. running: the current chunk's inputs by offset: x [64, H*P], b [64, G*N], dt [64, H]
+// (after bias, softplus and clamp) and sums s [64, H]. Nothing counts the offset: a segment's
+// position tells it.
 struct SsmSizes {
   int heads = 0, head_dim = 0, state = 0, groups = 0;
   float dt_min = 0, dt_max = 0;
@@ -47,18 +46,18 @@ struct SsmSizes {
   __host__ __device__ int64_t x_width() const { return int64_t{heads} * head_dim; }
   __host__ __device__ int64_t b_width() const { return int64_t{groups} * state; }
   __host__ __device__ int64_t head_floats() const { return int64_t{head_dim} * state; }
-  __host__ __device__ int64_t x_at(int j) const { return heads * head_floats() + j * x_width(); }
+  __host__ __device__ int64_t x_at(int j) const { return j * x_width(); }
   __host__ __device__ int64_t b_at(int j) const { return x_at(kChunk) + j * b_width(); }
   __host__ __device__ int64_t dt_at(int j) const { return b_at(kChunk) + int64_t{j} * heads; }
   __host__ __device__ int64_t sum_at(int j) const { return dt_at(kChunk) + int64_t{j} * heads; }
-  __host__ __device__ int64_t floats() const { return sum_at(kChunk); }
+  __host__ __device__ int64_t running_floats() const { return sum_at(kChunk); }
 };
 
 // The tokens of one call that lie in one chunk of one sequence.
 struct ChunkPiece {
-  int64_t row = 0;               // of the first of them
-  int32_t first = 0, end = 0;    // their offsets in the chunk: [first, end)
-  const float* state = nullptr;  // holds the inputs before `first`; null: they are zero
+  int64_t row = 0;                 // of the first of them
+  int32_t first = 0, end = 0;      // their offsets in the chunk: [first, end)
+  const float* running = nullptr;  // holds the inputs before `first`; null: they are zero
 };
 
 // ---- what a token's step is
@@ -107,6 +106,12 @@ __device__ __forceinline__ float AddQuad(float4 a, float4 b, float part) {
   return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, part))));
 }
 
+// One head's part of a boundary state, which may be missing.
+template <typename Float>
+__device__ __forceinline__ Float* HeadState(const SsmSizes& sizes, Float* h, int head, int p = 0) {
+  return h == nullptr ? nullptr : h + head * sizes.head_floats() + int64_t{p} * sizes.state;
+}
+
 // Whether rows of N floats that begin there, a stride apart, all lie on 16 bytes.
 inline bool InQuads(const SsmSizes& sizes, const float* data, int64_t stride) {
   return sizes.state % 4 == 0 && stride % 4 == 0 && reinterpret_cast<uintptr_t>(data) % 16 == 0;
@@ -114,7 +119,7 @@ inline bool InQuads(const SsmSizes& sizes, const float* data, int64_t stride) {
 
 // ---- ssm_chunk.cu: what a call's pieces need before their rows
 // The pieces of a segment, in order, added to `pieces`.
-void CutIntoPieces(const Segment& segment, const float* state, std::vector<ChunkPiece>& pieces);
+void CutIntoPieces(const Segment& segment, const float* running, std::vector<ChunkPiece>& pieces);
 
 // B and C of every (piece, group), rounded: [64, N in 64 or 128 columns] each, zeros where there is
 // nothing. Null where nobody reads them.
@@ -142,17 +147,18 @@ ChunkSteps PrepareChunks(CudaStream& cuda, const SsmSizes& sizes,
 // The pieces of one segment, in order.
 struct Walk {
   int64_t first_piece = 0;
-  int32_t pieces = 0;
-  int32_t starts_at_zero = 0;  // no state, or the sequence's first chunk
-  float* state = nullptr;
+  int64_t pieces = 0;
+  const float* boundary = nullptr;  // null: zero
+  float* next_boundary = nullptr;   // null: not kept
 };
 
 // ---- ssm_decode.cu: one token of a sequence that has a state
 struct DecodeRow {
-  float* state = nullptr;
+  float* running = nullptr;
+  const float* boundary = nullptr;  // null in the sequence's first chunk: h is zero
+  float* next_boundary = nullptr;   // null but at the chunk's end
   int64_t row = 0;
-  int32_t offset = 0;       // in its chunk
-  int32_t first_chunk = 0;  // 1: h is zero
+  int64_t offset = 0;  // in its chunk
 };
 void DecodeRows(CudaStream& cuda, const SsmSizes& sizes, std::span<const DecodeRow> rows,
                 const SsmInputs& inputs, const SsmParameters& parameters, View<float> y);
@@ -165,8 +171,8 @@ void TensorProducts(CudaStream& cuda, const SsmSizes& sizes, const ChunkPiece* p
                     const RoundedTiles& tiles);
 void TensorWalks(CudaStream& cuda, const SsmSizes& sizes, std::span<const Walk> walks,
                  const ChunkSteps& steps, View<const float> x, const float* d, View<float> y);
-// Rows whose tokens lie in their states; `ends`: as many, first those that are their chunks' last,
-// then such as have no state.
+// Rows whose tokens lie in `running`; `ends`: as many, first those that are their chunks' last, then
+// such as have no next_boundary.
 // ssm_decode_bf16.cu
 void TensorRows(CudaStream& cuda, const SsmSizes& sizes, const DecodeRow* rows, int64_t count,
                 std::span<const DecodeRow> ends, bool vector, View<const float> c, const float* d,

@@ -75,23 +75,23 @@ __device__ __forceinline__ float SumParts(const float* parts, int per_row) {
   return total;
 }
 
-// The token's inputs go to its offset of the state.
+// The token's inputs go to its offset.
 __global__ void BeginKernel(SsmSizes sizes, const DecodeRow* rows, Matrix<const float> x,
                             Matrix<const float> b, Matrix<const float> raw, const float* bias,
                             const float* a_log) {
   const DecodeRow own = rows[blockIdx.x];
-  const int j = own.offset;
+  const int j = static_cast<int>(own.offset);
   const int64_t first = static_cast<int64_t>(blockIdx.y) * kBeginThreads + threadIdx.x;
   constexpr int64_t kStep = kBeginBlocks * kBeginThreads;
   for (int64_t head = first; head < sizes.heads; head += kStep) {
-    const float before = j == 0 ? 0.0f : own.state[sizes.sum_at(j - 1) + head];
+    const float before = j == 0 ? 0.0f : own.running[sizes.sum_at(j - 1) + head];
     const float dt = StepSize(sizes, raw.at(own.row, head) + bias[head]);
-    own.state[sizes.dt_at(j) + head] = dt;
-    own.state[sizes.sum_at(j) + head] = NextSum(before, dt, DecayRate(a_log[head]));
+    own.running[sizes.dt_at(j) + head] = dt;
+    own.running[sizes.sum_at(j) + head] = NextSum(before, dt, DecayRate(a_log[head]));
   }
-  float* const x_to = own.state + sizes.x_at(j);
+  float* const x_to = own.running + sizes.x_at(j);
   for (int64_t i = first; i < sizes.x_width(); i += kStep) x_to[i] = __ldg(&x.at(own.row, i));
-  float* const b_to = own.state + sizes.b_at(j);
+  float* const b_to = own.running + sizes.b_at(j);
   for (int64_t i = first; i < sizes.b_width(); i += kStep) b_to[i] = __ldg(&b.at(own.row, i));
 }
 
@@ -104,8 +104,8 @@ __global__ void __launch_bounds__(kThreads)
   const int group = static_cast<int>(blockIdx.x % sizes.groups);
   const int64_t column = int64_t{group} * sizes.state;
   TEMPER_DYNAMIC_SHARED(float, parts);
-  DotParts<kVector>(c.row(own.row) + column, own.state + sizes.b_at(0) + column, sizes.b_width(),
-                    own.offset + 1, sizes.state, per_row, parts);
+  DotParts<kVector>(c.row(own.row) + column, own.running + sizes.b_at(0) + column, sizes.b_width(),
+                    static_cast<int>(own.offset) + 1, sizes.state, per_row, parts);
   __syncthreads();
   const int j = static_cast<int>(threadIdx.x);
   if (j <= own.offset) {
@@ -122,28 +122,28 @@ __global__ void __launch_bounds__(kThreads)
   const int64_t which = blockIdx.x / sizes.heads;
   const DecodeRow own = rows[which];
   const int head = static_cast<int>(blockIdx.x % sizes.heads), group = sizes.group(head);
-  const int r = own.offset, width = sizes.head_dim;
+  const int r = static_cast<int>(own.offset), width = sizes.head_dim;
   const int64_t head_column = int64_t{head} * width;
   TEMPER_DYNAMIC_SHARED(float, weights);               // [64]
   float* const sums = weights + kChunk;                // [4, P]: of sixteen tokens each
   float* const parts = sums + kBlocksOfChunk * width;  // [P, per_row + 1]
 
-  const float sum_r = own.state[sizes.sum_at(r) + head];
+  const float sum_r = own.running[sizes.sum_at(r) + head];
   const int j = static_cast<int>(threadIdx.x);
   if (j <= r) {
     weights[j] = RowWeight(products[(which * sizes.groups + group) * kChunk + j], sum_r,
-                           own.state[sizes.sum_at(j) + head], own.state[sizes.dt_at(j) + head]);
+                           own.running[sizes.sum_at(j) + head], own.running[sizes.dt_at(j) + head]);
   }
-  if (own.first_chunk == 0) {
-    DotParts<kVector>(c.row(own.row) + int64_t{group} * sizes.state,
-                      own.state + head * sizes.head_floats(), sizes.state, width, sizes.state,
-                      per_row, parts);
+  const float* const before = HeadState(sizes, own.boundary, head);
+  if (before != nullptr) {
+    DotParts<kVector>(c.row(own.row) + int64_t{group} * sizes.state, before, sizes.state, width,
+                      sizes.state, per_row, parts);
   }
   __syncthreads();
   for (int e = static_cast<int>(threadIdx.x); e < kBlocksOfChunk * width; e += kThreads) {
     const int p = e % width, first = e / width * 16;
     if (first > r) break;
-    const float* const x = own.state + sizes.x_at(0) + head_column + p;
+    const float* const x = own.running + sizes.x_at(0) + head_column + p;
     float sum = 0;
 #pragma unroll
     for (int i = 0; i < 16; ++i) {
@@ -153,11 +153,10 @@ __global__ void __launch_bounds__(kThreads)
   }
   __syncthreads();
   for (int p = static_cast<int>(threadIdx.x); p < width; p += kThreads) {
-    const float boundary =
-        own.first_chunk != 0 ? 0.0f : SumParts(parts + p * (per_row + 1), per_row);
+    const float boundary = before == nullptr ? 0.0f : SumParts(parts + p * (per_row + 1), per_row);
     float within = 0;
     for (int block = 0; block <= r / 16; ++block) within += sums[block * width + p];
-    const float x = own.state[sizes.x_at(r) + head_column + p];
+    const float x = own.running[sizes.x_at(r) + head_column + p];
     y.at(own.row, head_column + p) = FinishRow(sum_r, boundary, within, d[head], x);
   }
 }
@@ -170,26 +169,26 @@ __device__ __forceinline__ void AdvanceRow(const SsmSizes& sizes, const DecodeRo
   float* const x_tile = wide + kWideTile;  // [32, 64]
   float* const dt = x_tile + kSliceTile;   // [64]
   float* const sum = dt + kChunk;          // [64]
-  float* const head_state = own.state + head * sizes.head_floats();
-  if (own.first_chunk == 0) LoadStateSlice<kVector>(sizes, head_state, first_p, h);
+  const float* const before = HeadState(sizes, own.boundary, head);
+  if (before != nullptr) LoadStateSlice<kVector>(sizes, before, first_p, h);
   LoadSliceOfX(
       sizes, first_p,
-      [&](int j) { return own.state + sizes.x_at(j) + int64_t{head} * sizes.head_dim; }, x_tile);
+      [&](int j) { return own.running + sizes.x_at(j) + int64_t{head} * sizes.head_dim; }, x_tile);
   const int j = static_cast<int>(threadIdx.x);
   if (j < kChunk) {
-    dt[j] = own.state[sizes.dt_at(j) + head];
-    sum[j] = own.state[sizes.sum_at(j) + head];
+    dt[j] = own.running[sizes.dt_at(j) + head];
+    sum[j] = own.running[sizes.sum_at(j) + head];
   }
   __syncthreads();
   AdvanceSlice<kVector>(
       sizes, x_tile, dt, sum,
-      [&](int i) { return own.state + sizes.b_at(i) + int64_t{sizes.group(head)} * sizes.state; },
-      wide, own.first_chunk != 0, h);
-  StoreStateSlice(sizes, h, first_p, head_state);
+      [&](int i) { return own.running + sizes.b_at(i) + int64_t{sizes.group(head)} * sizes.state; },
+      wide, before == nullptr, h);
+  StoreStateSlice(sizes, h, first_p, HeadState(sizes, own.next_boundary, head));
 }
 
-// ends: `most` rows, those with a state first. The number of blocks does not depend on how many
-// have, so that a step is the same request wherever its rows stand in their chunks.
+// ends: `most` rows, those at their chunk's end first. The number of blocks does not depend on how
+// many are, so that a step is the same request wherever its rows stand in their chunks.
 template <bool kVector>
 __global__ void __launch_bounds__(kTileThreads, kBlocksAtOnce)
     RowAdvanceKernel(SsmSizes sizes, const DecodeRow* ends, int most, int slices) {
@@ -197,7 +196,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksAtOnce)
   const int of_row = sizes.heads * slices;
   for (int64_t item = blockIdx.x; item < int64_t{most} * of_row; item += gridDim.x) {
     const DecodeRow own = ends[item / of_row];
-    if (own.state == nullptr) return;
+    if (own.next_boundary == nullptr) return;
     const int place = static_cast<int>(item % of_row);
     AdvanceRow<kVector>(sizes, own, place / slices, kSlice * (place % slices), h);
     __syncthreads();  // h is loaded anew
@@ -228,10 +227,10 @@ void DecodeRows(CudaStream& cuda, const SsmSizes& sizes, std::span<const DecodeR
                 0, sizes, uploaded, inputs.x, inputs.b, inputs.dt, parameters.dt_bias,
                 parameters.a_log);
   bool vector = InQuads(sizes, inputs.c.data, inputs.c.stride);
-  std::vector<DecodeRow> ends;  // filled up with rows that have no state
+  std::vector<DecodeRow> ends;  // filled up with rows that are at no chunk's end
   for (const DecodeRow& row : rows) {
-    vector = vector && InQuads(sizes, row.state, 0);
-    if (row.offset == kChunk - 1) ends.push_back(row);
+    vector = vector && InQuads(sizes, row.running, 0) && InQuads(sizes, row.boundary, 0);
+    if (row.next_boundary != nullptr) ends.push_back(row);
   }
   ends.resize(rows.size());
   if (sizes.tensor) {

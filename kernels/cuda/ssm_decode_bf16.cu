@@ -34,8 +34,8 @@ __global__ void __launch_bounds__(kTileThreads, 4)
   if (first_j > own.offset) return;
   const float* const vector = c.row(own.row) + column;
   Sixteen<kState> b;
-  LoadSixteen<kState, kPairs>(own.state + sizes.b_at(first_j) + column, sizes.b_width(),
-                              own.offset + 1 - first_j, sizes.state, b);
+  LoadSixteen<kState, kPairs>(own.running + sizes.b_at(first_j) + column, sizes.b_width(),
+                              static_cast<int>(own.offset) + 1 - first_j, sizes.state, b);
   float sum[4] = {};
 #pragma unroll
   for (int n = 0; n < kState; n += 16) {
@@ -67,21 +67,22 @@ __global__ void __launch_bounds__(kTileThreads, 4)
   const LanePlace place;
   const int own_p = kHeadSlice * static_cast<int>(blockIdx.x % slices) + 16 * place.warp;
   const int own_columns = sizes.head_dim - own_p;
-  const int r = own.offset;
-  const float sum_r = own.state[sizes.sum_at(r) + head];
+  const int r = static_cast<int>(own.offset);
+  const float sum_r = own.running[sizes.sum_at(r) + head];
 
   Sixteen<kState> h;
-  LoadSixteen<kState, kPairs>(own.state + head * sizes.head_floats() + int64_t{own_p} * sizes.state,
-                              sizes.state, own.first_chunk != 0 ? 0 : own_columns, sizes.state, h);
+  const float* const before = HeadState(sizes, own.boundary, head, own_p);
+  LoadSixteen<kState, kPairs>(before, sizes.state, before == nullptr ? 0 : own_columns, sizes.state,
+                              h);
   if (threadIdx.x < kChunk) {
     const int j = static_cast<int>(threadIdx.x);
     weights[j] =
         j <= r ? RowWeight(products[(which * sizes.groups + group) * kChunk + j], sum_r,
-                           own.state[sizes.sum_at(j) + head], own.state[sizes.dt_at(j) + head])
+                           own.running[sizes.sum_at(j) + head], own.running[sizes.dt_at(j) + head])
                : 0.0f;
   }
   float row[4] = {};
-  if (own.first_chunk == 0) {
+  if (before != nullptr) {
     const float* const vector = c.row(own.row) + int64_t{group} * sizes.state;
 #pragma unroll
     for (int n = 0; n < kState; n += 16) {
@@ -98,7 +99,7 @@ __global__ void __launch_bounds__(kTileThreads, 4)
     for (int i = 0; i < 4; ++i) row[i] *= grown;
   }
   __syncthreads();
-  const float* const x = own.state + sizes.x_at(0) + int64_t{head} * sizes.head_dim + own_p;
+  const float* const x = own.running + sizes.x_at(0) + int64_t{head} * sizes.head_dim + own_p;
 #pragma unroll
   for (int j = 0; j < kChunk; j += 16) {
     if (j > r) break;
@@ -128,28 +129,29 @@ __device__ __forceinline__ void AdvanceTensorRow(const SsmSizes& sizes, const De
   const int own_p = first_p + 16 * place.warp, own_columns = sizes.head_dim - own_p;
   float* const to_end = x_tile + kChunk * kXRow;                          // [64]: EndWeight
   uint16_t* const b_tile = reinterpret_cast<uint16_t*>(to_end + kChunk);  // [64, N]
-  float* const own_state = own.state + head * sizes.head_floats() + int64_t{own_p} * sizes.state;
-  const float sum_end = own.state[sizes.sum_at(kChunk - 1) + head];
+  const float sum_end = own.running[sizes.sum_at(kChunk - 1) + head];
   FetchTokens<false, 8>(
-      sizes, first_p, own.state,
-      [&](int j) { return own.state + sizes.x_at(j) + int64_t{head} * sizes.head_dim; }, x_tile);
+      sizes, first_p, own.running,
+      [&](int j) { return own.running + sizes.x_at(j) + int64_t{head} * sizes.head_dim; }, x_tile);
   if (threadIdx.x < kChunk) {
     const int j = static_cast<int>(threadIdx.x);
     to_end[j] =
-        EndWeight(sum_end, own.state[sizes.sum_at(j) + head], own.state[sizes.dt_at(j) + head]);
+        EndWeight(sum_end, own.running[sizes.sum_at(j) + head], own.running[sizes.dt_at(j) + head]);
   }
   LoadRoundedTile<kState, kVector>(b_tile, sizes.state, [&](int j) {
-    return own.state + sizes.b_at(j) + int64_t{sizes.group(head)} * sizes.state;
+    return own.running + sizes.b_at(j) + int64_t{sizes.group(head)} * sizes.state;
   });
   __syncthreads();
   Sixteen<kState> h;
-  LoadSixteen<kState, kVector>(own_state, sizes.state, own.first_chunk != 0 ? 0 : own_columns,
+  const float* const before = HeadState(sizes, own.boundary, head, own_p);
+  LoadSixteen<kState, kVector>(before, sizes.state, before == nullptr ? 0 : own_columns,
                                sizes.state, h);
   AdvanceSixteen<kState>(x_tile, to_end, b_tile, sizes.state, expf(sum_end), h);
-  StoreSixteen<kState>(h, sizes.state, own_columns, sizes.state, own_state);
+  StoreSixteen<kState>(h, sizes.state, own_columns, sizes.state,
+                       HeadState(sizes, own.next_boundary, head, own_p));
 }
 
-// ends: `most` rows, those with a state first, as ssm_decode.cu has them.
+// ends: `most` rows, those at their chunk's end first, as ssm_decode.cu has them.
 template <int kState, bool kVector>
 __global__ void __launch_bounds__(kTileThreads, kBlocksAtOnce)
     TensorRowAdvanceKernel(SsmSizes sizes, const DecodeRow* ends, int most) {
@@ -157,7 +159,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksAtOnce)
   const int slices = HeadSlices(sizes), of_row = sizes.heads * slices;
   for (int64_t item = blockIdx.x; item < int64_t{most} * of_row; item += gridDim.x) {
     const DecodeRow own = ends[item / of_row];
-    if (own.state == nullptr) return;
+    if (own.next_boundary == nullptr) return;
     const int place = static_cast<int>(item % of_row);
     AdvanceTensorRow<kState, kVector>(sizes, own, place / slices, kHeadSlice * (place % slices),
                                       x_tile);

@@ -34,9 +34,9 @@ namespace {
 constexpr int kKeepThreads = 256;
 constexpr int64_t kSharedFloatsMax = (int64_t{227} << 10) / 4;
 
-// A row whose inputs later calls need: they go to this offset of the state.
+// A row whose inputs later calls need: they go to this offset.
 struct KeptRow {
-  float* state = nullptr;
+  float* running = nullptr;
   int64_t row = 0;
   int64_t offset = 0;
 };
@@ -89,10 +89,9 @@ __global__ void __launch_bounds__(kTileThreads, 3)
   float* const dt = x_tile + kSliceTile;                      // [64]
   float* const sum = dt + kChunk;                             // [64]
 
-  float* const head_state =
-      walk.state == nullptr ? nullptr : walk.state + head * sizes.head_floats();
-  if (walk.starts_at_zero == 0) LoadStateSlice<kVector>(sizes, head_state, first_p, h);
-  bool fresh = walk.starts_at_zero != 0, advanced = false;
+  const float* const before = HeadState(sizes, walk.boundary, head);
+  if (before != nullptr) LoadStateSlice<kVector>(sizes, before, first_p, h);
+  bool fresh = before == nullptr, advanced = false;
 
   for (int which = 0; which < walk.pieces; ++which) {
     const ChunkPiece piece = steps.pieces[walk.first_piece + which];
@@ -100,23 +99,23 @@ __global__ void __launch_bounds__(kTileThreads, 3)
     const auto b_at = [&](int j) -> const float* {
       if (j >= piece.end) return nullptr;
       if (j >= piece.first) return b.row(row_of(j)) + group_column;
-      return piece.state == nullptr ? nullptr : piece.state + sizes.b_at(j) + group_column;
+      return piece.running == nullptr ? nullptr : piece.running + sizes.b_at(j) + group_column;
     };
     LoadSliceOfX(
         sizes, first_p,
         [&](int j) -> const float* {
           if (j >= piece.end) return nullptr;
           if (j >= piece.first) return x.row(row_of(j)) + head_column;
-          return piece.state == nullptr ? nullptr : piece.state + sizes.x_at(j) + head_column;
+          return piece.running == nullptr ? nullptr : piece.running + sizes.x_at(j) + head_column;
         },
         x_tile);
     if (threadIdx.x < kChunk) {
       const int j = static_cast<int>(threadIdx.x);
       const bool of_call = j >= piece.first && j < piece.end;
-      const bool before = j < piece.first && piece.state != nullptr;
+      const bool kept = j < piece.first && piece.running != nullptr;
       const int64_t at = row_of(j) * sizes.heads + head;
-      dt[j] = of_call ? steps.dt[at] : before ? piece.state[sizes.dt_at(j) + head] : 0.0f;
-      sum[j] = of_call ? steps.sum[at] : before ? piece.state[sizes.sum_at(j) + head] : 0.0f;
+      dt[j] = of_call ? steps.dt[at] : kept ? piece.running[sizes.dt_at(j) + head] : 0.0f;
+      sum[j] = of_call ? steps.sum[at] : kept ? piece.running[sizes.sum_at(j) + head] : 0.0f;
     }
     // Warps whose sixteen rows are not in the piece only load and advance.
     const bool works = 16 * place.warp < piece.end && 16 * place.warp + 16 > piece.first;
@@ -164,7 +163,8 @@ __global__ void __launch_bounds__(kTileThreads, 3)
       advanced = true;
     }
   }
-  if (advanced && head_state != nullptr) StoreStateSlice(sizes, h, first_p, head_state);
+  float* const after = HeadState(sizes, walk.next_boundary, head);
+  if (advanced && after != nullptr) StoreStateSlice(sizes, h, first_p, after);
 }
 
 // One block a row.
@@ -175,10 +175,10 @@ __global__ void KeepKernel(SsmSizes sizes, const KeptRow* rows, Matrix<const flo
   const auto copy = [&](const float* from, float* to, int64_t count) {
     for (int64_t i = threadIdx.x; i < count; i += kKeepThreads) to[i] = __ldg(from + i);
   };
-  copy(x.row(kept.row), kept.state + sizes.x_at(j), sizes.x_width());
-  copy(b.row(kept.row), kept.state + sizes.b_at(j), sizes.b_width());
-  copy(dt + kept.row * sizes.heads, kept.state + sizes.dt_at(j), sizes.heads);
-  copy(sum + kept.row * sizes.heads, kept.state + sizes.sum_at(j), sizes.heads);
+  copy(x.row(kept.row), kept.running + sizes.x_at(j), sizes.x_width());
+  copy(b.row(kept.row), kept.running + sizes.b_at(j), sizes.b_width());
+  copy(dt + kept.row * sizes.heads, kept.running + sizes.dt_at(j), sizes.heads);
+  copy(sum + kept.row * sizes.heads, kept.running + sizes.sum_at(j), sizes.heads);
 }
 
 void CheckShapes(const SsmShape& shape, const SsmInputs& inputs, View<float> y) {
@@ -189,8 +189,20 @@ void CheckShapes(const SsmShape& shape, const SsmInputs& inputs, View<float> y) 
   TEMPER_KERNEL_CHECK(inputs.dt.cols == shape.heads && y.cols == inputs.x.cols);
 }
 
+// What the segment begins with; null: zero.
+const float* BoundaryAt(const SsmState& state, const Segment& segment) {
+  return state.running == nullptr || segment.position < kChunk ? nullptr : state.boundary;
+}
+
+void CheckState(const SsmState& state, const Segment& segment) {
+  if (state.running == nullptr) return;
+  TEMPER_KERNEL_CHECK(segment.position < kChunk || state.boundary != nullptr);
+  const bool ends = SsmStateSize{.chunk = kChunk}.Ends(segment.position, segment.length);
+  TEMPER_KERNEL_CHECK(!ends || state.next_boundary != nullptr);
+}
+
 void WalkSegments(CudaStream& cuda, const SsmSizes& sizes, std::span<const Segment> segments,
-                  std::span<float* const> states, const SsmInputs& inputs,
+                  std::span<const SsmState> states, const SsmInputs& inputs,
                   const SsmParameters& parameters, View<float> y) {
   if (segments.empty()) return;
   std::vector<ChunkPiece> pieces;
@@ -198,22 +210,24 @@ void WalkSegments(CudaStream& cuda, const SsmSizes& sizes, std::span<const Segme
   std::vector<KeptRow> kept;
   for (size_t s = 0; s < segments.size(); ++s) {
     const Segment& segment = segments[s];
+    float* const running = states[s].running;
     Walk walk = {.first_piece = static_cast<int64_t>(pieces.size()),
-                 .starts_at_zero = states[s] == nullptr || segment.position < kChunk,
-                 .state = states[s]};
-    CutIntoPieces(segment, states[s], pieces);
-    walk.pieces = static_cast<int32_t>(static_cast<int64_t>(pieces.size()) - walk.first_piece);
+                 .boundary = BoundaryAt(states[s], segment),
+                 .next_boundary = states[s].next_boundary};
+    CutIntoPieces(segment, running, pieces);
+    walk.pieces = static_cast<int64_t>(pieces.size()) - walk.first_piece;
     walks.push_back(walk);
     const ChunkPiece& last = pieces.back();
-    if (states[s] == nullptr || last.end == kChunk) continue;
+    if (running == nullptr || last.end == kChunk) continue;
     for (int64_t j = last.first; j < last.end; ++j) {
-      kept.push_back({.state = states[s], .row = last.row + j - last.first, .offset = j});
+      kept.push_back({.running = running, .row = last.row + j - last.first, .offset = j});
     }
   }
   // The longest first, since a block walks its whole segment.
   std::stable_sort(walks.begin(), walks.end(),
                    [](const Walk& a, const Walk& b) { return a.pieces > b.pieces; });
-  const ChunkSteps steps = PrepareChunks(cuda, sizes, pieces, inputs, parameters, true);
+  ChunkSteps steps = PrepareChunks(cuda, sizes, pieces, inputs, parameters, true);
+  for (const Walk& walk : walks) steps.vector = steps.vector && InQuads(sizes, walk.boundary, 0);
   if (sizes.tensor) {
     TensorWalks(cuda, sizes, walks, steps, inputs.x, parameters.d, y);
   } else {
@@ -233,7 +247,7 @@ void WalkSegments(CudaStream& cuda, const SsmSizes& sizes, std::span<const Segme
 
 void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> segments,
              const SsmInputs& inputs, const SsmParameters& parameters,
-             std::span<float* const> states, View<float> y) {
+             std::span<const SsmState> states, View<float> y) {
   CheckShapes(shape, inputs, y);
   TEMPER_KERNEL_CHECK(states.empty() || states.size() == segments.size());
   CudaStream& cuda = BeginOp(stream);
@@ -241,15 +255,18 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
   TEMPER_KERNEL_CHECK(sizes.tensor || WalkSharedFloats(sizes) <= kSharedFloatsMax);
   std::vector<DecodeRow> rows;
   std::vector<Segment> longer;
-  std::vector<float*> longer_states;
+  std::vector<SsmState> longer_states;
   for (size_t s = 0; s < segments.size(); ++s) {
     const Segment& segment = segments[s];
-    float* const state = states.empty() ? nullptr : states[s];
-    if (segment.length == 1 && state != nullptr) {
-      rows.push_back({.state = state,
+    const SsmState state = states.empty() ? SsmState() : states[s];
+    CheckState(state, segment);
+    if (segment.length == 1 && state.running != nullptr) {
+      const int64_t offset = segment.position % kChunk;
+      rows.push_back({.running = state.running,
+                      .boundary = BoundaryAt(state, segment),
+                      .next_boundary = offset == kChunk - 1 ? state.next_boundary : nullptr,
                       .row = segment.begin,
-                      .offset = static_cast<int32_t>(segment.position % kChunk),
-                      .first_chunk = segment.position < kChunk});
+                      .offset = offset});
     } else if (segment.length > 0) {
       longer.push_back(segment);
       longer_states.push_back(state);
@@ -260,13 +277,18 @@ void SsmScan(Stream& stream, const SsmShape& shape, std::span<const Segment> seg
 }
 
 // Whole 256 bytes, so that states side by side are aligned alike.
-int64_t SsmStateFloats(const SsmShape& shape) { return (SsmSizes(shape).floats() + 63) / 64 * 64; }
+SsmStateSize SizeOfSsmState(const SsmShape& shape) {
+  const auto whole = [](int64_t floats) { return (floats + 63) / 64 * 64; };
+  return {.running = whole(SsmSizes(shape).running_floats()),
+          .boundary = whole(shape.state_floats()),
+          .chunk = kChunk};
+}
 
 }  // namespace
 
 void AddSsmOps(Ops& ops) {
   ops.ssm_scan = SsmScan;
-  ops.ssm_state_floats = SsmStateFloats;
+  ops.ssm_state_size = SizeOfSsmState;
 }
 
 }  // namespace temper::kernels::cuda

@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(kTileThreads)
   LoadRoundedTile<kState, kVector>(b_tile, sizes.state, [&](int j) -> const float* {
     if (j >= piece.end) return nullptr;
     if (j >= piece.first) return b.row(piece.row + j - piece.first) + column;
-    return piece.state == nullptr ? nullptr : piece.state + sizes.b_at(j) + column;
+    return piece.running == nullptr ? nullptr : piece.running + sizes.b_at(j) + column;
   });
   LoadRoundedTile<kState, kVector>(c_tile, sizes.state, [&](int r) -> const float* {
     return r < piece.first || r >= piece.end ? nullptr
@@ -153,12 +153,10 @@ __global__ void __launch_bounds__(kTileThreads, 3)
   uint16_t* const c_tile = b_tile + kChunk * kRow;                        // [64, kRow]
   uint16_t* const weights = c_tile + kChunk * kRow;                       // [64, kWeightRow]
 
-  float* const own_state = walk.state == nullptr ? nullptr
-                                                 : walk.state + head * sizes.head_floats() +
-                                                       int64_t{own_p} * sizes.state;
-  bool fresh = walk.starts_at_zero != 0, advanced = false;
+  const float* const before = HeadState(sizes, walk.boundary, head, own_p);
+  bool fresh = before == nullptr, advanced = false;
   Sixteen<kState> h;
-  LoadSixteen<kState, kVector>(own_state, sizes.state, fresh ? 0 : own_columns, sizes.state, h);
+  LoadSixteen<kState, kVector>(before, sizes.state, fresh ? 0 : own_columns, sizes.state, h);
 
   for (int which = 0; which < walk.pieces; ++which) {
     const ChunkPiece piece = steps.pieces[walk.first_piece + which];
@@ -168,17 +166,17 @@ __global__ void __launch_bounds__(kTileThreads, 3)
     if (threadIdx.x < kChunk) {
       const int j = static_cast<int>(threadIdx.x);
       const bool of_call = j >= piece.first && j < piece.end;
-      const bool before = j < piece.first && piece.state != nullptr;
+      const bool kept = j < piece.first && piece.running != nullptr;
       const int64_t at = row_of(j) * sizes.heads + head;
-      dt[j] = of_call ? steps.dt[at] : before ? piece.state[sizes.dt_at(j) + head] : 0.0f;
-      sum[j] = of_call ? steps.sum[at] : before ? piece.state[sizes.sum_at(j) + head] : 0.0f;
+      dt[j] = of_call ? steps.dt[at] : kept ? piece.running[sizes.dt_at(j) + head] : 0.0f;
+      sum[j] = of_call ? steps.sum[at] : kept ? piece.running[sizes.sum_at(j) + head] : 0.0f;
     }
     FetchTokens<kVector, 1>(
         sizes, first_p, x.data,
         [&](int j) -> const float* {
           if (j >= piece.end) return nullptr;
           if (j >= piece.first) return x.row(row_of(j)) + head_column;
-          return piece.state == nullptr ? nullptr : piece.state + sizes.x_at(j) + head_column;
+          return piece.running == nullptr ? nullptr : piece.running + sizes.x_at(j) + head_column;
         },
         x_tile);
     const int64_t tile = ((walk.first_piece + which) * sizes.groups + group) * kChunk * kState;
@@ -260,8 +258,9 @@ __global__ void __launch_bounds__(kTileThreads, 3)
       advanced = true;
     }
   }
-  if (advanced && own_state != nullptr) {
-    StoreSixteen<kState>(h, sizes.state, own_columns, sizes.state, own_state);
+  float* const after = HeadState(sizes, walk.next_boundary, head, own_p);
+  if (advanced && after != nullptr) {
+    StoreSixteen<kState>(h, sizes.state, own_columns, sizes.state, after);
   }
 }
 

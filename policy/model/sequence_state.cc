@@ -1,4 +1,4 @@
-// Pages of keys and values are shared until someone writes; everything else is copied by a fork.
+// What is shared until someone writes: pages of keys and values, boundary states.
 #include "policy/model/sequence_state.h"
 
 #include "kernels/ops.h"
@@ -55,6 +55,15 @@ void ReservePages(kernels::Device& device, int64_t count, int64_t writing, int64
 
 }  // namespace
 
+kernels::SsmState MambaState::ssm() const {
+  const auto at = [](const std::shared_ptr<kernels::Memory>& part) {
+    return part == nullptr ? nullptr : part->as<float>();
+  };
+  return {.running = running.as<float>(),
+          .boundary = at(boundary),
+          .next_boundary = at(next != nullptr ? next : boundary)};
+}
+
 SequenceState::SequenceState(const ModelConfig& config, kernels::Device& device)
     : config_(&config),
       device_(&device),
@@ -64,7 +73,7 @@ SequenceState::SequenceState(const ModelConfig& config, kernels::Device& device)
     const LayerConfig& layer = config.layers[i];
     if (layer.kind != LayerKind::kMamba) continue;
     mamba_[i].conv = Zeros(device, (layer.conv_taps - 1) * layer.conv_channels());
-    mamba_[i].ssm = Zeros(device, device.ops().ssm_state_floats(ShapeOf(layer)));
+    mamba_[i].running = Zeros(device, device.ops().ssm_state_size(ShapeOf(layer)).running);
   }
 }
 
@@ -77,7 +86,8 @@ SequenceState SequenceState::Fork() const {
   for (size_t i = 0; i < mamba_.size(); ++i) {
     if (config_->layers[i].kind != LayerKind::kMamba) continue;
     fork.mamba_[i].conv = Copied(*device_, mamba_[i].conv);
-    fork.mamba_[i].ssm = Copied(*device_, mamba_[i].ssm);
+    fork.mamba_[i].running = Copied(*device_, mamba_[i].running);
+    fork.mamba_[i].boundary = mamba_[i].boundary;
   }
   fork.attention_ = attention_;
   // Pages reserved beyond the past hold nothing yet: they stay with their owner.
@@ -97,6 +107,7 @@ void SequenceState::Reserve(int64_t tokens) {
   const int64_t writing = position_ / kAttentionTile;
   for (size_t i = 0; i < attention_.size(); ++i) {
     const LayerConfig& layer = config_->layers[i];
+    if (layer.kind == LayerKind::kMamba) ReserveBoundary(layer, tokens, mamba_[i]);
     if (layer.kind != LayerKind::kAttention) continue;
     AttentionState& state = attention_[i];
     ReservePages(*device_, pages, writing, PageBytes(layer), state.keys, state.key_tiles);
@@ -104,10 +115,30 @@ void SequenceState::Reserve(int64_t tokens) {
   }
 }
 
+void SequenceState::ReserveBoundary(const LayerConfig& layer, int64_t tokens,
+                                    MambaState& state) const {
+  const kernels::SsmStateSize size = device_->ops().ssm_state_size(ShapeOf(layer));
+  if (size.boundary == 0 || !size.Ends(position_, tokens)) return;
+  // Forks that end their chunks in one call all read the old one: none of them may write there.
+  if (state.boundary != nullptr && state.boundary.use_count() == 1) return;
+  if (state.next != nullptr) return;
+  state.next = std::make_shared<kernels::Memory>(device_->Allocate(size.boundary * kFloat));
+}
+
+void SequenceState::Advance(int64_t tokens) {
+  position_ += tokens;
+  for (MambaState& state : mamba_) {
+    if (state.next != nullptr) state.boundary = std::move(state.next);
+  }
+}
+
 int64_t SequenceState::bytes() const {
   int64_t bytes = 0;
   for (const MambaState& state : mamba_) {
-    bytes += state.conv.bytes() + state.ssm.bytes();
+    bytes += state.conv.bytes() + state.running.bytes();
+    for (const auto& part : {state.boundary, state.next}) {
+      if (part != nullptr) bytes += part->bytes();
+    }
   }
   for (const AttentionState& state : attention_) bytes += Bytes(state.keys) + Bytes(state.values);
   return bytes;

@@ -12,11 +12,12 @@ StateSizes SizesOf(const model::ModelConfig& config, kernels::Device& device) {
   for (const model::LayerConfig& layer : config.layers) {
     if (layer.kind == model::LayerKind::kMamba) {
       const int64_t window = (layer.conv_taps - 1) * layer.conv_channels();
-      const int64_t state = device.ops().ssm_state_floats({.heads = layer.heads,
-                                                           .head_dim = layer.head_dim,
-                                                           .state = layer.state,
-                                                           .groups = layer.groups});
-      sizes.fixed += (window + state) * static_cast<int64_t>(sizeof(float));
+      const kernels::SsmStateSize state = device.ops().ssm_state_size({.heads = layer.heads,
+                                                                       .head_dim = layer.head_dim,
+                                                                       .state = layer.state,
+                                                                       .groups = layer.groups});
+      sizes.fixed +=
+          (window + state.running + state.boundary) * static_cast<int64_t>(sizeof(float));
     } else if (layer.kind == model::LayerKind::kAttention) {
       const int64_t width = layer.kv_heads * layer.attention_head_dim;
       sizes.page += 2 * width * kernels::kAttentionTile * sizeof(float);

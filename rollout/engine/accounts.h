@@ -32,7 +32,8 @@ class Accounts {
 
   // The prompt's end state, held until its group ends.
   int64_t PromptBytes(int64_t prompt_tokens) const;
-  // What one sample adds: its own fixed state and the pages after the prompt's last full one.
+  // What one sample adds at most: its own fixed state, of which it shares the prompt's boundary
+  // states until its chunk ends, and the pages after the prompt's last full one.
   int64_t SampleBytes(int64_t prompt_tokens, int64_t max_tokens) const;
   // RESOURCE_EXHAUSTED when not even one such sample fits an empty engine.
   absl::Status Fits(int64_t prompt_tokens, int64_t max_tokens) const;

@@ -100,10 +100,10 @@ void BenchScan(Device& device, double fma_rate, const SsmShape& shape, int64_t s
       free_floats);
   std::fill_n(memory.get(), segments * shape.state_floats(), 0.0f);
   std::vector<Segment> parts;
-  std::vector<float*> states;
+  std::vector<SsmState> states;
   for (int64_t s = 0; s < segments; ++s) {
     parts.push_back({s * length, length, 0});
-    states.push_back(memory.get() + s * shape.state_floats());
+    states.push_back({.running = memory.get() + s * shape.state_floats()});
   }
   const SsmInputs inputs = {wide.view().Columns(0, columns), wide.view().Columns(columns, bc),
                             wide.view().Columns(columns + bc, bc), dt.view()};

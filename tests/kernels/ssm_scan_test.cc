@@ -184,13 +184,15 @@ Result RunBackward(Device& device, const Case& in, const Matrix& dy) {
 
 Matrix RunForward(Device& device, const Case& in, std::vector<float>* states = nullptr) {
   Matrix y(in.rows(), in.columns(), 1);
-  std::vector<float*> pointers;
+  std::vector<SsmState> parts;
   if (states != nullptr) {
     const int64_t floats = in.shape.state_floats();
-    for (size_t s = 0; s < in.segments.size(); ++s) pointers.push_back(states->data() + s * floats);
+    for (size_t s = 0; s < in.segments.size(); ++s) {
+      parts.push_back({.running = states->data() + s * floats});
+    }
   }
   device.ops().ssm_scan(device.stream(), in.shape, in.segments, in.Inputs(), in.Parameters(),
-                        pointers, y);
+                        parts, y);
   return y;
 }
 
@@ -312,7 +314,7 @@ void ReplayInPieces(Device& device, const Case& whole, uint64_t seed, int64_t pi
     piece.a_log = whole.a_log;
     piece.d = whole.d;
     piece.bias = whole.bias;
-    std::vector<float*> pointers;
+    std::vector<SsmState> parts;
     for (size_t i = 0; i < who.size(); ++i) {
       Segment& segment = piece.segments[i];
       segment.position = done[who[i]];
@@ -321,11 +323,11 @@ void ReplayInPieces(Device& device, const Case& whole, uint64_t seed, int64_t pi
         std::copy_n(whole.wide.row(from + t), whole.wide.cols, piece.wide.row(segment.begin + t));
         std::copy_n(whole.dt.row(from + t), whole.dt.cols, piece.dt.row(segment.begin + t));
       }
-      pointers.push_back(states.data() + who[i] * floats);
+      parts.push_back({.running = states.data() + who[i] * floats});
     }
     Matrix out(piece.rows(), piece.columns());
     device.ops().ssm_scan(device.stream(), piece.shape, piece.segments, piece.Inputs(),
-                          piece.Parameters(), pointers, out);
+                          piece.Parameters(), parts, out);
     for (size_t i = 0; i < who.size(); ++i) {
       const Segment& segment = piece.segments[i];
       for (int64_t t = 0; t < segment.length; ++t) {

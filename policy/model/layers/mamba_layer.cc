@@ -66,8 +66,9 @@ void MambaLayer::CollectStates(const Pass& pass, Workspace& work) const {
   work.conv_states.clear();
   work.ssm_states.clear();
   for (SequenceState* state : pass.states) {
-    work.conv_states.push_back(state->mamba(index_).conv.as<float>());
-    work.ssm_states.push_back(state->mamba(index_).ssm.as<float>());
+    const MambaState& own = state->mamba(index_);
+    work.conv_states.push_back(own.conv.as<float>());
+    work.ssm_states.push_back(own.ssm());
   }
 }
 

@@ -111,7 +111,8 @@ struct Workspace {
   Buffer d_attended, d_q, d_k, d_v, d_product, d_up;
   Buffer d_combined, d_latent, d_expert, d_input, d_weight, d_logits;  // MoE
   std::vector<float*> up_gradients, down_gradients;                    // MoE
-  std::vector<float*> conv_states, ssm_states;
+  std::vector<float*> conv_states;
+  std::vector<kernels::SsmState> ssm_states;
   std::vector<float* const*> pages;  // of keys or of values
   std::vector<kernels::KeyValueTiles> tiles;
   std::vector<const float*> tile_rows;

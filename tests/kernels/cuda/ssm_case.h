@@ -8,7 +8,8 @@
 
 namespace temper::kernels {
 
-// x, b and c are column slices of one wide matrix, as in the model.
+// x, b and c are column slices of one wide matrix, as in the model: where their widths are in fours,
+// the device reads four floats at a time.
 struct SsmCase {
   SsmShape shape;
   std::vector<Segment> segments;
@@ -19,7 +20,7 @@ struct SsmCase {
   SsmCase(SsmShape shape, const std::vector<int64_t>& lengths, uint64_t seed = 1)
       : shape(shape),
         wide(oracle::RandomMatrix(std::accumulate(lengths.begin(), lengths.end(), int64_t{0}),
-                                  Width(shape), seed, 1.0f, 5)),
+                                  Width(shape), seed, 1.0f, 4)),
         dt(oracle::RandomMatrix(wide.rows, shape.heads, seed + 1, 1.0f, 3)),
         a_log(oracle::RandomVector(shape.heads, 3, 0.7f)),
         d(oracle::RandomVector(shape.heads, 4)),
@@ -43,6 +44,22 @@ struct SsmCase {
 
 class CudaSsmTest : public CudaTest {
  protected:
+  // A sequence's state before its first token, its boundaries written in place. Its boundary is NaN:
+  // nobody reads it in the first chunk. `shift`: floats past an aligned place.
+  SsmState FreshState(const SsmCase& in, int64_t shift = 0) {
+    const SsmStateSize size = cuda().ssm_state_size(in.shape);
+    float* const boundary = Put(std::vector<float>(size.boundary + shift, NAN)) + shift;
+    return {.running = Put(std::vector<float>(size.running + shift, 0.0f)) + shift,
+            .boundary = boundary,
+            .next_boundary = boundary};
+  }
+  // Goes on alone: its next boundary goes to a place of its own, the one it has is read only.
+  SsmState Fork(const SsmCase& in, const SsmState& state) {
+    const SsmStateSize size = cuda().ssm_state_size(in.shape);
+    return {.running = Put(Get(state.running, size.running)),
+            .boundary = state.boundary,
+            .next_boundary = Put(std::vector<float>(size.boundary, NAN))};
+  }
   // The case in the device's memory.
   struct Placed {
     SsmInputs inputs;
@@ -59,7 +76,7 @@ class CudaSsmTest : public CudaTest {
     return y;
   }
   oracle::Matrix Scan(const SsmCase& in, const Placed& placed,
-                      const std::vector<float*>& states = {}) {
+                      const std::vector<SsmState>& states = {}) {
     const View<float> y = Empty(in.rows(), in.columns());
     cuda().ssm_scan(cuda_stream(), in.shape, in.segments, placed.inputs, placed.parameters, states,
                     y);

@@ -1,5 +1,5 @@
 // Every token's bits are the same however its sequence came: whole, cut anywhere, token by token,
-// forked, resumed from a copy, among others.
+// forked with the boundary shared, resumed from a copy, among others.
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -17,21 +17,17 @@ using oracle::SameBits;
 
 class CudaSsmChunkTest : public CudaSsmTest {
  protected:
-  float* ZeroState(const SsmCase& in) {
-    return Put(std::vector<float>(cuda().ssm_state_floats(in.shape), 0.0f));
-  }
-  float* Copy(const SsmCase& in, const float* state) {
-    return Put(Get(state, cuda().ssm_state_floats(in.shape)));
-  }
   // Rows [from, to) of the case's only sequence, into the same rows of y.
-  void Continue(const SsmCase& in, const Placed& placed, int64_t from, int64_t to, float* state,
+  void Continue(const SsmCase& in, const Placed& placed, int64_t from, int64_t to, SsmState& state,
                 View<float> y) {
     const SsmInputs& inputs = placed.inputs;
     const auto part = [&](View<const float> view) { return view.Rows(from, to - from); };
     const Segment segment = {0, to - from, from};
     cuda().ssm_scan(cuda_stream(), in.shape, std::vector<Segment>{segment},
                     {part(inputs.x), part(inputs.b), part(inputs.c), part(inputs.dt)},
-                    placed.parameters, std::vector<float*>{state}, y.Rows(from, to - from));
+                    placed.parameters, std::vector<SsmState>{state}, y.Rows(from, to - from));
+    const bool ended = cuda().ssm_state_size(in.shape).Ends(from, to - from);
+    if (ended) state.boundary = state.next_boundary;
   }
 };
 
@@ -63,7 +59,7 @@ TEST_F(CudaSsmChunkTest, TokenByTokenIsTheWholeSequence) {
     const Matrix whole = Scan(in, placed);
     const Matrix got = TwiceTheSame([&] {
       const View<float> y = Empty(150, in.columns());
-      float* const state = ZeroState(in);
+      SsmState state = FreshState(in);
       for (int64_t t = 0; t < 150; ++t) Continue(in, placed, t, t + 1, state, y);
       return std::vector<Matrix>{Get(y)};
     })[0];
@@ -78,7 +74,7 @@ TEST_F(CudaSsmChunkTest, ACutAnywhereChangesNothing) {
     const Matrix whole = Scan(in, placed);
     const View<float> y = Empty(134, in.columns());
     for (int64_t cut = 1; cut < 134; ++cut) {
-      float* const state = ZeroState(in);
+      SsmState state = FreshState(in);
       Continue(in, placed, 0, cut, state, y);
       Continue(in, placed, cut, 134, state, y);
       ASSERT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", cut at " << cut;
@@ -86,31 +82,33 @@ TEST_F(CudaSsmChunkTest, ACutAnywhereChangesNothing) {
   }
 }
 
-// The branches take turns, so that what one writes into the other's state would show. One decodes
-// token by token, the other comes in one call.
+// The branches take turns, so that what one writes into the other's state would show. They share the
+// boundary until their chunks end. One decodes token by token, the other comes in one call.
 TEST_F(CudaSsmChunkTest, ForksAtAnyPointGoOnAsTheirWholeSequences) {
   for (const SsmShape& shape : InEither({{1, 5, 8, 1}})) {
-    const SsmCase in(shape, {70});
+    constexpr int64_t kTokens = 134;
+    const SsmCase in(shape, {kTokens});
     SsmCase other = in;  // the same up to the fork
     const Placed placed = Place(in);
     const Matrix whole = Scan(in, placed);
-    for (int64_t fork = 1; fork < 70; ++fork) {
-      other.wide = oracle::RandomMatrix(70, in.wide.cols, 50, 1.0f, 5);
-      other.dt = oracle::RandomMatrix(70, in.dt.cols, 51, 1.0f, 3);
+    for (int64_t fork = 1; fork < kTokens; ++fork) {
+      other.wide = oracle::RandomMatrix(kTokens, in.wide.cols, 50, 1.0f, 5);
+      other.dt = oracle::RandomMatrix(kTokens, in.dt.cols, 51, 1.0f, 3);
       for (int64_t t = 0; t < fork; ++t) {
         std::copy_n(in.wide.row(t), in.wide.cols, other.wide.row(t));
         std::copy_n(in.dt.row(t), in.dt.cols, other.dt.row(t));
       }
       const Placed other_placed = Place(other);
-      const View<float> y = Empty(70, in.columns()), other_y = Empty(70, in.columns());
-      float* const state = ZeroState(in);
-      Continue(in, placed, 0, fork, state, y);
-      Continue(in, placed, 0, fork, ZeroState(in), other_y);
-      float* const copy = Copy(in, state);
-      const int64_t middle = std::min<int64_t>(fork + 5, 70);
-      for (int64_t t = fork; t < middle; ++t) Continue(in, placed, t, t + 1, state, y);
-      Continue(other, other_placed, fork, 70, copy, other_y);
-      if (middle < 70) Continue(in, placed, middle, 70, state, y);
+      const View<float> y = Empty(kTokens, in.columns());
+      const View<float> other_y = Empty(kTokens, in.columns());
+      SsmState prompt = FreshState(in), again = FreshState(in);
+      Continue(in, placed, 0, fork, prompt, y);
+      Continue(in, placed, 0, fork, again, other_y);
+      SsmState one = Fork(in, prompt), two = Fork(in, prompt);
+      const int64_t middle = std::min(fork + 5, kTokens);
+      for (int64_t t = fork; t < middle; ++t) Continue(in, placed, t, t + 1, one, y);
+      Continue(other, other_placed, fork, kTokens, two, other_y);
+      if (middle < kTokens) Continue(in, placed, middle, kTokens, one, y);
       ASSERT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", fork at " << fork;
       ASSERT_TRUE(SameBits(Get(other_y), Scan(other, other_placed)))
           << Name(shape) << ", fork at " << fork;
@@ -125,11 +123,14 @@ TEST_F(CudaSsmChunkTest, AStateCopiedOutAndInResumes) {
     const Matrix whole = Scan(in, placed);
     for (const int64_t at : {1, 40, 64, 100, 128, 139}) {
       const View<float> y = Empty(140, in.columns());
-      float* const state = ZeroState(in);
+      SsmState state = FreshState(in);
       Continue(in, placed, 0, at, state, y);
-      const std::vector<float> kept = Get(state, cuda().ssm_state_floats(in.shape));
-      std::fill_n(state, kept.size(), NAN);  // another sequence has the place
-      Continue(in, placed, at, 140, Put(kept), y);
+      const SsmStateSize size = cuda().ssm_state_size(in.shape);
+      SsmState kept = Fork(in, state);
+      kept.boundary = Put(Get(state.boundary, size.boundary));
+      std::fill_n(state.running, size.running, NAN);  // another sequence has the place
+      std::fill_n(state.next_boundary, size.boundary, NAN);
+      Continue(in, placed, at, 140, kept, y);
       EXPECT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", " << at;
     }
   }
@@ -141,8 +142,8 @@ TEST_F(CudaSsmChunkTest, OtherSequencesInTheCallChangeNothing) {
     const SsmCase in(shape, {70, 131, 1, 64, 90});
     const Matrix whole = Scan(in, Place(in));
     std::mt19937_64 engine(7);
-    std::vector<float*> states;
-    for (size_t s = 0; s < in.segments.size(); ++s) states.push_back(ZeroState(in));
+    std::vector<SsmState> states;
+    for (size_t s = 0; s < in.segments.size(); ++s) states.push_back(FreshState(in));
     std::vector<int64_t> done(in.segments.size(), 0);
     Matrix got(in.rows(), in.columns());
     for (;;) {
@@ -157,7 +158,7 @@ TEST_F(CudaSsmChunkTest, OtherSequencesInTheCallChangeNothing) {
         lengths.push_back(engine() % 3 == 0 ? 1 : std::min<int64_t>(left, 1 + engine() % 40));
       }
       SsmCase part(shape, lengths);
-      std::vector<float*> of_part;
+      std::vector<SsmState> of_part;
       for (size_t i = 0; i < who.size(); ++i) {
         Segment& segment = part.segments[i];
         segment.position = done[who[i]];
@@ -203,14 +204,13 @@ TEST_F(CudaSsmChunkTest, WhatComesLaterChangesNoRowInBFloat16) {
 
 // Reads of 16 bytes are for rows that lie so; others give the same bits.
 TEST_F(CudaSsmChunkTest, StatesThatLieAnyhowGiveTheSameBits) {
-  for (const SsmShape& shape : InEither({{1, 9, 132, 1}, {1, 9, 68, 1}})) {
+  for (const SsmShape& shape : InEither({{1, 12, 132, 1}, {1, 12, 68, 1}})) {
     const SsmCase in(shape, {70});
     const Placed placed = Place(in);
     const Matrix whole = Scan(in, placed);
-    const int64_t floats = cuda().ssm_state_floats(in.shape);
     for (const int64_t shift : {0, 1, 2}) {
       const View<float> y = Empty(70, in.columns());
-      float* const state = Put(std::vector<float>(floats + shift, 0.0f)) + shift;
+      SsmState state = FreshState(in, shift);
       for (int64_t t = 0; t < 70; ++t) Continue(in, placed, t, t + 1, state, y);
       EXPECT_TRUE(SameBits(Get(y), whole)) << Name(shape) << ", " << shift;
     }
@@ -222,8 +222,8 @@ TEST_F(CudaSsmChunkTest, SequencesWithAndWithoutStatesShareACall) {
     const SsmCase in(shape, {1, 70, 1, 66});
     const Placed placed = Place(in);
     const Matrix whole = Scan(in, placed);
-    float *const one = ZeroState(in), *const other = ZeroState(in);
-    EXPECT_TRUE(SameBits(Scan(in, placed, {one, nullptr, nullptr, other}), whole)) << Name(shape);
+    const std::vector<SsmState> states = {FreshState(in), {}, {}, FreshState(in)};
+    EXPECT_TRUE(SameBits(Scan(in, placed, states), whole)) << Name(shape);
   }
 }
 

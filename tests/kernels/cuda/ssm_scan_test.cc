@@ -89,9 +89,9 @@ TEST_F(CudaSsmScanTest, BFloat16ReadsStatesToSixteenBits) {
   SsmCase in = InBFloat16(SsmCase({2, 20, 12, 1, 0.3f, 0.3f}, {65}));
   std::fill_n(in.wide.row(64), in.columns(), 0.0f);  // the last token's x
   const Placed placed = Place(in);
-  float* const state = Put(std::vector<float>(cuda().ssm_state_floats(in.shape), 0.0f));
+  const SsmState state = FreshState(in);
   const Matrix y = Scan(in, placed, {state});
-  const std::vector<float> h = Get(state, in.shape.state_floats());
+  const std::vector<float> h = Get(state.boundary, in.shape.state_floats());
   for (int64_t column = 0; column < in.columns(); ++column) {
     double sum = 0, positive = 0;
     for (int64_t n = 0; n < in.shape.state; ++n) {
