@@ -8,8 +8,8 @@
 
 namespace temper::kernels {
 
-// x, b and c are column slices of one wide matrix, as in the model: where their widths are in fours,
-// the device reads four floats at a time.
+// x, b and c are column slices of one wide matrix, as in the model: where their widths are in
+// fours, the device reads four floats at a time.
 struct SsmCase {
   SsmShape shape;
   std::vector<Segment> segments;
@@ -44,8 +44,8 @@ struct SsmCase {
 
 class CudaSsmTest : public CudaTest {
  protected:
-  // A sequence's state before its first token, its boundaries written in place. Its boundary is NaN:
-  // nobody reads it in the first chunk. `shift`: floats past an aligned place.
+  // A sequence's state before its first token, its boundaries written in place. Its boundary is
+  // NaN: nobody reads it in the first chunk. `shift`: floats past an aligned place.
   SsmState FreshState(const SsmCase& in, int64_t shift = 0) {
     const SsmStateSize size = cuda().ssm_state_size(in.shape);
     float* const boundary = Put(std::vector<float>(size.boundary + shift, NAN)) + shift;

@@ -122,6 +122,11 @@ void RunLaunch(const char* name, dim3 grid, int threads, size_t shared_bytes,
     std::fprintf(stderr, "%s: ", name);
     Stop("blocks have 32 to 1024 threads, in whole warps");
   }
+  constexpr unsigned kRowsOfBlocks = 65535;
+  if (grid.x > (1u << 31) - 1 || grid.y > kRowsOfBlocks || grid.z > kRowsOfBlocks) {
+    std::fprintf(stderr, "%s: ", name);
+    Stop("a grid has at most 2^31 - 1 by 65,535 by 65,535 blocks");
+  }
   if (shared_bytes > (size_t{227} << 10)) {
     std::fprintf(stderr, "%s: ", name);
     Stop("no GPU has so much shared memory");
