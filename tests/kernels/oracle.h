@@ -59,7 +59,7 @@ inline std::vector<float> RandomVector(int64_t n, uint64_t seed, float scale = 1
 
 // Bitwise equality of n floats (NaN equals itself, 0 differs from -0).
 inline bool SameBits(const float* a, const float* b, int64_t n) {
-  return std::memcmp(a, b, n * sizeof(float)) == 0;
+  return n == 0 || std::memcmp(a, b, n * sizeof(float)) == 0;
 }
 inline bool SameBits(const Matrix& a, const Matrix& b) {
   if (a.rows != b.rows || a.cols != b.cols) return false;
