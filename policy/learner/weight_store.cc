@@ -1,20 +1,12 @@
-// Writes versions beside, then renames: a reader sees a whole file or none.
+// What is published, and where its files are.
 #include "policy/learner/weight_store.h"
 
-#include <fcntl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstddef>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/log.h"
@@ -26,46 +18,6 @@ namespace temper::learner {
 namespace {
 
 constexpr size_t kVersionsKept = 2;
-
-std::string Canonical(const std::string& path) {
-  std::error_code error;
-  const auto canonical = std::filesystem::weakly_canonical(path, error);
-  return error ? path : canonical.string();
-}
-
-// As much again stays free: others live in shared memory too.
-bool HasRoom(const std::string& folder, int64_t bytes) {
-  struct statvfs status {};
-  if (statvfs(folder.c_str(), &status) != 0) return false;
-  const auto free = static_cast<int64_t>(status.f_bavail) * static_cast<int64_t>(status.f_frsize);
-  return free / 2 >= bytes;
-}
-
-absl::Status WriteAll(int fd, const std::string& path, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t put = write(fd, bytes.data(), bytes.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return ErrnoStatus(path, "cannot write");
-    bytes = bytes.subspan(put);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status WriteBeside(const std::string& path, int64_t bytes, NextBytes next) {
-  const std::string aside = absl::StrCat(path, ".tmp-", getpid());
-  const int fd = open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return ErrnoStatus(aside, "cannot create");
-  auto remove_aside = absl::MakeCleanup([&aside] { unlink(aside.c_str()); });
-  auto close_fd = absl::MakeCleanup([fd] { close(fd); });
-  for (int64_t offset = 0; offset < bytes;) {
-    const std::span<const std::byte> part = next(offset, bytes - offset);
-    TEMPER_RETURN_IF_ERROR(WriteAll(fd, aside, part));
-    offset += static_cast<int64_t>(part.size());
-  }
-  if (rename(aside.c_str(), path.c_str()) != 0) return ErrnoStatus(path, "cannot rename to");
-  std::move(remove_aside).Cancel();
-  return absl::OkStatus();
-}
 
 // The tensor without its digest.
 temper::v1::TensorDigest& Place(const model::ParameterSpec& spec,
@@ -91,50 +43,34 @@ google::protobuf::RepeatedPtrField<temper::v1::TensorDigest> DigestTensors(
 
 WeightStore::WeightStore(Options options)
     : options_(std::move(options)),
-      fallback_dir_(JoinPath(Canonical(options_.run_dir), "weights")),
-      prefix_(absl::StrCat("temper-", Hex(Xxh3Digest(Canonical(options_.run_dir))).substr(0, 16),
-                           "-")) {}
+      fallback_dir_(JoinPath(CanonicalPath(options_.run_dir), "weights")),
+      prefix_(VersionFilePrefix(options_.run_dir)) {}
 
 absl::StatusOr<std::unique_ptr<WeightStore>> WeightStore::Open(Options options) {
   std::unique_ptr<WeightStore> store(new WeightStore(std::move(options)));
-  TEMPER_RETURN_IF_ERROR(store->RemoveStale(store->options_.shared_dir));
-  TEMPER_RETURN_IF_ERROR(store->RemoveStale(store->fallback_dir_));
+  TEMPER_RETURN_IF_ERROR(RemoveVersionFiles(store->options_.shared_dir, store->prefix_));
+  TEMPER_RETURN_IF_ERROR(RemoveVersionFiles(store->fallback_dir_, store->prefix_));
+  RemoveAbandonedVersionFiles(store->options_.shared_dir);
   return store;
+}
+
+absl::StatusOr<VersionFile> WeightStore::Write(int64_t version, int64_t bytes,
+                                               NextBytes next) const {
+  const std::string name = VersionFileName(prefix_, version);
+  if (HasRoom(options_.shared_dir, bytes)) {
+    absl::StatusOr<VersionFile> written =
+        WriteVersionFile(JoinPath(options_.shared_dir, name), bytes, next);
+    if (written.ok()) return written;
+    log::Warning("shared memory refused the weights; the run folder takes them",
+                 {{"reason", std::string(written.status().message())}});
+  }
+  TEMPER_RETURN_IF_ERROR(MakeDirectories(fallback_dir_));
+  return WriteVersionFile(JoinPath(fallback_dir_, name), bytes, next);
 }
 
 WeightStore::~WeightStore() {
   MutexLock lock(mutex_);
-  for (const Version& version : published_) unlink(version.path.c_str());
-}
-
-absl::Status WeightStore::RemoveStale(const std::string& folder) const {
-  std::error_code error;
-  std::filesystem::directory_iterator entries(folder, error);
-  if (error) return absl::OkStatus();  // no such folder: nothing stale in it
-  for (const auto& entry : entries) {
-    if (!absl::StartsWith(entry.path().filename().string(), prefix_)) continue;
-    TEMPER_RETURN_IF_ERROR(RemoveAll(entry.path().string()));
-  }
-  return absl::OkStatus();
-}
-
-std::string WeightStore::FileName(int64_t version) const {
-  return absl::StrFormat("%sv%06d.f32", prefix_, version);
-}
-
-absl::StatusOr<std::string> WeightStore::Write(int64_t version, int64_t bytes,
-                                               NextBytes next) const {
-  if (HasRoom(options_.shared_dir, bytes)) {
-    const std::string path = JoinPath(options_.shared_dir, FileName(version));
-    const absl::Status written = WriteBeside(path, bytes, next);
-    if (written.ok()) return path;
-    log::Warning("shared memory refused the weights; the run folder takes them",
-                 {{"reason", std::string(written.message())}});
-  }
-  TEMPER_RETURN_IF_ERROR(MakeDirectories(fallback_dir_));
-  const std::string path = JoinPath(fallback_dir_, FileName(version));
-  TEMPER_RETURN_IF_ERROR(WriteBeside(path, bytes, next));
-  return path;
+  for (const Version& version : published_) unlink(version.file.path.c_str());
 }
 
 std::shared_ptr<temper::v1::WeightsManifest> WeightStore::Describe(int64_t version,
@@ -155,7 +91,7 @@ Manifest WeightStore::Add(Version version) {
                 [&](const Version& old) { return old.manifest->version() == manifest->version(); });
   published_.push_back(std::move(version));
   while (published_.size() > kVersionsKept) {
-    unlink(published_.front().path.c_str());
+    unlink(published_.front().file.path.c_str());
     published_.pop_front();
   }
   return manifest;
@@ -165,11 +101,12 @@ absl::StatusOr<Manifest> WeightStore::Publish(int64_t version, const model::Para
                                               std::span<const float> values) {
   const std::span<const std::byte> bytes = std::as_bytes(values);
   const auto manifest = Describe(version, static_cast<int64_t>(bytes.size()));
-  TEMPER_ASSIGN_OR_RETURN(*manifest->mutable_shared_path(),
+  TEMPER_ASSIGN_OR_RETURN(VersionFile file,
                           Write(version, manifest->bytes(),
                                 [&](int64_t offset, int64_t) { return bytes.subspan(offset); }));
+  manifest->set_shared_path(file.path);
   *manifest->mutable_tensors() = DigestTensors(layout, values);
-  return Add({.manifest = manifest, .path = manifest->shared_path()});
+  return Add({.manifest = manifest, .file = std::move(file)});
 }
 
 Manifest WeightStore::PublishOnDevice(int64_t version, const model::ParameterLayout& layout,
@@ -191,15 +128,18 @@ absl::Status WeightStore::AddFile(int64_t version, NextBytes next) {
     MutexLock lock(mutex_);
     const Version* const published = Find(version);
     if (published == nullptr) return GoneBy(version);
-    if (!published->path.empty()) return absl::OkStatus();
+    if (!published->file.path.empty()) return absl::OkStatus();
     bytes = published->manifest->bytes();
   }
-  TEMPER_ASSIGN_OR_RETURN(std::string path, Write(version, bytes, next));
+  TEMPER_ASSIGN_OR_RETURN(VersionFile file, Write(version, bytes, next));
   MutexLock lock(mutex_);
   for (Version& published : published_) {
-    if (published.manifest->version() == version) published.path = std::move(path);
+    if (published.manifest->version() != version) continue;
+    published.file = std::move(file);
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  unlink(file.path.c_str());
+  return GoneBy(version);
 }
 
 bool WeightStore::file_wanted() const {
@@ -228,8 +168,8 @@ absl::Status WeightStore::GoneBy(int64_t version) const {
 absl::StatusOr<MappedFile> WeightStore::Map(int64_t version) const {
   MutexLock lock(mutex_);
   const Version* const published = Find(version);
-  if (published == nullptr || published->path.empty()) return GoneBy(version);
-  return MappedFile::Open(published->path);
+  if (published == nullptr || published->file.path.empty()) return GoneBy(version);
+  return MappedFile::Open(published->file.path);
 }
 
 absl::StatusOr<std::string> WeightStore::AskForFile(int64_t version) {
@@ -237,7 +177,7 @@ absl::StatusOr<std::string> WeightStore::AskForFile(int64_t version) {
   for (Version& published : published_) {
     if (published.manifest->version() != version) continue;
     published.asked = true;
-    return published.path;
+    return published.file.path;
   }
   return GoneBy(version);
 }

@@ -5,7 +5,7 @@
 // changes. One that was computed on a GPU is the GPU's memory, which goes on to the next version;
 // its file is made when somebody asks. The two newest stay. The learner's loop publishes; any
 // thread reads. The files go with the store; what a killed process left behind goes when the next
-// store of the same run opens.
+// store of any run opens (version_files.h).
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,11 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/file.h"
 #include "base/mutex.h"
+#include "policy/learner/version_files.h"
 #include "policy/model/parameters.h"
 #include "temper/v1/weights.pb.h"
 
@@ -39,9 +39,6 @@ struct ValuesOnDevice {
   std::string handle;
 };
 
-// The bytes of a version from `offset` on, at least one and at most `left`, until the next call.
-using NextBytes = absl::FunctionRef<std::span<const std::byte>(int64_t offset, int64_t left)>;
-
 class WeightStore {
  public:
   struct Options {
@@ -51,7 +48,7 @@ class WeightStore {
     std::string run;              // its name
   };
 
-  // Removes what earlier processes of this run left.
+  // Removes what earlier processes of this run left, and what other runs' killed ones did.
   static absl::StatusOr<std::unique_ptr<WeightStore>> Open(Options options);
   ~WeightStore();
 
@@ -78,14 +75,12 @@ class WeightStore {
  private:
   struct Version {
     Manifest manifest;
-    std::string path;  // "": no file
+    VersionFile file;
     bool asked = false;
   };
 
   explicit WeightStore(Options options);
-  std::string FileName(int64_t version) const;
-  absl::StatusOr<std::string> Write(int64_t version, int64_t bytes, NextBytes next) const;
-  absl::Status RemoveStale(const std::string& folder) const;
+  absl::StatusOr<VersionFile> Write(int64_t version, int64_t bytes, NextBytes next) const;
   // What every manifest says.
   std::shared_ptr<temper::v1::WeightsManifest> Describe(int64_t version, int64_t bytes) const;
   Manifest Add(Version version) ABSL_LOCKS_EXCLUDED(mutex_);

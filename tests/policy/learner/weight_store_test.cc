@@ -1,6 +1,11 @@
 // Versions come whole, carry true digests, and go when they are old.
 #include "policy/learner/weight_store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
 #include <numeric>
 
 #include "base/digest.h"
@@ -114,7 +119,48 @@ TEST_F(WeightStoreTest, AKilledProcessLeavesNothingForLongAndOthersAreLeftAlone)
   }
   EXPECT_EQ(FilesIn("shared"), 2);
   const auto next = Open();
-  EXPECT_EQ(FilesIn("shared"), 1) << "another run's file stays";
+  EXPECT_EQ(FilesIn("shared"), 1) << "another run's young file stays";
+}
+
+// What no process holds goes, whoever's run it was; what may still be somebody's stays.
+TEST_F(WeightStoreTest, WhatKilledProcessesOfOtherRunsLeftGoesAfterAMinute) {
+  const auto store = Open();
+  const auto manifest = store->Publish(1, layout_, values_);
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  const std::filesystem::path held = (*manifest)->shared_path(), shared = folder_ / "shared";
+  const std::filesystem::path left = shared / "temper-0123456789abcdef-v000004.f32",
+                              half = shared / "temper-0123456789abcdef-v000005.f32.tmp-999",
+                              young = shared / "temper-0123456789abcdee-v000004.f32",
+                              other = shared / "somebody.f32",
+                              link = shared / "temper-0123456789abcded-v000004.f32",
+                              behind = folder_ / "behind";
+  for (const auto& path : {left, half, young, other, behind}) std::filesystem::copy(held, path);
+  std::filesystem::create_symlink(behind, link);
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::minutes(2);
+  for (const auto& path : {held, left, half, other, behind}) {
+    std::filesystem::last_write_time(path, long_ago);
+  }
+  const auto next = WeightStore::Open({.run_dir = folder_ / "other_run", .shared_dir = shared});
+  ASSERT_TRUE(next.ok()) << next.status();
+  for (const auto& path : {left, half}) EXPECT_FALSE(std::filesystem::exists(path)) << path;
+  for (const auto& path : {held, young, other, behind, link}) {
+    EXPECT_TRUE(std::filesystem::exists(path)) << path;
+  }
+}
+
+TEST_F(WeightStoreTest, AVersionPublishedAgainIsHeldAgain) {
+  const auto store = Open();
+  ASSERT_TRUE(store->Publish(1, layout_, values_).ok());
+  values_[0] = -1.0f;
+  const auto again = store->Publish(1, layout_, values_);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(FilesIn("shared"), 1);
+  const auto file = MappedFile::Open((*again)->shared_path());
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(*reinterpret_cast<const float*>(file->bytes().data()), -1.0f);
+  const int fd = open((*again)->shared_path().c_str(), O_RDONLY | O_CLOEXEC);
+  EXPECT_NE(flock(fd, LOCK_EX | LOCK_NB), 0);
+  close(fd);
 }
 
 }  // namespace
