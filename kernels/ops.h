@@ -65,8 +65,9 @@ struct Ops {
   // dx (=|+=) dy * weight.  dy: [tokens, out]  dx: [tokens, in]
   void (*matmul_backward_input)(Stream&, View<const float> dy, const PackedWeight& weight,
                                 View<float> dx, Write);
-  // weight_gradient [out, in] += transpose(dy) * x.
-  void (*matmul_backward_weight)(Stream&, View<const float> x, View<const float> dy,
+  // weight_gradient [out, in] += transpose(dy) * x. dtype: the weight's; where its products round
+  // their other operand to bfloat16, this rounds x and dy.
+  void (*matmul_backward_weight)(Stream&, View<const float> x, View<const float> dy, Dtype dtype,
                                  View<float> weight_gradient);
   // Rows [first[e], first[e + 1]) of y = those of x * transpose(weights[e]), the bits of matmul;
   // other rows of y stay. All weights have one shape and dtype and are packed as `grouped`.
@@ -80,7 +81,8 @@ struct Ops {
   // gradients[e] += transpose(dy) * x over the same rows, the bits of matmul_backward_weight.
   // gradients: one [out, in] a weight, packed
   void (*matmul_grouped_backward_weight)(Stream&, View<const float> x, View<const float> dy,
-                                         const int32_t* first, std::span<float* const> gradients);
+                                         const int32_t* first, Dtype dtype,
+                                         std::span<float* const> gradients);
   // y[i] += bias.  bias: [width]
   void (*add_bias)(Stream&, const float* bias, View<float> y);
   // bias_gradient += sum_i dy[i], in row order.

@@ -149,7 +149,7 @@ void AddTokenBlock(ThreadPool& pool, View<const float> x, View<const float> dy,
 
 }  // namespace
 
-void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
+void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy, Dtype,
                           View<float> weight_gradient) {
   TEMPER_KERNEL_CHECK(x.rows == dy.rows);
   TEMPER_KERNEL_CHECK(weight_gradient.rows == dy.cols && weight_gradient.cols == x.cols);
@@ -161,11 +161,12 @@ void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float>
 }
 
 void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
-                                 const int32_t* first, std::span<float* const> gradients) {
+                                 const int32_t* first, Dtype dtype,
+                                 std::span<float* const> gradients) {
   for (size_t e = 0; e < gradients.size(); ++e) {
     const int64_t begin = first[e], count = first[e + 1] - begin;
     TEMPER_KERNEL_CHECK(begin >= 0 && count >= 0 && begin + count <= x.rows);
-    MatmulBackwardWeight(stream, x.Rows(begin, count), dy.Rows(begin, count),
+    MatmulBackwardWeight(stream, x.Rows(begin, count), dy.Rows(begin, count), dtype,
                          View<float>(gradients[e], dy.cols, x.cols));
   }
 }

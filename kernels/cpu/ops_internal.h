@@ -41,10 +41,11 @@ void MatmulGroupedBackwardInput(Stream& stream, View<const float> dy,
                                 std::span<const PackedWeight* const> weights, const int32_t* first,
                                 View<float> dx);
 // ---- gemm_backward_weight.cc
-void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
+void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy, Dtype dtype,
                           View<float> weight_gradient);
 void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
-                                 const int32_t* first, std::span<float* const> gradients);
+                                 const int32_t* first, Dtype dtype,
+                                 std::span<float* const> gradients);
 
 // ---- bias.cc
 void AddBias(Stream& stream, const float* bias, View<float> y);

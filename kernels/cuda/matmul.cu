@@ -14,6 +14,7 @@
 #include "kernels/cuda/packed_weight.h"
 #include "kernels/cuda/product_bf16.h"
 #include "kernels/cuda/product_f32.h"
+#include "kernels/cuda/product_wide.h"
 
 namespace temper::kernels::cuda {
 
@@ -279,24 +280,41 @@ void WeightGradients(CudaStream& cuda, View<const float> x, View<const float> dy
                 gradient, row_tiles, first, gradients);
 }
 
-void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
+void MatmulBackwardWeight(Stream& stream, View<const float> x, View<const float> dy, Dtype dtype,
                           View<float> weight_gradient) {
   TEMPER_KERNEL_CHECK(weight_gradient.rows == dy.cols && weight_gradient.cols == x.cols);
-  WeightGradients(BeginOp(stream), x, dy, weight_gradient, 1, nullptr, nullptr);
+  CudaStream& cuda = BeginOp(stream);
+  if (dtype == Dtype::kBFloat16) {
+    TEMPER_KERNEL_CHECK(x.rows == dy.rows);
+    WideWeightGradient(cuda, x, dy, weight_gradient);
+  } else {
+    WeightGradients(cuda, x, dy, weight_gradient, 1, nullptr, nullptr);
+  }
 }
 
 void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const float> dy,
-                                 const int32_t* first, std::span<float* const> gradients) {
+                                 const int32_t* first, Dtype dtype,
+                                 std::span<float* const> gradients) {
   CudaStream& cuda = BeginOp(stream);
-  WeightGradients(cuda, x, dy, View<float>(nullptr, dy.cols, x.cols),
-                  static_cast<int64_t>(gradients.size()), first, cuda.Upload(gradients));
+  const auto experts = static_cast<int64_t>(gradients.size());
+  TEMPER_KERNEL_CHECK(x.rows == dy.rows && experts <= std::numeric_limits<uint16_t>::max());
+  float* const* const uploaded = cuda.Upload(gradients);
+  if (dtype == Dtype::kBFloat16) {
+    WideWeightGradients(cuda, x, dy, experts, first, uploaded);
+  } else {
+    WeightGradients(cuda, x, dy, View<float>(nullptr, dy.cols, x.cols), experts, first, uploaded);
+  }
 }
 
 }  // namespace
 
 void MultiplyByOwnTiles(CudaStream& cuda, Direction direction, View<const float> a,
                         const CudaPackedWeight& weight, View<float> y, Write write) {
-  OwnTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
+  if (weight.dtype() == Dtype::kBFloat16) {
+    MultiplyWide(cuda, direction, a, weight, y, write);
+  } else {
+    OwnTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
+  }
 }
 
 void AddMatmulOps(Ops& ops) {

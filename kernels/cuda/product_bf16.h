@@ -80,9 +80,9 @@ __device__ __forceinline__ void BFloat16Tile(unsigned char* shared, const TileOp
       [&](int64_t fetched, int slot) {
         unsigned char* const stage = shared + slot * kStageBytes;
         const int64_t begin = fetched * kBFloat16Depth;
-        FetchTile<Along::kDepth, kBFloat16Depth, kBFloat16RowA, kBFloat16Threads>(
+        FetchTile<Along::kDepth, kProductTile, kBFloat16Depth, kBFloat16RowA, kBFloat16Threads>(
             a, depth, begin, reinterpret_cast<float*>(stage));
-        FetchTile<kB, kBFloat16Depth, BFloat16RowB(kB), kBFloat16Threads>(
+        FetchTile<kB, kProductTile, kBFloat16Depth, BFloat16RowB(kB), kBFloat16Threads>(
             b, depth, begin, reinterpret_cast<uint16_t*>(stage + kBFloat16BytesA));
       },
       [&](int slot) {

@@ -82,8 +82,8 @@ __device__ __forceinline__ void FloatTile(float* shared, const TileOperand<float
       [&](int64_t fetched, int slot) {
         float* const stage = shared + slot * kFloats;
         const int64_t begin = fetched * kFloatDepth;
-        FetchTile<kA, kFloatDepth, FloatRow(kA), kFloatThreads>(a, depth, begin, stage);
-        FetchTile<kB, kFloatDepth, FloatRow(kB), kFloatThreads>(b, depth, begin, stage + kFloatsA);
+        FetchTile<kA, kProductTile, kFloatDepth, FloatRow(kA), kFloatThreads>(a, depth, begin, stage);
+        FetchTile<kB, kProductTile, kFloatDepth, FloatRow(kB), kFloatThreads>(b, depth, begin, stage + kFloatsA);
       },
       [&](int slot) {
         const float* const stage = shared + slot * kFloats;

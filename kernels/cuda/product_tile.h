@@ -1,9 +1,8 @@
-// What the float32 and the bfloat16 product have in common: an operand's tile, how it comes into
-// shared memory, and which block computes which tile.
+// What products have in common: an operand's tile, how it comes into shared memory, and which block
+// computes which tile.
 //
-// A product's tile is 64 rows by 64 columns for either kind of weight and any number of rows. The
-// sum over depth has one order, without a split, so that an element has the same bits wherever its
-// row stands.
+// The sum over depth has one order, without a split, so that an element has the same bits wherever
+// its row stands. 64 x 64 elements are the tile of float32 weights and of experts.
 #pragma once
 
 #include <cstdint>
@@ -28,14 +27,14 @@ struct TileOperand {
   bool aligned;    // data and stride, to 16 bytes
 };
 
-// Brings depths [begin, begin + kDepth) of the 64 sides to `shared`, asynchronously where it can;
+// Brings depths [begin, begin + kDepth) of kSides sides to `shared`, asynchronously where it can;
 // zeros for what does not exist. Memory's rows stay rows, kRow elements apart.
-template <Along kAlong, int kDepth, int kRow, int kThreads, class T>
+template <Along kAlong, int kSides, int kDepth, int kRow, int kThreads, class T>
 __device__ __forceinline__ void FetchTile(const TileOperand<T>& operand, int64_t depth,
                                           int64_t begin, T* shared) {
   constexpr int kVector = 16 / sizeof(T);
-  constexpr int kCols = kAlong == Along::kDepth ? kDepth : kProductTile;
-  constexpr int kChunks = kProductTile * kDepth / kVector;
+  constexpr int kCols = kAlong == Along::kDepth ? kDepth : kSides;
+  constexpr int kChunks = kSides * kDepth / kVector;
   static_assert(kChunks % kThreads == 0 && kRow % kVector == 0);
   for (int i = 0; i < kChunks / kThreads; ++i) {
     const int chunk = i * kThreads + static_cast<int>(threadIdx.x);

@@ -130,7 +130,7 @@ class Bench {
     Print("dW", m,
           MedianOfTurns(budget_, {[&] {
                                     ops_.matmul_backward_weight(stream_, {x.data(), m, k_},
-                                                                {y.data(), m, n_},
+                                                                {y.data(), m, n_}, Dtype::kFloat32,
                                                                 {gradient.data(), n_, k_});
                                   },
                                   [&] { weights.Run(); }}));

@@ -46,7 +46,7 @@ class GemmGroupedTest : public testing::TestWithParam<Dtype> {
       }
       ops.matmul_backward_weight(
           stream, x.view().Rows(first[e], counts[e]), dy.view().Rows(first[e], counts[e]),
-          View<float>(gradients_expected.row(static_cast<int64_t>(e)), kOut, kIn));
+          Dtype::kFloat32, View<float>(gradients_expected.row(static_cast<int64_t>(e)), kOut, kIn));
     }
     oracle::ForEachVectorWidth([&](const std::string& width) {
       Matrix y = y_before, dx = dx_before, gradients = gradients_before;
@@ -54,7 +54,7 @@ class GemmGroupedTest : public testing::TestWithParam<Dtype> {
       for (int64_t e = 0; e < gradients.rows; ++e) each.push_back(gradients.row(e));
       ops.matmul_grouped(stream, x, weights, first.data(), y);
       ops.matmul_grouped_backward_input(stream, dy, weights, first.data(), dx);
-      ops.matmul_grouped_backward_weight(stream, x, dy, first.data(), each);
+      ops.matmul_grouped_backward_weight(stream, x, dy, first.data(), Dtype::kFloat32, each);
       EXPECT_TRUE(SameBits(y, y_expected)) << width << " " << threads;
       EXPECT_TRUE(SameBits(dx, dx_expected)) << width << " " << threads;
       EXPECT_TRUE(SameBits(gradients, gradients_expected)) << width << " " << threads;

@@ -159,7 +159,7 @@ TEST_F(GemmTest, TheWeightGradientAddsChainsOf512TokensInOrder) {
       const auto device = OpenCpuDevice(threads);
       oracle::ForEachVectorWidth([&](const std::string& width) {
         Matrix gradient = before;
-        device->ops().matmul_backward_weight(device->stream(), x, dy, gradient);
+        device->ops().matmul_backward_weight(device->stream(), x, dy, Dtype::kFloat32, gradient);
         EXPECT_TRUE(SameBits(gradient, expected)) << s.rows << " " << s.out << " " << width;
       });
     }
@@ -188,7 +188,7 @@ TEST_F(GemmTest, NoRowsIsNoWork) {
   ops_.matmul(stream_, View<const float>(nullptr, 0, 4), *packed, View<float>(nullptr, 0, 8),
               Write::kReplace);
   ops_.matmul_backward_weight(stream_, View<const float>(nullptr, 0, 4),
-                              View<const float>(nullptr, 0, 8), gradient);
+                              View<const float>(nullptr, 0, 8), Dtype::kFloat32, gradient);
   EXPECT_TRUE(SameBits(gradient, w));
 }
 

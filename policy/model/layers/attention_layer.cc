@@ -100,7 +100,7 @@ void AttentionLayer::ProjectBackward(const Pass& pass, const Projection& project
     d = d_product;
   }
   if (projection.bias >= 0) ops.bias_backward(pass.stream, d, gradients + projection.bias);
-  ops.matmul_backward_weight(pass.stream, u, d,
+  ops.matmul_backward_weight(pass.stream, u, d, pass.weights.matrix(projection.weight).dtype(),
                              View<float>(gradients + projection.weight, d.cols, u.cols));
   ops.matmul_backward_input(pass.stream, d, pass.weights.matrix(projection.weight), du, write);
 }
@@ -174,6 +174,7 @@ void AttentionLayer::Backward(const Pass& pass, View<const float> u, View<const 
   const View<float> attended = kept.attended.Matrix(rows, q_width);
   if (offsets_.o_bias >= 0) ops.bias_backward(pass.stream, d_out, gradients + offsets_.o_bias);
   ops.matmul_backward_weight(pass.stream, attended, d_out,
+                             pass.weights.matrix(offsets_.o_proj).dtype(),
                              View<float>(gradients + offsets_.o_proj, u.cols, q_width));
   const View<float> d_attended = work.d_attended.Matrix(rows, q_width);
   ops.matmul_backward_input(pass.stream, d_out, pass.weights.matrix(offsets_.o_proj), d_attended,

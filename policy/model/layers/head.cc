@@ -103,8 +103,7 @@ void Head::Train(const Pass& pass, View<const float> h, const Predictions& predi
     std::ranges::fill(of_block(d_logprob_), 0.0f);
     std::ranges::fill(of_block(d_entropy_), 0.0f);
     pass.device.Finish();
-    loss(first, of_block(logprob_), of_block(entropy_), of_block(d_logprob_),
-         of_block(d_entropy_));
+    loss(first, of_block(logprob_), of_block(entropy_), of_block(d_logprob_), of_block(d_entropy_));
     Backward(pass, block, predictions, dh, gradients);
     first += block.count;
   }
@@ -147,7 +146,7 @@ void Head::BackwardLogits(const Pass& pass, const Block& block, std::span<const 
   const int64_t hidden = config_.hidden_size;
   const View<float>& d_logits = block.logits;
   ops.matmul_backward_weight(
-      pass.stream, block.normed, d_logits,
+      pass.stream, block.normed, d_logits, pass.weights.matrix(layout_.head()).dtype(),
       View<float>(gradients + layout_.head(), config_.output_rows(), hidden));
   const View<float> d_normed = d_normed_.Matrix(block.count, hidden);
   ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(layout_.head()), d_normed,

@@ -15,6 +15,7 @@ void LinearLayer::Backward(const Pass& pass, View<const float> u, View<const flo
                            View<float> du, Activations& kept, Workspace& work,
                            float* gradients) const {
   pass.ops.matmul_backward_weight(pass.stream, u, d_out,
+                                  pass.weights.matrix(offsets_.linear).dtype(),
                                   View<float>(gradients + offsets_.linear, u.cols, u.cols));
   pass.ops.matmul_backward_input(pass.stream, d_out, pass.weights.matrix(offsets_.linear), du,
                                  Write::kReplace);

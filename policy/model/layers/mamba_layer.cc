@@ -105,6 +105,7 @@ void MambaLayer::Backward(const Pass& pass, View<const float> u, View<const floa
   const View<float> gated = work.gated.Matrix(rows, inner);
   ops.gated_norm(pass.stream, scan, part.z, gain, config_.groups, epsilon_, gated, gate_rstd);
   ops.matmul_backward_weight(pass.stream, gated, d_out,
+                             pass.weights.matrix(offsets_.out_proj).dtype(),
                              View<float>(gradients + offsets_.out_proj, hidden, inner));
   const View<float> d_gated = work.d_gated.Matrix(rows, inner);
   ops.matmul_backward_input(pass.stream, d_out, pass.weights.matrix(offsets_.out_proj), d_gated,
@@ -118,7 +119,7 @@ void MambaLayer::Backward(const Pass& pass, View<const float> u, View<const floa
   ScanBackward(pass, part, d_scan, d_part, work, gradients);
 
   ops.matmul_backward_weight(
-      pass.stream, u, d_projection,
+      pass.stream, u, d_projection, pass.weights.matrix(offsets_.in_proj).dtype(),
       View<float>(gradients + offsets_.in_proj, config_.projection(), hidden));
   ops.matmul_backward_input(pass.stream, d_projection, pass.weights.matrix(offsets_.in_proj), du,
                             Write::kReplace);

@@ -46,6 +46,7 @@ void MlpLayer::Backward(const Pass& pass, View<const float> u, View<const float>
   const View<float> activated = work.activated.Matrix(rows, width);
   Activate(pass, gate, up, activated);
   ops.matmul_backward_weight(pass.stream, activated, d_out,
+                             weights.matrix(shape_.down_proj).dtype(),
                              View<float>(gradients + shape_.down_proj, hidden, width));
   const View<float> d_up = work.d_up.Matrix(rows, width);
   ops.matmul_backward_input(pass.stream, d_out, weights.matrix(shape_.down_proj), d_up,
@@ -54,14 +55,14 @@ void MlpLayer::Backward(const Pass& pass, View<const float> u, View<const float>
     // `activated` has served: the gradient of the gate takes its place.
     const View<float>& d_gate = activated;
     ops.swiglu_backward(pass.stream, gate, up, d_up, d_gate, d_up);
-    ops.matmul_backward_weight(pass.stream, u, d_gate,
+    ops.matmul_backward_weight(pass.stream, u, d_gate, weights.matrix(shape_.gate_proj).dtype(),
                                View<float>(gradients + shape_.gate_proj, width, hidden));
     ops.matmul_backward_input(pass.stream, d_gate, weights.matrix(shape_.gate_proj), du,
                               Write::kReplace);
   } else {
     ops.relu2_backward(pass.stream, up, d_up, d_up);
   }
-  ops.matmul_backward_weight(pass.stream, u, d_up,
+  ops.matmul_backward_weight(pass.stream, u, d_up, weights.matrix(shape_.up_proj).dtype(),
                              View<float>(gradients + shape_.up_proj, width, hidden));
   ops.matmul_backward_input(pass.stream, d_up, weights.matrix(shape_.up_proj), du,
                             gated() ? Write::kAdd : Write::kReplace);

@@ -108,8 +108,12 @@ void MoeLayer::ExpertsBackward(const Pass& pass, View<float> d_expert, View<floa
     work.up_gradients.push_back(gradients + expert.up_proj);
     work.down_gradients.push_back(gradients + expert.down_proj);
   }
-  ops.matmul_grouped_backward_weight(pass.stream, activated, d_expert, first, work.down_gradients);
-  ops.matmul_grouped_backward_weight(pass.stream, input, d_up, first, work.up_gradients);
+  ops.matmul_grouped_backward_weight(pass.stream, activated, d_expert, first,
+                                     pass.weights.experts(experts.down_proj).front()->dtype(),
+                                     work.down_gradients);
+  ops.matmul_grouped_backward_weight(pass.stream, input, d_up, first,
+                                     pass.weights.experts(experts.up_proj).front()->dtype(),
+                                     work.up_gradients);
 }
 
 void MoeLayer::RouterBackward(const Pass& pass, View<const float> u, View<const float> d_weight,
@@ -120,7 +124,7 @@ void MoeLayer::RouterBackward(const Pass& pass, View<const float> u, View<const 
   const View<float> d_logits = work.d_logits.Matrix(u.rows, shape_.experts);
   ops.route_backward(pass.stream, shape_, score, kept.chosen.Integers(u.rows * shape_.chosen),
                      d_weight, d_logits);
-  ops.matmul_backward_weight(pass.stream, u, d_logits,
+  ops.matmul_backward_weight(pass.stream, u, d_logits, pass.weights.matrix(offsets_.router).dtype(),
                              View<float>(gradients + offsets_.router, shape_.experts, hidden_));
   ops.matmul_backward_input(pass.stream, d_logits, pass.weights.matrix(offsets_.router), du,
                             Write::kAdd);
@@ -144,6 +148,7 @@ void MoeLayer::Backward(const Pass& pass, View<const float> u, View<const float>
   if (config_.latent > 0) {
     const View<float> combined = kept.combined.Matrix(rows, width());
     ops.matmul_backward_weight(pass.stream, combined, d_out,
+                               weights.matrix(offsets_.latent_up).dtype(),
                                View<float>(gradients + offsets_.latent_up, hidden_, width()));
     const View<float> d = work.d_combined.Matrix(rows, width());
     ops.matmul_backward_input(pass.stream, d_out, weights.matrix(offsets_.latent_up), d,
@@ -165,6 +170,7 @@ void MoeLayer::Backward(const Pass& pass, View<const float> u, View<const float>
     ops.combine_rows(pass.stream, d_input, lists.slots, shape_.chosen, nullptr, d_latent,
                      Write::kReplace);
     ops.matmul_backward_weight(pass.stream, u, d_latent,
+                               weights.matrix(offsets_.latent_down).dtype(),
                                View<float>(gradients + offsets_.latent_down, width(), hidden_));
     ops.matmul_backward_input(pass.stream, d_latent, weights.matrix(offsets_.latent_down), du,
                               Write::kAdd);

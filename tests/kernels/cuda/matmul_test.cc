@@ -295,11 +295,11 @@ class CudaWeightGradientTest : public CudaTest {
       const Matrix before = RandomMatrix(out, in, 3, 1.0f, gap);
       const std::vector<Matrix> got = TwiceTheSame([&] {
         const View<float> gradient = Put(before);
-        cuda().matmul_backward_weight(cuda_stream(), Put(x), Put(dy), gradient);
+        cuda().matmul_backward_weight(cuda_stream(), Put(x), Put(dy), Dtype::kFloat32, gradient);
         return std::vector<Matrix>{Get(gradient)};
       });
       Matrix want = before;
-      cpu().matmul_backward_weight(cpu_stream(), x, dy, want);
+      cpu().matmul_backward_weight(cpu_stream(), x, dy, Dtype::kFloat32, want);
       EXPECT_TRUE(SameBits(got[0], want)) << tokens << " " << in << " " << out << " " << gap;
     }
   }
@@ -316,10 +316,57 @@ TEST_F(CudaWeightGradientTest, HasTheCpusBits) {
   ExpectTheCpus(0, 8, 8);
 }
 
-TEST_F(CudaWeightGradientTest, ExpertsHaveTheBitsOfTheirOwn) {
+// By tensor cores: the product of the rounded operands, in chains of 2,048 tokens.
+TEST_F(CudaWeightGradientTest, InBFloat16ItIsTheProductOfTheRoundedOperands) {
+  struct Case {
+    int64_t tokens, in, out, gap;
+  };
+  for (const Case& c :
+       {Case{1, 1, 1, 0}, Case{33, 47, 65, 3}, Case{70, 136, 264, 0}, Case{2048, 8, 16, 0},
+        Case{2051, 20, 12, 1}, Case{4200, 9, 8, 0}, Case{0, 8, 8, 0}}) {
+    SCOPED_TRACE(testing::Message() << c.tokens << " " << c.in << " " << c.out << " " << c.gap);
+    const Matrix x = RandomMatrix(c.tokens, c.in, 1, 1.0f, c.gap);
+    const Matrix dy = RandomMatrix(c.tokens, c.out, 2, 1.0f, c.gap);
+    const Matrix before = RandomMatrix(c.out, c.in, 3, 1.0f, c.gap);
+    const std::vector<Matrix> got = TwiceTheSame([&] {
+      const View<float> gradient = Put(before);
+      cuda().matmul_backward_weight(cuda_stream(), Put(x), Put(dy), Dtype::kBFloat16, gradient);
+      return std::vector<Matrix>{Get(gradient)};
+    });
+    const Matrix taken_x = Taken(x, Dtype::kBFloat16), taken = Taken(dy, Dtype::kBFloat16);
+    std::vector<double> want;
+    for (int64_t o = 0; o < c.out; ++o) {
+      for (int64_t i = 0; i < c.in; ++i) {
+        double sum = before.at(o, i);
+        for (int64_t t = 0; t < c.tokens; ++t) {
+          sum += static_cast<double>(taken.at(t, o)) * taken_x.at(t, i);
+        }
+        want.push_back(sum);
+      }
+    }
+    EXPECT_LT(oracle::RelativeError(got[0], want), 1e-5);
+  }
+}
+
+// Chains begin at a call's first row: two calls of whole chains are one.
+TEST_F(CudaWeightGradientTest, InBFloat16WholeChainsOfTwoCallsAreThoseOfOne) {
+  const View<float> x = Put(RandomMatrix(6200, 10, 1)), dy = Put(RandomMatrix(6200, 9, 2));
+  const Matrix before = RandomMatrix(9, 10, 3);
+  const View<float> one = Put(before), two = Put(before);
+  cuda().matmul_backward_weight(cuda_stream(), x, dy, Dtype::kBFloat16, one);
+  for (const auto& [begin, rows] : {std::pair<int64_t, int64_t>{0, 2048}, {2048, 4152}}) {
+    cuda().matmul_backward_weight(cuda_stream(), x.Rows(begin, rows), dy.Rows(begin, rows),
+                                  Dtype::kBFloat16, two);
+  }
+  EXPECT_TRUE(SameBits(Get(one), Get(two)));
+}
+
+class CudaExpertGradientTest : public CudaTest, public testing::WithParamInterface<Dtype> {};
+
+TEST_P(CudaExpertGradientTest, ExpertsHaveTheBitsOfTheirOwn) {
   for (const std::vector<int32_t>& counts :
-       {std::vector<int32_t>{3, 0, 66, 1}, {0, 530, 0, 7}, {0, 0}, {}}) {
-    for (const auto& [in, out] : {std::pair<int64_t, int64_t>{36, 70}, {13, 9}}) {
+       {std::vector<int32_t>{3, 0, 66, 1}, {0, 530, 0, 7}, {2100, 1}, {0, 0}, {}}) {
+    for (const auto& [in, out] : {std::pair<int64_t, int64_t>{36, 70}, {13, 9}, {16, 136}}) {
       std::vector<int32_t> first = {2};  // the first rows and the last belong to nobody
       for (const int32_t count : counts) first.push_back(first.back() + count);
       const int64_t rows = first.back() + 1;
@@ -328,21 +375,24 @@ TEST_F(CudaWeightGradientTest, ExpertsHaveTheBitsOfTheirOwn) {
       const View<float> want = Put(before);
       for (int64_t e = 0; e < want.rows; ++e) {
         cuda().matmul_backward_weight(cuda_stream(), x.Rows(first[e], counts[e]),
-                                      dy.Rows(first[e], counts[e]),
+                                      dy.Rows(first[e], counts[e]), GetParam(),
                                       View<float>(want.row(e), out, in));
       }
       const std::vector<Matrix> got = TwiceTheSame([&] {
         const View<float> gradients = Put(before);
         std::vector<float*> each;
         for (int64_t e = 0; e < gradients.rows; ++e) each.push_back(gradients.row(e));
-        cuda().matmul_grouped_backward_weight(cuda_stream(), x, dy,
-                                              Put(first.data(), std::ssize(first)), each);
+        cuda().matmul_grouped_backward_weight(
+            cuda_stream(), x, dy, Put(first.data(), std::ssize(first)), GetParam(), each);
         return std::vector<Matrix>{Get(gradients)};
       });
       EXPECT_TRUE(SameBits(got[0], Get(want))) << counts.size() << " " << in << " " << out;
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, CudaExpertGradientTest,
+                         testing::Values(Dtype::kFloat32, Dtype::kBFloat16));
 
 }  // namespace
 }  // namespace temper::kernels
