@@ -41,8 +41,9 @@ absl::Status TuneProducts(int device, std::span<const WeightSides> weights, cons
   if (!traits.ok()) return traits.status();
   const std::unique_ptr<BlasLibrary> library = cuda::OpenCublasLt();
   if (library == nullptr) {
-    return absl::UnavailableError("cuBLASLt cannot be opened on this device; without it our own "
-                                  "kernels compute all products");
+    return absl::UnavailableError(
+        "cuBLASLt cannot be opened on this device; without it our own "
+        "kernels compute all products");
   }
   absl::StatusOr<AlgorithmTable> table = cuda::ReadTable(path);
   if (!table.ok()) return table.status();
@@ -56,18 +57,16 @@ absl::Status TuneProducts(int device, std::span<const WeightSides> weights, cons
       if (table->contains(key)) continue;
       told.sides = sides;
       told.backward = direction == Direction::kBackwardInput;
-      const std::vector<cuda::Algorithm> candidates =
-          library->Candidates(sides.out, sides.in, direction, cuda::LibraryRows());
       const cuda::Choice choice =
           cuda::TuneWeight(stream, *library, sides.out, sides.in, direction);
       told.candidates = static_cast<int64_t>(choice.verdicts.size());
       told.admitted = std::count_if(choice.verdicts.begin(), choice.verdicts.end(),
                                     [](const cuda::Verdict& one) { return one.admitted; });
       told.chosen.clear();
-      if (choice.chosen.has_value() && *choice.chosen < candidates.size()) {
-        const cuda::Algorithm& chosen = candidates[*choice.chosen];
-        told.chosen = chosen.label;
-        (*table)[key] = chosen;
+      told.from_rows = choice.pinned.from_rows;
+      if (choice.chosen.has_value()) {
+        told.chosen = choice.pinned.label;
+        (*table)[key] = choice.pinned;
         if (absl::Status written = cuda::WriteTable(path, *table); !written.ok()) return written;
       }
       tell(told);

@@ -30,7 +30,8 @@ struct TunedProduct {
   WeightSides sides;
   bool backward = false;
   int64_t candidates = 0, admitted = 0;
-  std::string chosen;  // its label; "": our own kernel computes
+  std::string chosen;     // its label; "": our own kernels compute
+  int64_t from_rows = 1;  // where one is chosen: fewer rows are our own kernels'
   int64_t done = 0, total = 0;
 };
 

@@ -1,6 +1,6 @@
 // Products with weights: our own tiles, or a library's algorithm where one is pinned to the weight.
 //
-// Which of the two, and the tile, depend on the weight alone, never on the rows.
+// Which of the two, and which tile, depends on the rows only where the bits do not.
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -214,7 +214,8 @@ void Product(Stream& stream, Direction direction, View<const float> a, const Pac
   CudaStream& cuda = BeginOp(stream);
   const auto& weight = static_cast<const CudaPackedWeight&>(packed);
   CheckSizes(direction, a, weight, y);
-  if (weight.pinned(direction) != nullptr) {
+  const Algorithm* const pinned = weight.pinned(direction);
+  if (pinned != nullptr && a.rows >= pinned->from_rows) {
     LibraryProductOf(cuda, direction, a, weight, y, write);
   } else {
     MultiplyByOwnTiles(cuda, direction, a, weight, y, write);

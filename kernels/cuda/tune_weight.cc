@@ -9,6 +9,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "kernels/cuda/library_product.h"
 #include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/packed_weight.h"
@@ -58,6 +59,8 @@ class Trial {
     own_row_ = OwnRow();
   }
 
+  std::vector<uint32_t> OwnRowBits() const { return BitsOf(own_row_); }
+
   std::optional<std::vector<uint32_t>> RowBits(const Algorithm& algorithm, int64_t rows,
                                                int64_t place) {
     float* const row = x_.data() + place * depth_;
@@ -69,26 +72,38 @@ class Trial {
     if (!done) return std::nullopt;
     const std::vector<float> got = Row(place);
     if (!IsClose(got)) return std::nullopt;
-    std::vector<uint32_t> bits(got.size());
-    std::memcpy(bits.data(), got.data(), got.size() * sizeof(float));
-    return bits;
+    return BitsOf(got);
   }
 
   // The mean of as many products as fit in a few hundredths of a second, the way there included.
   double Seconds(const Algorithm& algorithm, int64_t rows) {
-    using Clock = std::chrono::steady_clock;
     if (!Multiply(algorithm, rows)) return std::numeric_limits<double>::quiet_NaN();
+    return SecondsOf([&] { Multiply(algorithm, rows); });
+  }
+  double OwnSeconds(int64_t rows) {
+    MultiplyOwn(x_.data(), rows);
+    return SecondsOf([&] { MultiplyOwn(x_.data(), rows); });
+  }
+
+ private:
+  static std::vector<uint32_t> BitsOf(const std::vector<float>& row) {
+    std::vector<uint32_t> bits(row.size());
+    std::memcpy(bits.data(), row.data(), row.size() * sizeof(float));
+    return bits;
+  }
+
+  double SecondsOf(absl::FunctionRef<void()> multiply) {
+    using Clock = std::chrono::steady_clock;
     stream_.Finish();
     for (int64_t products = 4;; products *= 2) {
       const auto begin = Clock::now();
-      for (int64_t i = 0; i < products; ++i) Multiply(algorithm, rows);
+      for (int64_t i = 0; i < products; ++i) multiply();
       stream_.Finish();
       const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
       if (seconds > kTimedSeconds) return seconds / static_cast<double>(products);
     }
   }
 
- private:
   // The same values in every run.
   void FillRandomly(float* at, int64_t count) {
     constexpr int64_t kChunk = int64_t{1} << 20;
@@ -119,9 +134,14 @@ class Trial {
     return row;
   }
 
+  void MultiplyOwn(const float* x, int64_t rows) {
+    stream_.BeginOp();
+    MultiplyByOwnTiles(stream_, direction_, View<const float>(x, rows, depth_), weight_,
+                       View<float>(y_.data(), rows, columns_), Write::kReplace);
+  }
+
   std::vector<float> OwnRow() {
-    MultiplyByOwnTiles(stream_, direction_, View<const float>(probe_.data(), 1, depth_), weight_,
-                       View<float>(y_.data(), 1, columns_), Write::kReplace);
+    MultiplyOwn(probe_.data(), 1);
     return Row(0);
   }
 
@@ -168,6 +188,8 @@ Choice TuneWeight(CudaStream& stream, BlasLibrary& library, int64_t out, int64_t
   probe.seconds = [&](const Algorithm& algorithm, int64_t count) {
     return trial.Seconds(algorithm, count);
   };
+  probe.own_row_bits = [&] { return trial.OwnRowBits(); };
+  probe.own_seconds = [&](int64_t count) { return trial.OwnSeconds(count); };
   return ChooseAlgorithm(candidates, probe, plan);
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -10,22 +12,40 @@ namespace temper::kernels::cuda {
 
 namespace {
 
-// Why the algorithm may not be used, or "".
+// Why the algorithm may not be used, or "", and then the row's bits.
 std::string WhyNot(const Algorithm& algorithm, const AlgorithmProbe& probe,
-                   const std::vector<int64_t>& probed_rows) {
-  std::optional<std::vector<uint32_t>> first;
+                   const std::vector<int64_t>& probed_rows, std::vector<uint32_t>& row_bits) {
+  bool first = true;
   for (const int64_t rows : probed_rows) {
     for (const int64_t place : ProbePlaces(rows)) {
       std::optional<std::vector<uint32_t>> bits = probe.row_bits(algorithm, rows, place);
       if (!bits.has_value()) return absl::StrCat("does not do ", rows, " rows");
-      if (!first.has_value()) {
-        first = std::move(bits);
-      } else if (*bits != *first) {
+      if (first) {
+        row_bits = *std::move(bits);
+        first = false;
+      } else if (*bits != row_bits) {
         return absl::StrCat("other bits for row ", place, " of ", rows);
       }
     }
   }
   return "";
+}
+
+bool IsTime(double seconds) { return std::isfinite(seconds) && seconds >= 0; }
+
+// The cheapest way to share the numbers of rows, in ascending order, between our own kernels, which
+// have the first, and the library: the latter alone where the bits are others.
+void Share(const std::vector<TimedRows>& timed, const std::vector<double>& own,
+           const std::vector<double>& library, Verdict& verdict) {
+  verdict.cost = std::accumulate(library.begin(), library.end(), 0.0);
+  if (!verdict.own_bits) return;
+  double cost = verdict.cost;
+  for (size_t i = 0; i + 1 < timed.size(); ++i) {
+    cost += own[i] - library[i];
+    if (cost >= verdict.cost) continue;
+    verdict.cost = cost;
+    verdict.from_rows = timed[i].rows + 1;
+  }
 }
 
 }  // namespace
@@ -44,22 +64,35 @@ std::vector<int64_t> ProbePlaces(int64_t rows) {
 Choice ChooseAlgorithm(std::span<const Algorithm> candidates, const AlgorithmProbe& probe,
                        const TunerPlan& plan) {
   Choice choice;
+  if (candidates.empty()) return choice;
+  std::vector<TimedRows> timed = plan.timed;
+  std::sort(timed.begin(), timed.end(),
+            [](const TimedRows& a, const TimedRows& b) { return a.rows < b.rows; });
+  const std::vector<uint32_t> own_bits = probe.own_row_bits();
+  std::vector<double> own, library(timed.size());
+  for (const TimedRows& one : timed) own.push_back(one.weight * probe.own_seconds(one.rows));
+  choice.own_cost = std::accumulate(own.begin(), own.end(), 0.0);
+  double least = choice.own_cost;
   for (const Algorithm& candidate : candidates) {
     Verdict& verdict = choice.verdicts.emplace_back();
-    verdict.why_not = WhyNot(candidate, probe, plan.probed_rows);
+    std::vector<uint32_t> bits;
+    verdict.why_not = WhyNot(candidate, probe, plan.probed_rows, bits);
     if (!verdict.why_not.empty()) continue;
-    for (const TimedRows& timed : plan.timed) {
-      verdict.cost += timed.weight * probe.seconds(candidate, timed.rows);
+    verdict.own_bits = bits == own_bits;
+    for (size_t i = 0; i < timed.size(); ++i) {
+      library[i] = timed[i].weight * probe.seconds(candidate, timed[i].rows);
     }
-    if (!std::isfinite(verdict.cost) || verdict.cost < 0) {
+    Share(timed, own, library, verdict);
+    if (!std::all_of(library.begin(), library.end(), IsTime)) {
       verdict.why_not = "its time is no number";
       continue;
     }
     verdict.admitted = true;
-    const size_t index = choice.verdicts.size() - 1;
-    if (!choice.chosen.has_value() || verdict.cost < choice.verdicts[*choice.chosen].cost) {
-      choice.chosen = index;
-    }
+    if (verdict.cost >= least) continue;
+    least = verdict.cost;
+    choice.chosen = choice.verdicts.size() - 1;
+    choice.pinned = candidate;
+    choice.pinned.from_rows = verdict.from_rows;
   }
   return choice;
 }

@@ -1,8 +1,10 @@
 // Which of cuBLASLt's algorithms a weight's products may use, and the file that remembers it.
 //
 // A library's algorithm is admitted only where it has shown the same bits for a row whatever the
-// number of rows and the row's place; one is then pinned for a weight's shape and direction, for
-// every number of rows. Without an entry our own kernels compute. Nothing here knows CUDA.
+// number of rows and the row's place; one is then pinned for a weight's shape and direction. Where
+// its bits are those of our own kernels, too, each computes the numbers of rows at which it is the
+// faster; else the library computes all of them. Without an entry our own kernels compute. Nothing
+// here knows CUDA.
 #pragma once
 
 #include <array>
@@ -27,6 +29,7 @@ enum class Direction { kForward, kBackwardInput };
 struct Algorithm {
   std::array<uint64_t, 8> record{};
   std::string label;
+  int64_t from_rows = 1;  // fewer rows are our own kernels'; over 1 only where the bits are theirs
 };
 
 // ---- choosing
@@ -37,6 +40,9 @@ struct AlgorithmProbe {
   std::function<std::optional<std::vector<uint32_t>>(const Algorithm&, int64_t rows, int64_t place)>
       row_bits;
   std::function<double(const Algorithm&, int64_t rows)> seconds;  // of one product
+  // The same of our own kernels, whose bits depend on neither.
+  std::function<std::vector<uint32_t>()> own_row_bits;
+  std::function<double(int64_t rows)> own_seconds;
 };
 
 // How much the time for so many rows counts.
@@ -47,8 +53,9 @@ struct TimedRows {
 
 struct TunerPlan {
   std::vector<int64_t> probed_rows = {1, 2, 7, 16, 17, 64, 100, 128, 512, 4096};
-  // Decode counts by the call, prefill by what it takes as well.
-  std::vector<TimedRows> timed = {{1, 1}, {16, 1}, {64, 1}, {128, 1}, {512, 1}, {4096, 1}};
+  // By the call: a rollout of a thousand tokens makes a thousand steps of few rows where scoring
+  // and training make some fifty products of 4,096.
+  std::vector<TimedRows> timed = {{1, 1}, {16, 1}, {64, 1}, {128, 1}, {512, 0.5}, {4096, 0.2}};
 };
 
 // Where the probe row stands among so many: first, last, and across tiles' borders.
@@ -57,10 +64,15 @@ std::vector<int64_t> ProbePlaces(int64_t rows);
 struct Verdict {
   bool admitted = false;
   std::string why_not;
-  double cost = 0;  // sum of weight * seconds, where admitted
+  bool own_bits = false;  // those of our own kernels
+  int64_t from_rows = 1;  // Algorithm's
+  double cost = 0;        // sum of weight * seconds, our own kernels' below from_rows
 };
 struct Choice {
-  std::optional<size_t> chosen;   // of the candidates: the least cost, the first of equals
+  // Of the candidates: the least cost, the first of equals; none that costs more than our kernels.
+  std::optional<size_t> chosen;
+  Algorithm pinned;  // the chosen one, with its from_rows
+  double own_cost = 0;
   std::vector<Verdict> verdicts;  // one a candidate
 };
 Choice ChooseAlgorithm(std::span<const Algorithm> candidates, const AlgorithmProbe& probe,

@@ -20,9 +20,9 @@ namespace temper::kernels::cuda {
 
 namespace {
 
-constexpr absl::string_view kFirstLine = "temper cuda algorithms 1";
+constexpr absl::string_view kFirstLine = "temper cuda algorithms 2";
 constexpr int64_t kSizeMax = int64_t{1} << 31;  // of a weight's side
-constexpr size_t kFields = 10;
+constexpr size_t kFields = 11;
 
 // FNV-1a over the line so far: a flipped digit of a record is no algorithm at all.
 uint64_t Checksum(absl::string_view text) {
@@ -48,7 +48,7 @@ absl::string_view NameOf(Direction direction) {
 std::string FormatLine(const AlgorithmKey& key, const Algorithm& algorithm) {
   std::string line = absl::StrCat(OneField(key.device), "\t", key.major, "\t", key.minor, "\t",
                                   key.library_version, "\t", key.out, "\t", key.in, "\t",
-                                  NameOf(key.direction), "\t");
+                                  NameOf(key.direction), "\t", algorithm.from_rows, "\t");
   for (const uint64_t word : algorithm.record) absl::StrAppendFormat(&line, "%016x", word);
   absl::StrAppend(&line, "\t", OneField(algorithm.label), "\t");
   return absl::StrCat(line, absl::StrFormat("%016x", Checksum(line)), "\n");
@@ -113,13 +113,16 @@ absl::StatusOr<std::pair<AlgorithmKey, Algorithm>> ParseLine(absl::string_view l
       fields[6] == NameOf(Direction::kForward) ? Direction::kForward : Direction::kBackwardInput;
   Algorithm algorithm;
   const size_t words = algorithm.record.size();
-  if (fields[7].size() != 16 * words) return Damaged("the algorithm is not of 128 digits");
+  const absl::StatusOr<int64_t> from = ParseNumber("least rows", fields[7], 1, kSizeMax);
+  if (!from.ok()) return from.status();
+  algorithm.from_rows = *from;
+  if (fields[8].size() != 16 * words) return Damaged("the algorithm is not of 128 digits");
   for (size_t i = 0; i < words; ++i) {
-    if (!ParseHex(fields[7].substr(16 * i, 16), algorithm.record[i])) {
+    if (!ParseHex(fields[8].substr(16 * i, 16), algorithm.record[i])) {
       return Damaged("the algorithm is not of hexadecimal digits");
     }
   }
-  algorithm.label = std::string(fields[8]);
+  algorithm.label = std::string(fields[9]);
   return std::pair(std::move(key), std::move(algorithm));
 }
 

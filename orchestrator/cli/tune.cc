@@ -38,18 +38,23 @@ void Tell(const kernels::TunedProduct& product, bool json) {
   const char* const direction = product.backward ? "input gradient" : "product";
   if (json) {
     const nlohmann::ordered_json line = {
-        {"out", product.sides.out},           {"in", product.sides.in},
-        {"direction", direction},             {"candidates", product.candidates},
-        {"admitted", product.admitted},       {"chosen", product.chosen}};
+        {"out", product.sides.out},      {"in", product.sides.in},
+        {"direction", direction},        {"candidates", product.candidates},
+        {"admitted", product.admitted},  {"chosen", product.chosen},
+        {"from_rows", product.from_rows}};
     std::printf("%s\n", line.dump().c_str());
   } else {
-    std::printf("%lld/%lld  %lld x %lld, %s: %lld of %lld candidates admitted, %s\n",
+    const std::string fewer =
+        product.from_rows > 1
+            ? absl::StrCat(" from ", product.from_rows, " rows on, our own kernels below")
+            : "";
+    std::printf("%lld/%lld  %lld x %lld, %s: %lld of %lld candidates admitted, %s%s\n",
                 static_cast<long long>(product.done), static_cast<long long>(product.total),
-                static_cast<long long>(product.sides.out),
-                static_cast<long long>(product.sides.in), direction,
-                static_cast<long long>(product.admitted),
+                static_cast<long long>(product.sides.out), static_cast<long long>(product.sides.in),
+                direction, static_cast<long long>(product.admitted),
                 static_cast<long long>(product.candidates),
-                product.chosen.empty() ? "our own kernel stays" : product.chosen.c_str());
+                product.chosen.empty() ? "our own kernels stay" : product.chosen.c_str(),
+                fewer.c_str());
   }
   std::fflush(stdout);
 }

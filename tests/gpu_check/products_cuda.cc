@@ -82,7 +82,6 @@ class FewCandidates final : public BlasLibrary {
 kernels::cuda::TunerPlan QuickPlan(int64_t rows_max) {
   kernels::cuda::TunerPlan plan;
   plan.probed_rows = {1, 16, 17, 64, 100, 512, 4096};
-  plan.timed = {{16, 1}, {64, 1}, {512, 1}, {4096, 1}};
   std::erase_if(plan.probed_rows, [&](int64_t rows) { return rows > rows_max; });
   std::erase_if(plan.timed, [&](const auto& timed) { return timed.rows > rows_max; });
   return plan;
@@ -112,10 +111,14 @@ class CudaProducts final : public Products {
       if (!verdict.admitted) figure.details["why_not"].push_back(verdict.why_not);
     }
     figure.details["admitted"] = admitted;
+    figure.details["with_own_bits"] =
+        std::count_if(choice.verdicts.begin(), choice.verdicts.end(),
+                      [](const kernels::cuda::Verdict& verdict) { return verdict.own_bits; });
+    figure.details["own_seconds_of_timed_rows"] = choice.own_cost;
     if (choice.chosen.has_value()) {
-      const Algorithm& chosen = few.last()[*choice.chosen];
-      table_[Key(out, in, direction)] = chosen;
-      figure.details["chosen"] = chosen.label;
+      table_[Key(out, in, direction)] = choice.pinned;
+      figure.details["chosen"] = choice.pinned.label;
+      figure.details["from_rows"] = choice.pinned.from_rows;
       figure.details["seconds_of_timed_rows"] = choice.verdicts[*choice.chosen].cost;
     }
     return figure;

@@ -31,7 +31,14 @@ float Widened(uint16_t bits) {
 }
 
 // What an algorithm does, by the first word of its record.
-enum Habit : uint64_t { kGood = 1, kDependsOnRows = 2, kRefusesMany = 3, kWrong = 4, kSlow = 5 };
+enum Habit : uint64_t {
+  kGood = 1,
+  kDependsOnRows = 2,
+  kRefusesMany = 3,
+  kWrong = 4,
+  kSlow = 5,
+  kOwnOrder = 6
+};
 Algorithm With(Habit habit) { return {.record = {habit}, .label = "habit"}; }
 
 class HostLibrary final : public cuda::BlasLibrary {
@@ -53,8 +60,8 @@ class HostLibrary final : public cuda::BlasLibrary {
     for (int time = 0; time < times; ++time) {
       for (int64_t i = 0; i < p.rows; ++i) {
         for (int64_t j = 0; j < p.columns(); ++j) {
-          // From the last to the first: not the bits of our own kernels.
-          const bool backwards = habit != kDependsOnRows || p.rows < 64;
+          // From the last to the first: not the bits of our own kernels, as emulated.
+          const bool backwards = habit != kOwnOrder && (habit != kDependsOnRows || p.rows < 64);
           float sum = 0;
           for (int64_t step = 0; step < p.depth(); ++step) {
             const int64_t k = backwards ? p.depth() - 1 - step : step;
@@ -73,6 +80,7 @@ class HostLibrary final : public cuda::BlasLibrary {
 };
 
 constexpr int64_t kOut = 72, kIn = 40;
+constexpr int64_t kShared = 48;  // out of a weight whose few rows are our own kernels'
 
 class LibraryProductTest : public CudaTest {
  protected:
@@ -90,6 +98,9 @@ class LibraryProductTest : public CudaTest {
     table[key] = With(kGood);
     key.direction = Direction::kBackwardInput;
     table[key] = With(kGood);
+    key.out = kShared;
+    table[key] = With(kOwnOrder);
+    table[key].from_rows = 17;
     key.out = 80;
     for (const auto& change : std::vector<std::function<void(AlgorithmKey&)>>{
              [](AlgorithmKey& other) { other.device = "another"; },
@@ -126,6 +137,49 @@ class LibraryProductTest : public CudaTest {
     return Get(y);
   }
 };
+
+TEST_F(LibraryProductTest, FewRowsAreOurOwnKernelsWhereTheBitsAreTheSame) {
+  const auto packed = Pack(RandomMatrix(kShared, kIn, 2));
+  const View<float> dy = Put(RandomMatrix(130, kShared, 1));
+  const View<float> all = Empty(130, kIn);
+  cuda().matmul_backward_input(cuda_stream(), dy, *packed, all, Write::kReplace);
+  EXPECT_EQ(library().seen.size(), 1u);
+  const Matrix want = Get(all);
+  for (const int64_t rows : {1, 16, 17, 40}) {
+    library().seen.clear();
+    const View<float> y = Empty(rows, kIn);
+    cuda().matmul_backward_input(cuda_stream(), dy.Rows(3, rows), *packed, y, Write::kReplace);
+    EXPECT_EQ(library().seen.empty(), rows < 17) << rows;
+    const Matrix got = Get(y);
+    for (int64_t i = 0; i < rows; ++i) {
+      EXPECT_TRUE(SameBits(got.row(i), want.row(3 + i), kIn)) << rows << ", " << i;
+    }
+  }
+}
+
+TEST_F(LibraryProductTest, ATrialSeesThatAnAlgorithmHasOurOwnBits) {
+  class OneCandidate final : public cuda::BlasLibrary {
+   public:
+    int64_t version() const override { return library().version(); }
+    std::vector<Algorithm> Candidates(int64_t, int64_t, Direction,
+                                      const std::vector<int64_t>&) override {
+      return {With(kOwnOrder), With(kGood)};
+    }
+    bool Multiply(cuda::StreamHandle handle, const cuda::LibraryProduct& product,
+                  const Algorithm& algorithm) override {
+      return library().Multiply(handle, product, algorithm);
+    }
+  } candidates;
+  cuda::TunerPlan plan;
+  plan.probed_rows = {1, 17};
+  plan.timed = {{1, 1}};
+  const cuda::Choice choice =
+      cuda::TuneWeight(stream(), candidates, 40, 24, Direction::kForward, plan);
+  ASSERT_EQ(choice.verdicts.size(), 2u);
+  EXPECT_TRUE(choice.verdicts[0].own_bits);
+  EXPECT_FALSE(choice.verdicts[1].own_bits);
+  EXPECT_GT(choice.own_cost, 0);
+}
 
 TEST_F(LibraryProductTest, PinnedWeightsHaveTheProductForAnyNumberOfRows) {
   const auto packed = Pack(RandomMatrix(kOut, kIn, 2));

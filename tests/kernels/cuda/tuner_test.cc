@@ -26,9 +26,14 @@ class FakeDevice {
  public:
   std::map<uint64_t, std::function<bool(int64_t rows, int64_t place)>> differs, refuses;
   std::map<uint64_t, double> seconds_a_row;
+  std::vector<uint32_t> own_bits = {7, 7, 7};
+  std::function<double(int64_t rows)> own_seconds = [](int64_t rows) {
+    return 1e6 * static_cast<double>(rows);
+  };
   std::vector<int64_t> seen_rows;
 
-  Choice Choose(std::initializer_list<uint64_t> ids, const TunerPlan& plan = {}) {
+  Choice Choose(std::initializer_list<uint64_t> ids, const TunerPlan& plan = {},
+                const std::function<double(int64_t rows)>& seconds = nullptr) {
     AlgorithmProbe probe;
     probe.row_bits = [this](const Algorithm& algorithm, int64_t rows,
                             int64_t place) -> std::optional<std::vector<uint32_t>> {
@@ -40,9 +45,12 @@ class FakeDevice {
       const bool other = differs.contains(id) && differs[id](rows, place);
       return std::vector<uint32_t>{1, 2, other ? 4u : 3u};
     };
-    probe.seconds = [this](const Algorithm& algorithm, int64_t rows) {
+    probe.seconds = [&](const Algorithm& algorithm, int64_t rows) {
+      if (seconds != nullptr) return seconds(rows);
       return seconds_a_row[algorithm.record[0]] * static_cast<double>(rows);
     };
+    probe.own_row_bits = [this] { return own_bits; };
+    probe.own_seconds = own_seconds;
     return ChooseAlgorithm(Named(ids), probe, plan);
   }
 };
@@ -109,6 +117,42 @@ TEST(TunerTest, ATimeThatIsNoNumberIsRefused) {
   EXPECT_EQ(device.Choose({1, 2, 3}).chosen, 2u);
 }
 
+TEST(TunerTest, WithOurOwnBitsFewRowsAreOursIfWeAreFaster) {
+  FakeDevice device;
+  TunerPlan plan;
+  plan.timed = {{64, 1}, {1, 1}, {512, 1}, {8, 1}};  // in any order
+  device.own_bits = {1, 2, 3};
+  // Ours: 1, 2, 50, 1000; the library's: 10, 10, 10, 10.
+  device.own_seconds = [](int64_t rows) {
+    return rows == 1 ? 1.0 : rows == 8 ? 2.0 : rows == 64 ? 50.0 : 1000.0;
+  };
+  Choice choice = device.Choose({1}, plan, [](int64_t) { return 10.0; });
+  ASSERT_EQ(choice.chosen, 0u);
+  EXPECT_TRUE(choice.verdicts[0].own_bits);
+  EXPECT_EQ(choice.pinned.from_rows, 9);
+  EXPECT_EQ(choice.pinned.record, Named(1).record);
+  EXPECT_EQ(choice.verdicts[0].cost, 1 + 2 + 10 + 10);
+  EXPECT_EQ(choice.own_cost, 1 + 2 + 50 + 1000);
+
+  device.own_bits = {1, 2, 4};  // others: the library has all or nothing
+  choice = device.Choose({1}, plan, [](int64_t) { return 10.0; });
+  ASSERT_EQ(choice.chosen, 0u);
+  EXPECT_EQ(choice.pinned.from_rows, 1);
+  EXPECT_EQ(choice.verdicts[0].cost, 40);
+}
+
+TEST(TunerTest, WhatCostsMoreThanOurOwnKernelsIsNotChosen) {
+  FakeDevice device;
+  device.seconds_a_row = {{1, 2.0}};
+  device.own_seconds = [](int64_t rows) { return static_cast<double>(rows); };
+  for (const bool own_bits : {false, true}) {
+    if (own_bits) device.own_bits = {1, 2, 3};
+    const Choice choice = device.Choose({1});
+    EXPECT_FALSE(choice.chosen.has_value());
+    EXPECT_TRUE(choice.verdicts[0].admitted);
+  }
+}
+
 TEST(TunerTest, NoCandidatesNoChoice) {
   FakeDevice device;
   const Choice choice = device.Choose({});
@@ -126,9 +170,13 @@ AlgorithmKey Key(const std::string& device, int64_t out, Direction direction) {
           .in = 4096,
           .direction = direction};
 }
+Algorithm From(int64_t rows, Algorithm algorithm) {
+  algorithm.from_rows = rows;
+  return algorithm;
+}
 AlgorithmTable SomeTable() {
   return {{Key("NVIDIA H200", 4096, Direction::kForward), Named(7)},
-          {Key("NVIDIA H200", 4096, Direction::kBackwardInput), Named(8)},
+          {Key("NVIDIA H200", 4096, Direction::kBackwardInput), From(65, Named(8))},
           {Key("NVIDIA A100-SXM4-80GB", 4096, Direction::kForward), Named(9)}};
 }
 bool Same(const AlgorithmTable& a, const AlgorithmTable& b) {
@@ -147,6 +195,7 @@ TEST(AlgorithmTableTest, ComesBackAsItWas) {
   const Algorithm& one = parsed->at(Key("NVIDIA H200", 4096, Direction::kBackwardInput));
   EXPECT_EQ(one.record, Named(8).record);
   EXPECT_EQ(one.label, "id 8");
+  EXPECT_EQ(one.from_rows, 65);
   EXPECT_TRUE(ParseTable(FormatTable({}))->empty());
 }
 
@@ -187,7 +236,7 @@ TEST(AlgorithmTableTest, SaysWhichLineIsDamagedAndHow) {
   };
   EXPECT_THAT(refusal("something else\n"), HasSubstr("line 1"));
   EXPECT_THAT(refusal(text + text.substr(second_line)), HasSubstr("line 5: a second entry"));
-  EXPECT_THAT(refusal(text + "short\tline\n"), HasSubstr("line 5: 2 fields where there are 10"));
+  EXPECT_THAT(refusal(text + "short\tline\n"), HasSubstr("line 5: 2 fields where there are 11"));
   EXPECT_THAT(refusal(text + "\n"), HasSubstr("line 5: 1 fields"));
   std::string flipped = text;
   flipped[flipped.rfind("id 8")] = 'I';
