@@ -12,6 +12,13 @@
 
 namespace temper::kernels::cuda {
 
+// Experts of a grouped call and their rows, on the device.
+struct Experts {
+  int64_t count = 0;
+  const void* const* weights = nullptr;  // [count]
+  const int32_t* first = nullptr;        // [count + 1]
+};
+
 // Tiles of up to `tile_rows` rows that `experts` experts can have between them: each but the last
 // of an expert is full, and no more experts than rows have any.
 inline int64_t ExpertTilesMax(int64_t rows, int64_t experts, int64_t tile_rows) {

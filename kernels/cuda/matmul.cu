@@ -2,7 +2,6 @@
 //
 // Which of the two, and which tile, depends on the rows only where the bits do not.
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "kernels/check.h"
@@ -12,7 +11,6 @@
 #include "kernels/cuda/matrix.h"
 #include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/packed_weight.h"
-#include "kernels/cuda/product_bf16.h"
 #include "kernels/cuda/product_f32.h"
 #include "kernels/cuda/product_wide.h"
 
@@ -20,19 +18,11 @@ namespace temper::kernels::cuda {
 
 namespace {
 
-// Experts of a grouped call and their rows, on the device.
-struct Experts {
-  int64_t count = 0;
-  const void* const* weights = nullptr;  // [count]
-  const int32_t* first = nullptr;        // [count + 1]
-};
-
-// y (=|+=) a * transpose(weight), or a * weight backward.
-template <class W>
+// y (=|+=) a * transpose(weight), or a * weight backward, of float32.
 struct ProductCall {
   Experts experts;  // where there are any, each has its rows and its weight; else `weight` has all
   int64_t row_tiles;  // at most
-  const W* weight;
+  const float* weight;
   int64_t out, in;
   Matrix<const float> a;
   Matrix<float> y;
@@ -42,9 +32,6 @@ struct ProductCall {
                                         2 * sizeof(Matrix<float>) + 3 * sizeof(bool);
 };
 
-template <class W>
-inline constexpr int kThreadsFor = std::is_same_v<W, float> ? kFloatThreads : kBFloat16Threads;
-
 // Forward a weight runs along depth, backward along the product's columns.
 __host__ __device__ constexpr Along WeightAlong(Direction direction) {
   return direction == Direction::kForward ? Along::kDepth : Along::kSide;
@@ -52,38 +39,33 @@ __host__ __device__ constexpr Along WeightAlong(Direction direction) {
 
 int64_t Tiles(int64_t sides) { return (sides + kProductTile - 1) / kProductTile; }
 
-template <class W, Direction kDirection>
-__global__ void __launch_bounds__(kThreadsFor<W>) ProductKernel(ProductCall<W> call) {
-  TEMPER_DYNAMIC_SHARED(unsigned char, shared);
+template <Direction kDirection>
+__global__ void __launch_bounds__(kFloatThreads) ProductKernel(ProductCall call) {
+  TEMPER_DYNAMIC_SHARED(float, shared);
   constexpr bool kForward = kDirection == Direction::kForward;
   const int64_t depth = kForward ? call.in : call.out, cols = kForward ? call.out : call.in;
   const ProductPlace place =
       PlaceOfBlock(blockIdx.x, call.row_tiles, (cols + kProductTile - 1) / kProductTile);
   int64_t begin = place.row_tile * kProductTile, rows = call.a.rows - begin;
-  const W* weight = call.weight;
+  const float* weight = call.weight;
   if (call.experts.count > 0) {
     const ExpertTile tile = FindExpertTile<kProductTile>(
         call.experts.first, static_cast<int>(call.experts.count), static_cast<int>(place.row_tile));
     if (tile.count == 0) return;
     begin = tile.begin, rows = tile.count;
-    weight = static_cast<const W*>(call.experts.weights[tile.expert]);
+    weight = static_cast<const float*>(call.experts.weights[tile.expert]);
   }
   if (rows > kProductTile) rows = kProductTile;
   const int64_t first = place.col_tile * kProductTile;
   const TileOperand<float> a = {call.a.row(begin), call.a.stride, rows, call.a_aligned};
-  const TileOperand<W> b = {weight + (kForward ? first * call.in : first), call.in, cols - first,
-                            call.weight_aligned};
-  const auto store = [&](int row, int col, float sum) {
-    float& y = call.y.at(begin + row, first + col);
-    y = call.add ? y + sum : sum;
-  };
-  if constexpr (std::is_same_v<W, float>) {
-    FloatTile<Along::kDepth, WeightAlong(kDirection)>(
-        reinterpret_cast<float*>(shared), a, b, depth, [](int64_t, float(&)[4][4]) {},
-        [&](int row, int col, int, int, float sum) { store(row, col, sum); });
-  } else {
-    BFloat16Tile<WeightAlong(kDirection)>(shared, a, b, depth, store);
-  }
+  const TileOperand<float> b = {weight + (kForward ? first * call.in : first), call.in,
+                                cols - first, call.weight_aligned};
+  FloatTile<Along::kDepth, WeightAlong(kDirection)>(
+      shared, a, b, depth, [](int64_t, float(&)[4][4]) {},
+      [&](int row, int col, int, int, float sum) {
+        float& y = call.y.at(begin + row, first + col);
+        y = call.add ? y + sum : sum;
+      });
 }
 
 // Tokens of one chain; chains of a call are added to the gradient in order, as on the CPU. Part of
@@ -152,45 +134,27 @@ bool Aligned(View<const float> view) {
   return view.stride % 4 == 0 && reinterpret_cast<uintptr_t>(view.data) % 16 == 0;
 }
 
-template <class W>
-void LaunchProduct(CudaStream& cuda, Direction direction, const ProductCall<W>& call) {
-  const dim3 blocks = Blocks(call.row_tiles, call.y.cols);
-  constexpr bool kFloat = std::is_same_v<W, float>;
-  constexpr int kForwardBytes =
-      kFloat ? FloatSharedBytes(Along::kDepth, Along::kDepth) : BFloat16SharedBytes(Along::kDepth);
-  constexpr int kBackwardBytes =
-      kFloat ? FloatSharedBytes(Along::kDepth, Along::kSide) : BFloat16SharedBytes(Along::kSide);
-  if (direction == Direction::kForward) {
-    TEMPER_LAUNCH((ProductKernel<W, Direction::kForward>), cuda, blocks, kThreadsFor<W>,
-                  kForwardBytes, call);
-  } else {
-    TEMPER_LAUNCH((ProductKernel<W, Direction::kBackwardInput>), cuda, blocks, kThreadsFor<W>,
-                  kBackwardBytes, call);
-  }
-}
-
 // With `weight`, or with the experts' weights, which have its shape.
-void OwnTiles(CudaStream& cuda, Direction direction, View<const float> a,
-              const CudaPackedWeight& weight, const Experts& experts, int64_t row_tiles,
-              View<float> y, Write write) {
-  const auto launch = [&](auto* values) {
-    using W = std::remove_pointer_t<decltype(values)>;
-    LaunchProduct<W>(cuda, direction,
-                     {.experts = experts,
-                      .row_tiles = row_tiles,
-                      .weight = values,
-                      .out = weight.out(),
-                      .in = weight.in(),
-                      .a = a,
-                      .y = y,
-                      .a_aligned = Aligned(a),
-                      .weight_aligned = weight.in() % int64_t{16 / sizeof(W)} == 0,
-                      .add = write == Write::kAdd});
-  };
-  if (weight.dtype() == Dtype::kBFloat16) {
-    launch(weight.values<uint16_t>());
+void FloatTiles(CudaStream& cuda, Direction direction, View<const float> a,
+                const CudaPackedWeight& weight, const Experts& experts, int64_t row_tiles,
+                View<float> y, Write write) {
+  const ProductCall call = {.experts = experts,
+                            .row_tiles = row_tiles,
+                            .weight = weight.values<float>(),
+                            .out = weight.out(),
+                            .in = weight.in(),
+                            .a = a,
+                            .y = y,
+                            .a_aligned = Aligned(a),
+                            .weight_aligned = weight.in() % 4 == 0,
+                            .add = write == Write::kAdd};
+  const dim3 blocks = Blocks(row_tiles, y.cols);
+  if (direction == Direction::kForward) {
+    TEMPER_LAUNCH(ProductKernel<Direction::kForward>, cuda, blocks, kFloatThreads,
+                  FloatSharedBytes(Along::kDepth, Along::kDepth), call);
   } else {
-    launch(weight.values<float>());
+    TEMPER_LAUNCH(ProductKernel<Direction::kBackwardInput>, cuda, blocks, kFloatThreads,
+                  FloatSharedBytes(Along::kDepth, Along::kSide), call);
   }
 }
 
@@ -241,8 +205,12 @@ void GroupedProduct(Stream& stream, Direction direction, View<const float> a,
   const Experts experts = {.count = static_cast<int64_t>(values.size()),
                            .weights = cuda.Upload(std::span<const void* const>(values)),
                            .first = first};
-  OwnTiles(cuda, direction, a, one, experts, ExpertTilesMax(a.rows, experts.count, kProductTile), y,
-           Write::kReplace);
+  if (one.dtype() == Dtype::kBFloat16) {
+    MultiplyWideGrouped(cuda, direction, a, experts, one, y);
+  } else {
+    FloatTiles(cuda, direction, a, one, experts,
+               ExpertTilesMax(a.rows, experts.count, kProductTile), y, Write::kReplace);
+  }
 }
 
 void Matmul(Stream& stream, View<const float> x, const PackedWeight& weight, View<float> y,
@@ -314,7 +282,7 @@ void MultiplyByOwnTiles(CudaStream& cuda, Direction direction, View<const float>
   if (weight.dtype() == Dtype::kBFloat16) {
     MultiplyWide(cuda, direction, a, weight, y, write);
   } else {
-    OwnTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
+    FloatTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
   }
 }
 

@@ -47,6 +47,25 @@ __global__ void __launch_bounds__(kWideThreads, 2)
                    });
 }
 
+// The rows of experts. a: [rows, depth]; weights: `stride` elements between memory's rows.
+template <Along kB>
+__global__ void __launch_bounds__(kWideThreads, 2)
+    ExpertKernel(WideOperand a, Experts experts, int64_t stride, int64_t depth, int64_t row_tiles,
+                 Matrix<float> y) {
+  TEMPER_DYNAMIC_SHARED(uint16_t, shared);
+  const ProductPlace place =
+      PlaceOfBlock(blockIdx.x, row_tiles, (y.cols + kWideTile - 1) / kWideTile);
+  const ExpertTile tile = FindExpertTile<kWideTile>(experts.first, static_cast<int>(experts.count),
+                                                    static_cast<int>(place.row_tile));
+  if (tile.count == 0) return;
+  const int64_t col = place.col_tile * kWideTile;
+  const WideOperand b = {static_cast<const uint16_t*>(experts.weights[tile.expert]), stride};
+  WideTile<Along::kDepth, kB>(shared, TileOf<Along::kDepth>(a, tile.begin, tile.begin + tile.count),
+                              TileOf<kB>(b, col, y.cols), depth, [&](int i, int j, float sum) {
+                                y.at(tile.begin + i, col + j) = sum;
+                              });
+}
+
 // Of expert blockIdx.y. dy: [rows, out]  x: [rows, in]  gradients: [out, in] each. 176 registers
 // for the loop over chains: one block a multiprocessor, where two would spill.
 __global__ void __launch_bounds__(kWideThreads)
@@ -104,6 +123,22 @@ void MultiplyWide(CudaStream& cuda, Direction direction, View<const float> a,
       TEMPER_LAUNCH((WideKernel<kDepth, kSide>), cuda, blocks, kWideThreads,
                     WideSharedBytes(kDepth, kSide), own, b, a.cols, WideTiles(rows), add, to);
     }
+  }
+}
+
+void MultiplyWideGrouped(CudaStream& cuda, Direction direction, View<const float> a,
+                         const Experts& experts, const CudaPackedWeight& one, View<float> y) {
+  if (a.rows == 0) return;
+  const WideOperand own = Rounded(cuda, a, cuda.Scratch<uint16_t>(a.rows * a.cols));
+  const int64_t row_tiles = ExpertTilesMax(a.rows, experts.count, kWideTile);
+  const dim3 blocks = WideBlocks(row_tiles, y.cols);
+  constexpr Along kDepth = Along::kDepth, kSide = Along::kSide;
+  if (direction == Direction::kForward) {
+    TEMPER_LAUNCH(ExpertKernel<kDepth>, cuda, blocks, kWideThreads, WideSharedBytes(kDepth, kDepth),
+                  own, experts, one.in(), a.cols, row_tiles, y);
+  } else {
+    TEMPER_LAUNCH(ExpertKernel<kSide>, cuda, blocks, kWideThreads, WideSharedBytes(kDepth, kSide),
+                  own, experts, one.in(), a.cols, row_tiles, y);
   }
 }
 

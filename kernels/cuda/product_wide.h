@@ -1,13 +1,14 @@
 // One 128 x 128 tile of a product of two bfloat16 operands, by tensor cores: the products of many
-// rows.
+// rows, and of experts.
 //
 // 256 threads: 8 warps of 64 x 32 elements. A step of depth 32 brings 16 KB for 1 Mflop: from the
 // second-level cache (5.5 TB/s on an H200) 360 Tflop/s, which is where mma.sync itself begins to
-// limit. Sums are those of product_bf16.h: one chain over depth by the sixteen of an instruction,
-// from zero, so that an element has the same bits from either tile.
+// limit. Each sum is one chain over depth by the sixteen of an instruction, from zero. Sixteens of
+// rows and columns that do not exist cost no arithmetic.
 #pragma once
 
 #include "kernels/cuda/cuda_stream.h"
+#include "kernels/cuda/expert_tiles.h"
 #include "kernels/cuda/mma.h"
 #include "kernels/cuda/packed_weight.h"
 #include "kernels/cuda/product_tile.h"
@@ -119,6 +120,11 @@ __device__ __forceinline__ void WideTile(uint16_t* shared, const TileOperand<uin
 // y (=|+=) a * transpose(weight), or a * weight backward; a's rows are rounded to bfloat16.
 void MultiplyWide(CudaStream& cuda, Direction direction, View<const float> a,
                   const CudaPackedWeight& weight, View<float> y, Write write);
+
+// Rows [first[e], first[e + 1]) of y = those of a * transpose(weights[e]), or of a * weights[e]
+// backward; all weights have the shape of `one`.
+void MultiplyWideGrouped(CudaStream& cuda, Direction direction, View<const float> a,
+                         const Experts& experts, const CudaPackedWeight& one, View<float> y);
 
 // gradient += transpose(dy) * x, both rounded to bfloat16; tokens in chains of kWideChain, each
 // added to the gradient when it ends, so that long batches lose no more bits than short ones.
