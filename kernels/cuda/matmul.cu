@@ -1,6 +1,6 @@
 // Products with weights: our own tiles, or a library's algorithm where one is pinned to the weight.
 //
-// Which of the two, and the tile, depend on the weight alone, never on the rows.
+// Which of the two depends on the weight alone, never on the rows; so do an element's bits.
 #include <limits>
 #include <type_traits>
 #include <vector>
@@ -14,6 +14,7 @@
 #include "kernels/cuda/packed_weight.h"
 #include "kernels/cuda/product_bf16.h"
 #include "kernels/cuda/product_f32.h"
+#include "kernels/cuda/product_few_rows.h"
 
 namespace temper::kernels::cuda {
 
@@ -296,6 +297,11 @@ void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const
 
 void MultiplyByOwnTiles(CudaStream& cuda, Direction direction, View<const float> a,
                         const CudaPackedWeight& weight, View<float> y, Write write) {
+  if (direction == Direction::kForward && weight.dtype() == Dtype::kBFloat16 &&
+      a.rows <= kFewRowsMax) {
+    MultiplyFewRows(cuda, a, weight, y, write);
+    return;
+  }
   OwnTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
 }
 
