@@ -12,6 +12,7 @@
 #include "kernels/cuda/ops_internal.h"
 #include "kernels/cuda/packed_weight.h"
 #include "kernels/cuda/product_f32.h"
+#include "kernels/cuda/product_few_rows.h"
 #include "kernels/cuda/product_wide.h"
 
 namespace temper::kernels::cuda {
@@ -275,14 +276,24 @@ void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const
   }
 }
 
+// Their bits are the same. With over 32 rows the second-level cache limits the kernel for few rows,
+// for each 32 columns read them all: wide tiles, where they are enough for the device, read them a
+// quarter as often.
+bool FewRowsAreFaster(const CudaStream& cuda, int64_t rows, int64_t out) {
+  if (rows > kFewRowsMax) return false;
+  return rows <= kFewRowsMax / 2 || out < int64_t{kWideTile} * cuda.multiprocessors();
+}
+
 }  // namespace
 
 void MultiplyByOwnTiles(CudaStream& cuda, Direction direction, View<const float> a,
                         const CudaPackedWeight& weight, View<float> y, Write write) {
-  if (weight.dtype() == Dtype::kBFloat16) {
-    MultiplyWide(cuda, direction, a, weight, y, write);
-  } else {
+  if (weight.dtype() == Dtype::kFloat32) {
     FloatTiles(cuda, direction, a, weight, {}, Tiles(a.rows), y, write);
+  } else if (direction == Direction::kForward && FewRowsAreFaster(cuda, a.rows, weight.out())) {
+    MultiplyFewRows(cuda, a, weight, y, write);
+  } else {
+    MultiplyWide(cuda, direction, a, weight, y, write);
   }
 }
 

@@ -67,6 +67,14 @@ __device__ __forceinline__ void LoadTwoB(const uint16_t* from, int pitch, uint32
   LoadMatrices<false>(from + (lane % 8 + lane / 16 * 8) * pitch + lane / 8 % 2 * 8, words);
   b[0][0] = words[0], b[0][1] = words[1], b[1][0] = words[2], b[1][1] = words[3];
 }
+// ... or one B at two neighbouring sixteens of k ...
+__device__ __forceinline__ void LoadBOfTwoSteps(const uint16_t* from, int pitch,
+                                                uint32_t (&first)[2], uint32_t (&second)[2]) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  uint32_t words[4];
+  LoadMatrices<false>(from + lane % 8 * pitch + lane / 8 * 8, words);
+  first[0] = words[0], first[1] = words[1], second[0] = words[2], second[1] = words[3];
+}
 // ... or a row of memory is a row of B.
 __device__ __forceinline__ void LoadTwoBOfRows(const uint16_t* from, int pitch,
                                                uint32_t (&b)[2][2]) {

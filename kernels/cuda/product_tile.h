@@ -2,7 +2,7 @@
 // computes which tile.
 //
 // The sum over depth has one order, without a split, so that an element has the same bits wherever
-// its row stands. 64 x 64 elements are the tile of float32 weights and of experts.
+// its row stands. 64 x 64 elements are the tile of float32 weights.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,17 @@ struct TileOperand {
   int64_t sides;   // that exist from here on
   bool aligned;    // data and stride, to 16 bytes
 };
+
+// The 16 bytes at `to` become the first `count` elements of `from`, and zeros; asynchronously where
+// both lie on 16 bytes.
+template <class T>
+__device__ __forceinline__ void FetchVector(T* to, const T* from, int count, bool aligned) {
+  if (aligned) {
+    FetchAsync(to, from, count * static_cast<int>(sizeof(T)));
+  } else {
+    for (int j = 0; j < static_cast<int>(16 / sizeof(T)); ++j) to[j] = j < count ? from[j] : T{0};
+  }
+}
 
 // Brings depths [begin, begin + kDepth) of kSides sides to `shared`, asynchronously where it can;
 // zeros for what does not exist. Memory's rows stay rows, kRow elements apart.
@@ -52,12 +63,7 @@ __device__ __forceinline__ void FetchTile(const TileOperand<T>& operand, int64_t
     count = count < 0 ? 0 : count > kVector ? kVector : count;
     const T* const from =
         count > 0 ? operand.data + memory_row * operand.stride + memory_col : operand.data;
-    T* const to = shared + row * kRow + col;
-    if (operand.aligned) {
-      FetchAsync(to, from, static_cast<int>(count * static_cast<int64_t>(sizeof(T))));
-    } else {
-      for (int j = 0; j < kVector; ++j) to[j] = j < count ? from[j] : T{0};
-    }
+    FetchVector(shared + row * kRow + col, from, static_cast<int>(count), operand.aligned);
   }
 }
 
@@ -69,13 +75,15 @@ __device__ __forceinline__ void ForEachStep(int64_t steps, Fetch fetch, Multiply
     if (stage < steps) fetch(stage, stage);
     CommitFetches();
   }
+  int slot = 0;  // of `step`; the one before is free
   for (int64_t step = 0; step < steps; ++step) {
     WaitForFetches<kStages - 2>();
     __syncthreads();
     const int64_t next = step + kStages - 1;
-    if (next < steps) fetch(next, static_cast<int>(next % kStages));
+    if (next < steps) fetch(next, slot == 0 ? kStages - 1 : slot - 1);
     CommitFetches();
-    multiply(static_cast<int>(step % kStages));
+    multiply(slot);
+    slot = slot == kStages - 1 ? 0 : slot + 1;
   }
   WaitForFetches<0>();
 }
