@@ -100,7 +100,7 @@ struct ThreadsSides {
 };
 
 // A warp's fragment of A, of whose 16 rows the first 8 are at `a` and the others zeros.
-__device__ __forceinline__ void LoadRounded(const float* a, int pitch, uint32_t (&to)[4]) {
+__device__ __forceinline__ void LoadFewRounded(const float* a, int pitch, uint32_t (&to)[4]) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp, g = lane / 4, t = lane % 4;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
@@ -126,7 +126,7 @@ __device__ __forceinline__ void MultiplyStep(const typename FewRowsBlock<kRows>:
     if constexpr (FewRowsBlock<kRows>::kRounded) {
       LoadA(a + 16 * s, kPitch, from_a[s]);
     } else {
-      LoadRounded(a + 16 * s, kPitch, from_a[s]);
+      LoadFewRounded(a + 16 * s, kPitch, from_a[s]);
     }
     if constexpr (kEights == 1) {
       if (s % 2 == 0) LoadBOfTwoSteps(b + 16 * s, kPitch, from_b[s][0], from_b[s + 1][0]);

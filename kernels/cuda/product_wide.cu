@@ -66,9 +66,9 @@ __global__ void __launch_bounds__(kWideThreads, 2)
                               });
 }
 
-// Of expert blockIdx.y. dy: [rows, out]  x: [rows, in]  gradients: [out, in] each. 176 registers
-// for the loop over chains: one block a multiprocessor, where two would spill.
-__global__ void __launch_bounds__(kWideThreads)
+// Of expert blockIdx.y. dy: [rows, out]  x: [rows, in]  gradients: [out, in] each. over 128
+// registers for the loop over chains: one block a multiprocessor, where two would spill.
+__global__ void __launch_bounds__(kWideThreads, 1)
     ExpertGradientKernel(WideOperand dy, WideOperand x, int64_t row_tiles, Matrix<float> gradient,
                          const int32_t* first, float* const* gradients) {
   TEMPER_DYNAMIC_SHARED(uint16_t, shared);
