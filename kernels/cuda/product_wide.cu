@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kWideThreads, 2)
                               });
 }
 
-// Of expert blockIdx.y. dy: [rows, out]  x: [rows, in]  gradients: [out, in] each. over 128
+// Of expert blockIdx.y. dy: [rows, out]  x: [rows, in]  gradients: [out, in] each. Over 128
 // registers for the loop over chains: one block a multiprocessor, where two would spill.
 __global__ void __launch_bounds__(kWideThreads, 1)
     ExpertGradientKernel(WideOperand dy, WideOperand x, int64_t row_tiles, Matrix<float> gradient,

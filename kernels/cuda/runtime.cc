@@ -21,9 +21,7 @@ constexpr std::chrono::minutes kFinishMax(10);
 
 thread_local int used_device = -1;  // -1: nobody has chosen on this thread
 
-std::string Version(int version) {
-  return absl::StrCat(version / 1000, ".", version % 1000 / 10);
-}
+std::string Version(int version) { return absl::StrCat(version / 1000, ".", version % 1000 / 10); }
 
 absl::Status CheckDriver() {
   int driver = 0, runtime = 0;
@@ -34,9 +32,9 @@ absl::Status CheckDriver() {
         "there is no NVIDIA driver on this machine; install one, or choose the device \"cpu\"");
   }
   if (driver / 1000 < runtime / 1000) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the NVIDIA driver knows CUDA ", Version(driver), " and this program needs ",
-        Version(runtime), "; install a newer driver, or choose the device \"cpu\""));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the NVIDIA driver knows CUDA ", Version(driver), " and this program needs ",
+                     Version(runtime), "; install a newer driver, or choose the device \"cpu\""));
   }
   return absl::OkStatus();
 }
@@ -74,14 +72,12 @@ absl::StatusOr<DeviceTraits> SelectDevice(int index) {
                      error == cudaSuccess ? "there is none" : cudaGetErrorString(error)));
   }
   if (index < 0 || index >= count) {
-    return absl::NotFoundError(absl::StrCat("there is no device cuda:", index, "; ",
-                                            count == 1 ? "there is cuda:0"
-                                                       : absl::StrCat("there are cuda:0 to cuda:",
-                                                                      count - 1)));
+    return absl::NotFoundError(absl::StrCat(
+        "there is no device cuda:", index, "; ",
+        count == 1 ? "there is cuda:0" : absl::StrCat("there are cuda:0 to cuda:", count - 1)));
   }
   cudaDeviceProp properties;
-  if (const cudaError_t error = cudaGetDeviceProperties(&properties, index);
-      error != cudaSuccess) {
+  if (const cudaError_t error = cudaGetDeviceProperties(&properties, index); error != cudaSuccess) {
     return absl::FailedPreconditionError(
         absl::StrCat("cuda:", index, ": ", cudaGetErrorString(error)));
   }
@@ -142,6 +138,10 @@ bool IsDone(StreamHandle stream) {
   return true;
 }
 
+double SecondsNow() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 // Asks again and again rather than blocking: a device that hangs must not hang us in silence, and
 // what is waited for in a decoding step takes less time than going to sleep and waking up.
 void Synchronize(StreamHandle stream) {
@@ -187,8 +187,8 @@ void FreePinned(void* memory) {
 
 void CopyAsync(StreamHandle stream, void* to, const void* from, int64_t bytes) {
   if (bytes == 0) return;
-  RequireSuccess(
-      cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream), "a copy");
+  RequireSuccess(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream),
+                 "a copy");
 }
 
 void BeginCapture(StreamHandle stream) {

@@ -17,15 +17,15 @@ using StreamHandle = CUstream_st*;
 using GraphHandle = CUgraphExec_st*;
 
 struct DeviceTraits {
-  std::string name;  // "NVIDIA H200"
+  std::string name;          // "NVIDIA H200"
   int major = 0, minor = 0;  // compute capability
   int multiprocessors = 0;
   int64_t memory_bytes = 0;
   int64_t free_bytes = 0;
 };
 
-// Makes the device current on this thread. FAILED_PRECONDITION: no driver, a driver that is too old,
-// a device that the kernels were not compiled for. NOT_FOUND: no device of this number.
+// Makes the device current on this thread. FAILED_PRECONDITION: no driver, a driver that is too
+// old, a device that the kernels were not compiled for. NOT_FOUND: no device of this number.
 absl::StatusOr<DeviceTraits> SelectDevice(int index);
 
 // Makes it current on this thread; CUDA keeps that for each thread, and begins with 0.
@@ -42,6 +42,8 @@ void DestroyStream(StreamHandle stream);
 void Synchronize(StreamHandle stream);
 // Whether all that was asked of it is done. Stops the process where the device has failed.
 bool IsDone(StreamHandle stream);
+// The clock that algorithms are timed by; the emulator's counts work.
+double SecondsNow();
 
 // Null where there is no room.
 void* TryAllocateOnDevice(int64_t bytes);
@@ -55,8 +57,8 @@ void FreePinned(void* memory);
 void CopyAsync(StreamHandle stream, void* to, const void* from, int64_t bytes);
 void ZeroAsync(StreamHandle stream, void* at, int64_t bytes);
 
-// Between the two, what this thread asks of the stream is kept for LaunchGraph and not done; it asks
-// for kernels only.
+// Between the two, what this thread asks of the stream is kept for LaunchGraph and not done; it
+// asks for kernels only.
 void BeginCapture(StreamHandle stream);
 GraphHandle EndCapture(StreamHandle stream);
 void LaunchGraph(GraphHandle graph, StreamHandle stream);

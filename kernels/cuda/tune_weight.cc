@@ -2,7 +2,6 @@
 #include "kernels/cuda/tune_weight.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -93,13 +92,12 @@ class Trial {
   }
 
   double SecondsOf(absl::FunctionRef<void()> multiply) {
-    using Clock = std::chrono::steady_clock;
     stream_.Finish();
     for (int64_t products = 4;; products *= 2) {
-      const auto begin = Clock::now();
+      const double begin = SecondsNow();
       for (int64_t i = 0; i < products; ++i) multiply();
       stream_.Finish();
-      const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+      const double seconds = SecondsNow() - begin;
       if (seconds > kTimedSeconds) return seconds / static_cast<double>(products);
     }
   }

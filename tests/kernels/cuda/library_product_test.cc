@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/cuda/tune_weight.h"
+#include "tests/kernels/cuda/emulator/device_words.h"
 #include "tests/kernels/cuda/harness.h"
 
 namespace temper::kernels {
@@ -56,23 +57,21 @@ class HostLibrary final : public cuda::BlasLibrary {
     const uint64_t habit = algorithm.record[0];
     if (habit == kRefusesMany && p.rows > 16) return false;
     seen.push_back(p);
-    const int times = habit == kSlow ? 20 : 1;
-    for (int time = 0; time < times; ++time) {
-      for (int64_t i = 0; i < p.rows; ++i) {
-        for (int64_t j = 0; j < p.columns(); ++j) {
-          // From the last to the first: not the bits of our own kernels, as emulated.
-          const bool backwards = habit != kOwnOrder && (habit != kDependsOnRows || p.rows < 64);
-          float sum = 0;
-          for (int64_t step = 0; step < p.depth(); ++step) {
-            const int64_t k = backwards ? p.depth() - 1 - step : step;
-            const int64_t at =
-                (p.direction == Direction::kForward) != (habit == kWrong && p.out == p.in)
-                    ? j * p.in + k
-                    : k * p.in + j;
-            sum = std::fma(Widened(p.a[i * p.depth() + k]), Widened(p.weight[at]), sum);
-          }
-          p.c[i * p.c_stride + j] = sum;
+    if (habit == kSlow) temper_emulated_spend(20);
+    for (int64_t i = 0; i < p.rows; ++i) {
+      for (int64_t j = 0; j < p.columns(); ++j) {
+        // From the last to the first: not the bits of our own kernels, as emulated.
+        const bool backwards = habit != kOwnOrder && (habit != kDependsOnRows || p.rows < 64);
+        float sum = 0;
+        for (int64_t step = 0; step < p.depth(); ++step) {
+          const int64_t k = backwards ? p.depth() - 1 - step : step;
+          const int64_t at =
+              (p.direction == Direction::kForward) != (habit == kWrong && p.out == p.in)
+                  ? j * p.in + k
+                  : k * p.in + j;
+          sum = std::fma(Widened(p.a[i * p.depth() + k]), Widened(p.weight[at]), sum);
         }
+        p.c[i * p.c_stride + j] = sum;
       }
     }
     return true;

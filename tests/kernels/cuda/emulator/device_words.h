@@ -69,6 +69,9 @@ void temper_emulated_enqueue(std::function<void()> call);
 void temper_emulated_begin_capture();
 std::vector<std::function<void()>> temper_emulated_end_capture();
 bool temper_emulated_capturing();
+// Blocks that have run, and what a library of a test says that it took.
+int64_t temper_emulated_work();
+void temper_emulated_spend(int64_t blocks);
 // Fibers from the last to the first.
 void temper_emulated_reverse(bool reverse);
 

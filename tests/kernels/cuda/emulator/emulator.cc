@@ -41,6 +41,7 @@ struct Block {
 
 Block* block = nullptr;
 bool reverse_order = false;
+int64_t work_done = 0;
 
 [[noreturn]] void Stop(const char* why) {
   std::fprintf(stderr, "emulated kernel: %s\n", why);
@@ -153,6 +154,7 @@ void RunLaunch(const char* name, dim3 grid, int threads, size_t shared_bytes,
     }
   }
   block = nullptr;
+  work_done += int64_t{grid.x} * grid.y * grid.z;
 }
 
 // Of the graph that is being captured.
@@ -186,6 +188,10 @@ std::vector<std::function<void()>> temper_emulated_end_capture() {
 }
 
 bool temper_emulated_capturing() { return capturing; }
+
+int64_t temper_emulated_work() { return work_done; }
+
+void temper_emulated_spend(int64_t blocks) { work_done += blocks; }
 
 const TemperEmulatedPlace& temper_emulated_place() { return Current().place; }
 
