@@ -276,9 +276,9 @@ void MatmulGroupedBackwardWeight(Stream& stream, View<const float> x, View<const
   }
 }
 
-// Their bits are the same. With over 32 rows the second-level cache limits the kernel for few rows,
-// for each 32 columns read them all: wide tiles, where they are enough for the device, read them a
-// quarter as often.
+// Their bits are the same. With over 32 rows the kernel for few rows reads them from the
+// second-level cache as often as the weight from memory; wide tiles, where they are enough for the
+// device, half as often.
 bool FewRowsAreFaster(const CudaStream& cuda, int64_t rows, int64_t out) {
   if (rows > kFewRowsMax) return false;
   return rows <= kFewRowsMax / 2 || out < int64_t{kWideTile} * cuda.multiprocessors();

@@ -10,14 +10,15 @@ namespace temper::kernels::cuda {
 
 namespace {
 
-// y (=|+=) a * transpose(weight), block i its columns from 32 i on. weight: [y.cols, a.cols]
+// y (=|+=) a * transpose(weight), each block some of its columns. weight: [y.cols, a.cols]
 template <int kRows>
-__global__ void __launch_bounds__(kFewRowsThreads, 2)
+__global__ void __launch_bounds__(FewRowsBlock<kRows>::kThreads, 2)
     FewRowsProductKernel(Matrix<const typename FewRowsBlock<kRows>::A> a, bool a_aligned,
                          const uint16_t* weight, bool weight_aligned, Matrix<float> y, bool add) {
   TEMPER_DYNAMIC_SHARED(unsigned char, shared);
-  const int64_t first = int64_t{blockIdx.x} * kFewRowsCols;
-  const int64_t cols = y.cols - first < kFewRowsCols ? y.cols - first : kFewRowsCols;
+  constexpr int64_t kCols = FewRowsBlock<kRows>::kCols;
+  const int64_t first = blockIdx.x * kCols;
+  const int64_t cols = y.cols - first < kCols ? y.cols - first : kCols;
   MultiplyFewRowsBlock<kRows>(shared, {a.data, a.stride, a.rows, a_aligned},
                               {weight + first * a.cols, a.cols, cols, weight_aligned}, a.cols,
                               [&](int row, int col, float sum) {
@@ -36,11 +37,12 @@ template <int kRows>
 void Launch(CudaStream& cuda, View<const typename FewRowsBlock<kRows>::A> a,
             const CudaPackedWeight& weight, View<float> y, Write write) {
   const View<const uint16_t> values(weight.values<uint16_t>(), weight.out(), weight.in());
-  const int64_t blocks = (y.cols + kFewRowsCols - 1) / kFewRowsCols;
+  constexpr int64_t kCols = FewRowsBlock<kRows>::kCols;
+  const int64_t blocks = (y.cols + kCols - 1) / kCols;
   TEMPER_KERNEL_CHECK(blocks <= std::numeric_limits<int32_t>::max());
   TEMPER_LAUNCH(FewRowsProductKernel<kRows>, cuda, dim3(static_cast<unsigned>(blocks)),
-                kFewRowsThreads, FewRowsBlock<kRows>::kSharedBytes, a, Aligned(a), values.data,
-                Aligned(values), y, write == Write::kAdd);
+                FewRowsBlock<kRows>::kThreads, FewRowsBlock<kRows>::kSharedBytes, a, Aligned(a),
+                values.data, Aligned(values), y, write == Write::kAdd);
 }
 
 }  // namespace

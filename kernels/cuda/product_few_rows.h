@@ -1,11 +1,13 @@
-// A product of few rows with a bfloat16 weight, forward: a block computes 32 columns of all rows.
+// A product of few rows with a bfloat16 weight, forward: a block computes 32 columns of all rows,
+// 64 of more than 32.
 //
 // Decoding's product, whose time is the weight's way from memory: 2 bytes a value, read once. 4.8
 // TB/s over 132 multiprocessors ask for some 25 KB under way on each; a block has 4 stages of 8 KB
-// of the weight under way (6 of 4 KB with more than 32 rows), and 4096 columns are 128 blocks. Each
-// block reads all rows besides, from the second-level cache: 64 bytes of the weight a depth, and of
-// the rows 4 bytes each up to 8 rows, 2 beyond. With 16 rows that is half of what the weight has,
-// with 64 twice as much: then that cache limits it.
+// of the weight under way, and 4096 columns are 128 blocks. Each block reads all rows besides, from
+// the second-level cache: 64 bytes of the weight a depth, and of the rows 4 bytes each up to 8
+// rows, 2 beyond. With 16 rows that is half of what the weight has; with 64 it would be twice as
+// much, and that cache the limit: so 64 columns then, as much of the one as of the other, though
+// 4096 columns are 64 blocks only.
 //
 // An element has WideTile's bits: one chain of the same instructions, over as many sixteens of
 // depth. Up to 8 rows are rounded to bfloat16 on their way to registers, which spares decoding's
@@ -23,22 +25,22 @@
 namespace temper::kernels::cuda {
 
 inline constexpr int64_t kFewRowsMax = 64;
-inline constexpr int kFewRowsThreads = 128;
-inline constexpr int kFewRowsCols = 32;
 
 // y (=|+=) a * transpose(weight) for at most kFewRowsMax rows, to the bit what the wide tile
 // gives; within an op that has begun. product_few_rows.cu
 void MultiplyFewRows(CudaStream& cuda, View<const float> a, const CudaPackedWeight& weight,
                      View<float> y, Write write);
 
-// The block that is made for up to kRows rows: 4 warps, each of 16 rows and 8, 16 or all columns.
+// The block that is made for up to kRows rows: each warp has 16 rows and 8, 16 or 32 columns.
 template <int kRows>
 struct FewRowsBlock {
   static_assert(kRows == 8 || kRows == 16 || kRows == 32 || kRows == kFewRowsMax);
   static constexpr bool kRounded = kRows > 8;  // before
   using A = std::conditional_t<kRounded, uint16_t, float>;
+  static constexpr int kCols = kRows <= 32 ? 32 : 64;
+  static constexpr int kThreads = kRows <= 32 ? 128 : 256;
   static constexpr int kEights = kRows <= 16 ? 1 : kRows / 16;  // of columns, a warp
-  static constexpr int kWarpsAcross = kFewRowsCols / (8 * kEights);
+  static constexpr int kWarpsAcross = kCols / (8 * kEights);
   // Of a step: each has a barrier, and addresses to compute, beside its multiplications. More than
   // 32 rows leave no room for long ones.
   static constexpr int kDepth = kRows <= 32 ? 128 : 64;
@@ -46,20 +48,19 @@ struct FewRowsBlock {
   // different banks.
   static constexpr int kPitch = kDepth + 8;
   static constexpr int kBytesA = kRows * kPitch * static_cast<int>(sizeof(A));
-  static constexpr int kStageBytes =
-      kBytesA + kFewRowsCols * kPitch * static_cast<int>(sizeof(uint16_t));
-  static constexpr int kStages = kRows <= 32 ? 5 : 7;
+  static constexpr int kStageBytes = kBytesA + kCols * kPitch * static_cast<int>(sizeof(uint16_t));
+  static constexpr int kStages = 5;
   static constexpr int kSharedBytes = kStages * kStageBytes;
   static_assert(kSharedBytes <= 99 << 10, "what a block may have on Ada");
 };
 
 // What one thread brings of an operand each step: 16 bytes of every kDown-th of up to kSides sides.
-template <int kSides, int kDepth, class T>
+template <int kThreads, int kSides, int kDepth, class T>
 struct ThreadsSides {
   static constexpr int kVector = 16 / sizeof(T);
-  static constexpr int kAcross = kDepth / kVector, kDown = kFewRowsThreads / kAcross;
+  static constexpr int kAcross = kDepth / kVector, kDown = kThreads / kAcross;
   static constexpr int kPitch = kDepth + 8;
-  static_assert(kSides % kDown == 0 && kFewRowsThreads % kAcross == 0);
+  static_assert(kSides % kDown == 0 && kThreads % kAcross == 0);
   const T* data;
   int64_t apart;      // elements between the thread's sides
   int side, col, at;  // the first of them, the place in a step's depths and in a slot
@@ -160,12 +161,12 @@ __device__ __forceinline__ void MultiplyFewRowsBlock(
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int warp_row = warp / Block::kWarpsAcross * 16;
   const int warp_col = warp % Block::kWarpsAcross * 8 * Block::kEights;
-  const ThreadsSides<kRows, Block::kDepth, A> fetch_a(a);
-  const ThreadsSides<kFewRowsCols, Block::kDepth, uint16_t> fetch_b(b);
+  const ThreadsSides<Block::kThreads, kRows, Block::kDepth, A> fetch_a(a);
+  const ThreadsSides<Block::kThreads, Block::kCols, Block::kDepth, uint16_t> fetch_b(b);
   // Steps of whole depths, nearly all there are, cost few instructions. Where sides are missing,
   // each slot's first step makes zeros of them, which stay.
   const int64_t whole_end = a.aligned && b.aligned ? depth / Block::kDepth : 0;
-  const int64_t whole_begin = a.sides == kRows && b.sides == kFewRowsCols ? 0 : Block::kStages;
+  const int64_t whole_begin = a.sides == kRows && b.sides == Block::kCols ? 0 : Block::kStages;
   int64_t left = depth;
   float sum[Block::kEights][4] = {};
   ForEachStep<Block::kStages>(

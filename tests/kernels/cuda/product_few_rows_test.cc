@@ -65,8 +65,9 @@ const std::vector<int64_t>& AllRows() {
 // and again that many; whole sixteen bytes of bfloat16 and not. Columns of a block and its warps,
 // and of several, whole and not. Rows on 16 bytes and not.
 TEST_F(CudaFewRowsTest, HasTheBitsOfTheTileForManyRows) {
-  const std::vector<std::pair<int64_t, int64_t>> sizes = {
-      {1, 1}, {47, 30}, {64, 32}, {72, 70}, {328, 9}, {760, 33}, {1100, 41}, {1416, 36}};
+  const std::vector<std::pair<int64_t, int64_t>> sizes = {{1, 1},    {47, 30},   {64, 32},
+                                                          {72, 70},  {200, 130}, {328, 9},
+                                                          {760, 33}, {1100, 41}, {1416, 36}};
   for (const auto& [in, out] : sizes) {
     const Matrix weight = RandomMatrix(out, in, 2);
     for (const int64_t rows : AllRows()) {
