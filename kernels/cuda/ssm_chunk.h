@@ -53,6 +53,12 @@ struct SsmSizes {
   __host__ __device__ int64_t running_floats() const { return sum_at(kChunk); }
 };
 
+// One head's part of a boundary state, which may be missing.
+template <typename Float>
+__device__ __forceinline__ Float* HeadState(const SsmSizes& sizes, Float* h, int head, int p = 0) {
+  return h == nullptr ? nullptr : h + head * sizes.head_floats() + int64_t{p} * sizes.state;
+}
+
 // The tokens of one call that lie in one chunk of one sequence.
 struct ChunkPiece {
   int64_t row = 0;                 // of the first of them
@@ -104,12 +110,6 @@ __host__ __device__ __forceinline__ int PartsOfBlock(int n, int state) {
 }
 __device__ __forceinline__ float AddQuad(float4 a, float4 b, float part) {
   return fmaf(a.w, b.w, fmaf(a.z, b.z, fmaf(a.y, b.y, fmaf(a.x, b.x, part))));
-}
-
-// One head's part of a boundary state, which may be missing.
-template <typename Float>
-__device__ __forceinline__ Float* HeadState(const SsmSizes& sizes, Float* h, int head, int p = 0) {
-  return h == nullptr ? nullptr : h + head * sizes.head_floats() + int64_t{p} * sizes.state;
 }
 
 // Whether rows of N floats that begin there, a stride apart, all lie on 16 bytes.
@@ -171,9 +171,8 @@ void TensorProducts(CudaStream& cuda, const SsmSizes& sizes, const ChunkPiece* p
                     const RoundedTiles& tiles);
 void TensorWalks(CudaStream& cuda, const SsmSizes& sizes, std::span<const Walk> walks,
                  const ChunkSteps& steps, View<const float> x, const float* d, View<float> y);
-// Rows whose tokens lie in `running`; `ends`: as many, first those that are their chunks' last, then
-// such as have no next_boundary.
-// ssm_decode_bf16.cu
+// Rows whose tokens lie in `running`; `ends`: as many, first those that are their chunks' last,
+// then such as have no next_boundary. ssm_decode_bf16.cu
 void TensorRows(CudaStream& cuda, const SsmSizes& sizes, const DecodeRow* rows, int64_t count,
                 std::span<const DecodeRow> ends, bool vector, View<const float> c, const float* d,
                 View<float> y);

@@ -12,17 +12,15 @@ namespace temper::kernels::cuda {
 
 namespace {
 
-// Why the algorithm may not be used, or "", and then the row's bits.
+// Why the algorithm may not be used, or "", and then the row's bits, empty before.
 std::string WhyNot(const Algorithm& algorithm, const AlgorithmProbe& probe,
                    const std::vector<int64_t>& probed_rows, std::vector<uint32_t>& row_bits) {
-  bool first = true;
   for (const int64_t rows : probed_rows) {
     for (const int64_t place : ProbePlaces(rows)) {
       std::optional<std::vector<uint32_t>> bits = probe.row_bits(algorithm, rows, place);
       if (!bits.has_value()) return absl::StrCat("does not do ", rows, " rows");
-      if (first) {
+      if (row_bits.empty()) {
         row_bits = *std::move(bits);
-        first = false;
       } else if (*bits != row_bits) {
         return absl::StrCat("other bits for row ", place, " of ", rows);
       }

@@ -37,13 +37,15 @@ absl::Status WriteAll(int fd, const std::string& path, std::span<const std::byte
   return absl::OkStatus();
 }
 
-// The bytes of an abandoned file; -1: it is held, young, no regular file, or not ours to open.
-int64_t AbandonedBytes(const std::string& path) {
+// The bytes of an abandoned file, which is gone then; -1: it is held, young, no regular file, or
+// not ours to remove.
+int64_t RemoveIfAbandoned(const std::string& path) {
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   struct stat status {};
   if (!file || fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return -1;
   if (time(nullptr) - status.st_mtime < kYoungSeconds) return -1;
-  return flock(file.get(), LOCK_EX | LOCK_NB) == 0 ? static_cast<int64_t>(status.st_size) : -1;
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0 || unlink(path.c_str()) != 0) return -1;
+  return static_cast<int64_t>(status.st_size);
 }
 
 }  // namespace
@@ -106,8 +108,8 @@ void RemoveAbandonedVersionFiles(const std::string& folder) {
   for (; !error && entries != end; entries.increment(error)) {
     const std::string path = entries->path().string(), name = entries->path().filename().string();
     if (!name.starts_with(kPrefix) || name.find(".f32") == std::string::npos) continue;
-    const int64_t size = AbandonedBytes(path);
-    if (size < 0 || unlink(path.c_str()) != 0) continue;
+    const int64_t size = RemoveIfAbandoned(path);
+    if (size < 0) continue;
     ++files;
     bytes += size;
   }

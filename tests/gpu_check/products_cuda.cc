@@ -50,7 +50,7 @@ class FewCandidates final : public BlasLibrary {
   int64_t version() const override { return library_.version(); }
   std::vector<Algorithm> Candidates(int64_t out, int64_t in, Direction direction,
                                     const std::vector<int64_t>& rows) override {
-    few_.clear();
+    std::vector<Algorithm> few;
     std::set<std::array<uint64_t, 8>> known;
     for (const int64_t first : {int64_t{16}, int64_t{512}, int64_t{4096}}) {
       std::vector<int64_t> order = rows;
@@ -60,12 +60,11 @@ class FewCandidates final : public BlasLibrary {
       for (Algorithm& found : library_.Candidates(out, in, direction, order)) {
         if (taken == kOfEach) break;
         ++taken;
-        if (known.insert(found.record).second) few_.push_back(std::move(found));
+        if (known.insert(found.record).second) few.push_back(std::move(found));
       }
     }
-    return few_;
+    return few;
   }
-  const std::vector<Algorithm>& last() const { return few_; }
   bool Multiply(kernels::cuda::StreamHandle stream, const kernels::cuda::LibraryProduct& product,
                 const Algorithm& algorithm) override {
     return library_.Multiply(stream, product, algorithm);
@@ -74,7 +73,6 @@ class FewCandidates final : public BlasLibrary {
  private:
   static constexpr int kOfEach = 6;
   BlasLibrary& library_;
-  std::vector<Algorithm> few_;
 };
 
 // The rows of the figures and their neighbours: enough for a measurement, not for the product,
